@@ -1,0 +1,286 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { HEALTH_REASONS, type Health, POOL_MODES, type PoolFacts } from './health.ts'
+import { DEFINITIONS, type MetricDefinition, type MetricKey } from './metric-definitions.ts'
+
+type Instrument<D extends MetricDefinition> = D['type'] extends 'counter'
+  ? Counter
+  : D['type'] extends 'gauge'
+    ? Gauge
+    : Histogram
+
+type Instruments = { readonly [K in MetricKey]: Instrument<(typeof DEFINITIONS)[K]> }
+
+/** What a pass did, in the words that the metrics need; a sink's own report has the same fields. */
+export interface PassOutcome {
+  readonly applied: Readonly<Record<string, number>>
+  readonly failed: readonly { readonly code: string }[]
+  readonly driftRepaired: number
+  readonly foreign: number
+  readonly draining: number
+}
+
+/** How a source of one service stands. */
+export interface SourceFacts {
+  /** Name of the service. */
+  readonly name: string
+  readonly source: string
+  readonly state: 'pending' | 'up' | 'stale'
+  /** Backends in the last good answer. */
+  readonly records: number
+  /** Entries of that answer that could not be used. */
+  readonly quarantined: number
+  /** Answers that told something new since the source was opened. */
+  readonly updates: number
+  /** Backends that it no longer names and that the guard keeps. */
+  readonly heldRemovals: number
+  /** When the last good answer was had. */
+  readonly answeredAt?: number
+}
+
+const CLAIM_STATES = ['serving', 'held', 'yielding'] as const
+
+/** How a service of a registry stood and stands. */
+export interface ClaimFacts {
+  readonly catalog: string
+  readonly service: string
+  readonly before: (typeof CLAIM_STATES)[number] | undefined
+  readonly after: (typeof CLAIM_STATES)[number] | undefined
+  readonly refused: boolean
+}
+
+/** Milliseconds since the epoch: time stamps come from the wall clock, ages from one that never jumps. */
+export interface Clocks {
+  readonly wall: () => number
+  readonly steady: () => number
+}
+
+/** Which build runs. */
+export interface BuildInfo {
+  readonly version: string
+  readonly commit: string | undefined
+  readonly node: string
+}
+
+/**
+ * Everything that is exported except the series of services and backends. Each method is told one thing that happened.
+ */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #made: Instruments
+  readonly #sources = new Map<string, KnownSource>()
+  readonly #clocks: Clocks
+
+  constructor(build: BuildInfo, health: () => Health, clocks: Clocks) {
+    this.#clocks = clocks
+    this.#made = instruments(this.#registry)
+    collectDefaultMetrics({ register: this.#registry })
+    this.#made.buildInfo.set({ version: build.version, commit: build.commit ?? '', node: build.node }, 1)
+    this.#made.expireNodestConn.remove()
+    this.#made.configTime.remove()
+    this.#made.configLoaded.inc({ result: 'rejected' }, 0)
+    onCollect(this.#made.ready, (gauge) => gauge.set(health().status === 'not-ready' ? 0 : 1))
+    onCollect(this.#made.degraded, (gauge) => {
+      const wrong = new Set(health().reasons.map(({ reason }) => reason))
+      for (const reason of HEALTH_REASONS) gauge.set({ reason }, wrong.has(reason) ? 1 : 0)
+    })
+    onCollect(this.#made.sourceAge, (gauge) => {
+      gauge.reset()
+      for (const { labels, at } of this.#sources.values()) if (at !== undefined) gauge.set(labels, (clocks.steady() - at) / 1000)
+    })
+  }
+
+  /** All of it as text. A metric that cannot be made is left out and counted; the others are there. */
+  async text(): Promise<string> {
+    let text = ''
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      try {
+        text += `${await this.#registry.getSingleMetricAsString(name)}\n`
+      } catch {
+        this.#made.scrapeErrors.inc({ metric: name })
+      }
+    }
+    return text
+  }
+
+  /** Counts a part of an answer that had to be left out. */
+  scrapeFailed(metric: string): void {
+    this.#made.scrapeErrors.inc({ metric })
+  }
+
+  passBegan(sink: string, scope: string): void {
+    this.#made.passes.inc({ sink, scope })
+    this.#made.lastAttempt.set({ sink }, this.#clocks.wall() / 1000)
+  }
+
+  passEnded(sink: string, scope: string, outcome: PassOutcome, good: boolean, seconds: number): void {
+    const made = this.#made
+    made.passDuration.observe({ sink, scope }, seconds)
+    for (const [kind, count] of Object.entries(outcome.applied)) if (count > 0) made.changes.inc({ sink, kind }, count)
+    for (const { code } of outcome.failed) made.objectFailures.inc({ sink, code })
+    made.driftRepaired.inc({ sink }, outcome.driftRepaired)
+    made.failingObjects.set({ sink }, outcome.failed.length)
+    made.foreign.set({ sink }, outcome.foreign)
+    made.draining.set({ sink }, outcome.draining)
+    if (good) made.lastSuccess.set({ sink }, this.#clocks.wall() / 1000)
+  }
+
+  passRejected(sink: string, scope: string, code: string, seconds: number): void {
+    this.#made.passDuration.observe({ sink, scope }, seconds)
+    this.#made.passFailures.inc({ sink, code })
+  }
+
+  /** A pool stands otherwise than before; its series go with its service. */
+  poolChanged(before: PoolFacts | undefined, after: PoolFacts | undefined): void {
+    const { poolMode, poolQuorum, poolHeldFailures } = this.#made
+    if (before !== undefined && (before.service !== after?.service || after.hasQuorum === undefined)) {
+      const { service } = before
+      poolQuorum.remove({ service })
+      poolHeldFailures.remove({ service })
+      for (const mode of POOL_MODES) poolMode.remove({ service, mode })
+    }
+    if (after === undefined) return
+    const { service, hasQuorum, heldFailures } = after
+    for (const mode of POOL_MODES) poolMode.set({ service, mode }, mode === after.mode ? 1 : 0)
+    if (hasQuorum !== undefined) poolQuorum.set({ service }, hasQuorum ? 1 : 0)
+    poolHeldFailures.set({ service }, heldFailures)
+  }
+
+  /** How many backends the operator has spoken of. */
+  operatorWords(counts: { readonly drain: number; readonly maintenance: number; readonly weight: number }): void {
+    for (const [word, count] of Object.entries(counts)) this.#made.operatorWords.set({ word }, count)
+  }
+
+  /** A drain ended by itself. */
+  drainEnded(sink: string, how: 'idle' | 'deadline', connections: number): void {
+    this.#made.drains.inc({ sink, how })
+    this.#made.drainCut.inc({ sink }, connections)
+  }
+
+  /** A run of a hook ended, or could not begin. */
+  hookRan(hook: string, result: string): void {
+    this.#made.hookRuns.inc({ hook, result })
+  }
+
+  /** Events that the journal lacks. */
+  journalLost(count: number): void {
+    this.#made.journalLost.inc(count)
+  }
+
+  kernelStuck(): void {
+    this.#made.kernelStuck.set(1)
+  }
+
+  /** Seconds from the event to the kernel that has it. */
+  programmed(seconds: number): void {
+    this.#made.programming.observe(seconds)
+  }
+
+  /** Undefined where the sysctl cannot be read: the series goes. */
+  expireNodestConn(value: number | undefined): void {
+    if (value === undefined) this.#made.expireNodestConn.remove()
+    else this.#made.expireNodestConn.set(value)
+  }
+
+  configLoaded(services: number): void {
+    this.#made.configLoaded.inc({ result: 'loaded' })
+    this.#made.configCurrent.set(1)
+    this.#made.configTime.set(this.#clocks.wall() / 1000)
+    this.#made.configServices.set(services)
+  }
+
+  configRejected(): void {
+    this.#made.configLoaded.inc({ result: 'rejected' })
+    this.#made.configCurrent.set(0)
+  }
+
+  /** A probe of a backend has begun, so many seconds after its moment. */
+  probeBegan(late: number): void {
+    this.#made.probeLateness.observe(late)
+  }
+
+  /** A probe of a backend has ended. */
+  probed(type: string, result: string, seconds: number): void {
+    this.#made.probes.inc({ type, result })
+    this.#made.probeDuration.observe({ type }, seconds)
+  }
+
+  /** A registry answers or does not; undefined: it left the configuration. */
+  catalogChanged(catalog: string, up: boolean | undefined): void {
+    if (up !== undefined) {
+      this.#made.catalogUp.set({ catalog }, up ? 1 : 0)
+      return
+    }
+    this.#made.catalogUp.remove({ catalog })
+    for (const state of CLAIM_STATES) this.#made.catalogClaims.remove({ catalog, state })
+  }
+
+  /** A service of a registry stands differently than before; undefined: it holds nothing. */
+  claimChanged({ catalog, service, before, after, refused }: ClaimFacts): void {
+    if (before !== undefined) this.#made.catalogClaims.dec({ catalog, state: before })
+    if (after !== undefined) this.#made.catalogClaims.inc({ catalog, state: after })
+    if (refused) this.#made.catalogRefused.set({ catalog, service }, 1)
+    else this.#made.catalogRefused.remove({ catalog, service })
+  }
+
+  /** A source's standing changed. `failed`: with it came a failure that was not counted yet. */
+  sourceChanged(facts: SourceFacts, failed: string | undefined): void {
+    const known = this.#source(facts.name, facts.source)
+    known.at = facts.answeredAt
+    this.#made.sourceUp.set(known.labels, facts.state === 'up' ? 1 : 0)
+    this.#made.sourceRecords.set(known.labels, facts.records)
+    this.#made.sourceQuarantined.set(known.labels, facts.quarantined)
+    this.#made.sourceHeldRemovals.set(known.labels, facts.heldRemovals)
+    // A source that was opened anew counts from nothing; the counter goes on.
+    const before = facts.updates < known.updates ? 0 : known.updates
+    this.#made.sourceUpdates.inc(known.labels, facts.updates - before)
+    known.updates = facts.updates
+    if (failed === undefined) return
+    known.codes.add(failed)
+    this.#made.sourceErrors.inc({ ...known.labels, code: failed })
+  }
+
+  /** The source left the configuration: its series go with it. */
+  sourceGone(service: string, source: string): void {
+    const { labels, codes } = this.#source(service, source)
+    this.#made.sourceUp.remove(labels)
+    this.#made.sourceRecords.remove(labels)
+    this.#made.sourceQuarantined.remove(labels)
+    this.#made.sourceHeldRemovals.remove(labels)
+    this.#made.sourceUpdates.remove(labels)
+    for (const code of codes) this.#made.sourceErrors.remove({ ...labels, code })
+    this.#sources.delete(sourceKey(service, source))
+  }
+
+  #source(service: string, source: string): KnownSource {
+    const key = sourceKey(service, source)
+    const known = this.#sources.get(key) ?? { labels: { service, source }, at: undefined, updates: 0, codes: new Set() }
+    this.#sources.set(key, known)
+    return known
+  }
+}
+
+interface KnownSource {
+  readonly labels: { readonly service: string; readonly source: string }
+  at: number | undefined
+  updates: number
+  readonly codes: Set<string>
+}
+
+function instruments(registry: Registry): Instruments {
+  const registers = [registry]
+  const make = ({ type, name, help, labels: labelNames, buckets }: MetricDefinition): Counter | Gauge | Histogram => {
+    if (type === 'counter') return new Counter({ name, help, labelNames: [...labelNames], registers })
+    if (type === 'gauge') return new Gauge({ name, help, labelNames: [...labelNames], registers })
+    return new Histogram({ name, help, labelNames: [...labelNames], buckets: [...(buckets ?? [])], registers })
+  }
+  return Object.fromEntries(Object.entries(DEFINITIONS).map(([key, definition]) => [key, make(definition)])) as Instruments
+}
+
+/** prom-client calls `collect` of a metric before it renders it; setting it later spares a second table of closures. */
+function onCollect(gauge: Gauge, collect: (gauge: Gauge) => void): void {
+  Object.assign(gauge, { collect: () => collect(gauge) })
+}
+
+function sourceKey(service: string, source: string): string {
+  return `${service}\n${source}`
+}

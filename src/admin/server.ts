@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import { EXPOSITION_TYPE } from './exposition.ts'
+import type { Health } from './health.ts'
+import { type Route, sendJson, serveHttp } from './http-server.ts'
+
+/** What the server shows; it asks at each request. */
+export interface AdminContent {
+  /** Undefined: there are none. */
+  readonly metricsPath: string | undefined
+  /** The exposition, piece by piece; it never throws. */
+  metrics(): AsyncIterable<string>
+  health(): Health
+}
+
+export interface AdminAddress {
+  readonly host: string
+  /** 0 lets the kernel choose one. */
+  readonly port: number
+}
+
+export interface AdminServer extends AsyncDisposable {
+  /** Where it listens, with the port that was given. */
+  readonly address: AdminAddress
+}
+
+/** Starts to listen; rejects with ADMIN_ADDRESS where that is impossible. */
+export async function startAdminServer(at: AdminAddress, content: AdminContent): Promise<AdminServer> {
+  const server = await serveHttp(at, shown(content))
+  return { address: { host: at.host, port: server.port }, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+}
+
+/** What may be looked at, at the admin address as over the admin socket. */
+export function shown(content: AdminContent): Map<string, Route> {
+  const methods = ['GET', 'HEAD']
+  const routes = new Map<string, Route>([
+    ['/healthz', { methods, handle: (request, response) => sendAlive(request, response, content.health()) }],
+    ['/readyz', { methods, handle: (request, response) => sendReady(request, response, content.health()) }],
+  ])
+  if (content.metricsPath !== undefined) {
+    routes.set(content.metricsPath, { methods, handle: (request, response) => sendMetrics(request, response, content) })
+  }
+  return routes
+}
+
+/** Alive means that this process can still do its work: it answers, and its kernel worker is not stuck. */
+function sendAlive(request: IncomingMessage, response: ServerResponse, health: Health): void {
+  const stuck = health.reasons.filter(({ reason }) => reason === 'stuck')
+  sendJson(request, response, stuck.length > 0 ? 503 : 200, { status: stuck.length > 0 ? 'stuck' : 'ok', reasons: stuck })
+}
+
+function sendReady(request: IncomingMessage, response: ServerResponse, health: Health): void {
+  sendJson(request, response, health.status === 'not-ready' ? 503 : 200, health)
+}
+
+async function sendMetrics(request: IncomingMessage, response: ServerResponse, content: AdminContent): Promise<void> {
+  response.setHeader('content-type', EXPOSITION_TYPE)
+  response.setHeader('vary', 'accept-encoding')
+  if (request.method === 'HEAD') {
+    response.end()
+    return
+  }
+  const body = Readable.from(content.metrics(), { objectMode: true, highWaterMark: 1 })
+  try {
+    if (!acceptsGzip(request)) return await pipeline(body, response)
+    response.setHeader('content-encoding', 'gzip')
+    await pipeline(body, createGzip({ level: 1 }), response)
+  } catch {
+    // The client went away or read nothing for too long; pipeline has closed both ends.
+  }
+}
+
+/** RFC 9110 section 12.5.3, as far as scrapers use it: gzip named, and not with a weight of zero. */
+function acceptsGzip(request: IncomingMessage): boolean {
+  const accepted = `${request.headers['accept-encoding'] ?? ''}`.toLowerCase().split(',')
+  return accepted.some((item) => /^\s*gzip\s*(;|$)/.test(item) && !/;\s*q=0(\.0*)?\s*$/.test(item))
+}

@@ -1,0 +1,54 @@
+import type { Configuration, Overrides, Settings } from '../config/configuration.ts'
+import { loadConfiguration } from '../config/load.ts'
+import { isOfOverride } from '../config/setting-definitions.ts'
+import { type Issue, issuesError } from '../document/issue.ts'
+import { MAX_DOCUMENT_BYTES, readDocument, tooLarge } from '../document/read.ts'
+import type { PointsmanError } from '../errors.ts'
+
+/** A configuration that may run, and what is worth a word about it. */
+export interface ReadConfiguration {
+  readonly configuration: Configuration
+  readonly warnings: readonly Issue[]
+  /** What it was made of. */
+  readonly bytes: Uint8Array
+}
+
+/**
+ * Reads and checks a configuration file; `-` is standard input. Rejects with CONFIG_UNREADABLE, with CONFIG_INVALID or,
+ * where the file is right and a flag or a variable is not, with BAD_INPUT; all problems in one error.
+ */
+export async function readConfiguration(path: string, overrides: Overrides): Promise<ReadConfiguration> {
+  const bytes = await readBytes(path)
+  const result = loadConfiguration({ path, bytes }, overrides)
+  if (!result.ok) throw invalid(result.issues)
+  return { configuration: result.configuration, warnings: result.warnings, bytes }
+}
+
+/** What flags, variables and defaults say where there is no file. Throws BAD_INPUT. */
+export function settingsWithoutFile(overrides: Overrides): Settings {
+  const result = loadConfiguration({ path: '-', bytes: Buffer.from('services: []\n') }, overrides)
+  if (!result.ok) throw invalid(result.issues)
+  return result.configuration.settings
+}
+
+function invalid(issues: readonly Issue[]): PointsmanError {
+  return issuesError(issues.every(isOfOverride) ? 'BAD_INPUT' : 'CONFIG_INVALID', issues)
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  if (path === '-') return readStandardInput()
+  const read = await readDocument(path)
+  if (!read.ok) throw issuesError('CONFIG_UNREADABLE', [read.issue])
+  return read.bytes
+}
+
+async function readStandardInput(): Promise<Uint8Array> {
+  const pieces: Buffer[] = []
+  let size = 0
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
+    size += piece.length
+    if (size > MAX_DOCUMENT_BYTES) throw issuesError('CONFIG_UNREADABLE', [tooLarge('-', size)])
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces)
+}

@@ -1,0 +1,191 @@
+import { type Observable, Subject } from 'rxjs'
+import { judgeHealth } from './admin/health.ts'
+import { type BuildInfo, Metrics } from './admin/metrics.ts'
+import { Scrape } from './admin/scrape.ts'
+import { type AdminContent, startAdminServer } from './admin/server.ts'
+import type { Configuration, Overrides } from './config/configuration.ts'
+import { announceStart, logSourceWarnings } from './daemon/announce.ts'
+import { backendStates } from './daemon/backend-states.ts'
+import { claimsPast, keepClaimsIn, openCatalogWith, wantedBefore } from './daemon/claims.ts'
+import { openControlSocket } from './daemon/control-socket.ts'
+import type { Host } from './daemon/host.ts'
+import { openJournalOf } from './daemon/keep-journal.ts'
+import { KernelWatch } from './daemon/kernel-known.ts'
+import { keepIn, PATIENCE, pastOf, sourcesOf } from './daemon/last-good.ts'
+import { Operator } from './daemon/operator.ts'
+import { namesOf, OperatorControl } from './daemon/operator-control.ts'
+import { becomeStuck } from './daemon/passes.ts'
+import { followConfiguration } from './daemon/reconfigure.ts'
+import { RoadKeeper } from './daemon/road-keeper.ts'
+import { Running } from './daemon/running.ts'
+import { Status } from './daemon/status.ts'
+import { leave } from './daemon/stop.ts'
+import { announceStores, openStores } from './daemon/stores.ts'
+import { Supervisor } from './daemon/supervisor.ts'
+import { EXPIRE_NODEST_CONN } from './daemon/sysctl-advice.ts'
+import { wordCounts } from './daemon/tell-pools.ts'
+import { Teller } from './daemon/teller.ts'
+import type { Issue } from './document/issue.ts'
+import type { Log } from './log.ts'
+import type { IpvsTable } from './model/ipvs-table.ts'
+import type { Changed } from './model/operator-words.ts'
+import { isRoadName } from './model/probe-road.ts'
+import { type ServiceIdentity, type ServiceKey, serviceKey } from './model/virtual-service.ts'
+import type { WantedServices } from './pipeline/desired-update.ts'
+import { steadyScheduler } from './pipeline/steady-scheduler.ts'
+import { createIpvsSink } from './sinks/ipvs/ipvs-sink.ts'
+import type { Transition } from './sinks/ipvs/transition.ts'
+import { openRegistriesWith } from './sources/registry.ts'
+import type { OwnershipRecord } from './store/ownership.ts'
+
+export interface DaemonOptions {
+  readonly configuration: Configuration
+  /** The bytes that it was made of. */
+  readonly bytes: Uint8Array
+  readonly warnings: readonly Issue[]
+  readonly overrides: Overrides
+  readonly build: BuildInfo
+  /** Where all that the pipeline is given is written down, and the bytes above which that file is begun anew; absent: nowhere. */
+  readonly journal?: { readonly path: string; readonly limit: number }
+  readonly log: Log
+  /** Each value asks to read the configuration again (SIGHUP). */
+  readonly reload$: Observable<unknown>
+  /** Resolves with the name of the signal that asks to end. */
+  readonly stop: Promise<string>
+}
+
+/**
+ * The composition root: the one place that knows every room. Resolves after a clean end; rejects where the start is not
+ * possible, before anything was written, and when a part of the daemon broke.
+ */
+export async function runDaemon(options: DaemonOptions, host: Host): Promise<void> {
+  const { configuration, warnings, log } = options
+  const { settings } = configuration
+  const { logger } = log
+  const clock = steadyScheduler.now
+  await using parts = new AsyncDisposableStack()
+  parts.use(await host.holdTable('start'))
+  const status = new Status('ipvs', settings.resyncInterval, clock)
+  const health = () => judgeHealth(status.facts(), clock())
+  const metrics = new Metrics(options.build, health, { wall: Date.now, steady: clock })
+  const listeners = { status, metrics, logger }
+  const kernel = parts.use(await host.openKernel(settings.kernelDeadline, (error) => becomeStuck(error, listeners)))
+  const { ownership, snapshots, claims, words } = await openStores(settings.stateDir, parts, logger)
+  const journal = options.journal && parts.use(await openJournalOf(options.journal, options.build, { metrics, logger }))
+  const formerClaims = claimsPast(claims, ownership.record)
+  const before = wantedBefore(configuration, formerClaims, clock())
+  snapshots.retain(sourcesOf(before))
+  let running: Running | undefined
+  const teller = parts.use(
+    new Teller({
+      settings: () => (running?.configuration ?? configuration).hooks,
+      logger,
+      onEnd: (hook, result) => metrics.hookRan(hook, result),
+      now: clock,
+    }),
+  )
+  const sink = parts.use(
+    createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) }),
+  )
+  const found = await sink.readTable().catch(() => undefined)
+  const kernelWatch = new KernelWatch(host, found)
+  metrics.configLoaded(configuration.services.length)
+  const supervisor = new Supervisor(host)
+  const resync$ = new Subject<void>()
+  const watch = { settle: settings.watchSettle, poll: settings.watchPoll }
+
+  const scrape = new Scrape(metrics, {
+    read: () => sink.readTable({ statistics: true }),
+    names: () => serviceNames(running?.services ?? before.services, ownership.record),
+    states: () => (running?.update === undefined ? [] : backendStates(running.update, running.certificates, clock())),
+    perBackend: settings.perBackendMetrics,
+  })
+  const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
+  if (settings.admin !== 'off') {
+    const server = parts.use(await startAdminServer({ host: settings.admin.address, port: settings.admin.port }, content))
+    logger.info({ address: server.address }, 'the admin address is served')
+  }
+  announceStart(host, logger, { configuration, warnings, ownership, snapshots })
+  announceStores(logger, { claims, words })
+  const onWords = (changes: readonly Changed[], ranOut: boolean) => {
+    const nameOf = namesOf({ services: running?.services ?? before.services })
+    for (const change of changes) teller.word(change, nameOf(change.service), ranOut)
+  }
+  const operator = parts.use(new Operator(words, { now: clock, onChange: onWords }))
+  operator.words$.subscribe((said) => metrics.operatorWords(wordCounts(said)))
+  const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
+  running = new Running(configuration, {
+    ...listeners,
+    sink,
+    supervisor,
+    openSource: registries.source,
+    probeFor: (kind, target) => host.probeFor(kind, target),
+    roads: new RoadKeeper({
+      host,
+      settings: () => (running?.configuration ?? configuration).probeRoads,
+      record: ownership.record,
+      inKernel: () => identitiesIn(sink.lastTable(), found),
+      logger,
+    }),
+    probeLimit: settings.maxProbes,
+    kernel$: kernelWatch.known$,
+    openCatalog: openCatalogWith(registries),
+    claimsPast: formerClaims,
+    onClaim: keepClaimsIn(claims),
+    operator$: operator.words$,
+    tell: (event) => teller.tell(event),
+    hooks: teller.hooks,
+    past: pastOf(snapshots, { now: clock, patience: PATIENCE.daemon, onUnused: (sentence) => logger.warn(sentence) }),
+    onLastGood: keepIn(snapshots),
+    ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
+    resyncInterval: settings.resyncInterval,
+    resync$,
+    afterFullPass: () => {
+      metrics.expireNodestConn(host.readSysctl(EXPIRE_NODEST_CONN))
+      kernelWatch.look()
+      // After a step of the clock the words on disk would end at the wrong hour: a crash must not find them like that.
+      void words.flush()
+    },
+  })
+  const control = new OperatorControl({
+    running,
+    operator,
+    sources: () => status.sources,
+    readTable: () => sink.readTable(),
+    lastTurn: (service, backend) => teller.lastTurn(service, backend),
+    now: clock,
+  })
+  parts.use(openControlSocket(settings.stateDir, content, control, logger))
+  const following = followConfiguration({ ...options, watch }, { ...listeners, host, running, supervisor, resync$ })
+  try {
+    const signal = await Promise.race([options.stop, running.ended.then(() => 'the end of the road')])
+    logger.info({ signal }, `stopping on ${signal}`)
+  } finally {
+    following.unsubscribe()
+  }
+  await leave({ running, sink, status, supervisor, logger })
+}
+
+function written(transition: Transition, teller: Teller, metrics: Metrics): void {
+  const { drained } = transition
+  if (drained !== undefined) metrics.drainEnded('ipvs', drained.how, drained.connections)
+  teller.written(transition)
+}
+
+function metricsPath({ metricsEnabled, metricsPath: path }: Configuration['settings']): string | undefined {
+  return metricsEnabled ? path : undefined
+}
+
+/** As the sink knows the table; before its first pass, as it was found. */
+function identitiesIn(known: IpvsTable, found: IpvsTable | undefined): ServiceIdentity[] {
+  const table = known.size > 0 || found === undefined ? known : found
+  return [...table.values()].map(({ service }) => service.identity)
+}
+
+/** The names of what is ours and not for probes alone: of what is wanted, and of what left it and still drains. */
+function serviceNames(services: WantedServices['services'], record: OwnershipRecord): ReadonlyMap<ServiceKey, string> {
+  const names = new Map<ServiceKey, string>()
+  for (const [key, owned] of record.services) if (!isRoadName(owned.name)) names.set(key, owned.name)
+  for (const { identity, name } of services) names.set(serviceKey(identity), name)
+  return names
+}

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises'
+import { release } from 'node:os'
+import type { Configuration } from '../../config/configuration.ts'
+import { effectiveCapabilities, moduleState, schedulerState } from '../../kernel/for-daemon.ts'
+import { openOwnership } from '../../store/ownership.ts'
+import type { Host } from '../host.ts'
+import { asPointsmanError } from '../passes.ts'
+import { whyUnwritable } from '../state-directory.ts'
+import { type DoctorFacts, type ModuleState, SYSCTLS } from './facts.ts'
+import { findOtherWriters } from './other-writers.ts'
+
+/** What is gathered for: a configuration, or why there is none, and the directory that would be used. */
+export interface DoctorInput {
+  readonly configuration: Configuration | undefined
+  readonly configurationProblem?: string
+  readonly stateDir: string
+  /** Milliseconds. */
+  readonly kernelDeadline: number
+}
+
+/** Looks and changes nothing; what it tries the state directory with is gone again. */
+export async function gatherFacts(host: Host, input: DoctorInput): Promise<DoctorFacts> {
+  const services = input.configuration?.services ?? []
+  const ipvsModule = moduleState('ip_vs')
+  // Asking loads the module, so a module that is merely loadable is not asked for; one that cannot be seen has no other way.
+  const ask = ipvsModule === 'loaded' || ipvsModule === 'unknown'
+  const ipvs = ask ? await askIpvs(host, input.kernelDeadline) : undefined
+  const engines = services.flatMap(({ persistence }) =>
+    persistence === undefined || persistence === 'none' || persistence.engine === undefined ? [] : [persistence.engine],
+  )
+  const directoryProblem = await whyUnwritable(input.stateDir)
+  return {
+    configuration: input.configuration,
+    ...(input.configurationProblem !== undefined && { configurationProblem: input.configurationProblem }),
+    platform: process.platform,
+    kernelRelease: release(),
+    ipvsModule,
+    ...(ipvs !== undefined && { ipvs }),
+    schedulers: statesOf(
+      services.map(({ scheduler }) => scheduler),
+      schedulerState,
+    ),
+    engines: statesOf(engines, (engine) => moduleState(`ip_vs_pe_${engine}`)),
+    capabilities: effectiveCapabilities(),
+    sysctls: sysctls(host),
+    otherWriters: await findOtherWriters(),
+    kubeInterface: await hasInterface('kube-ipvs0'),
+    holder: await host.whoHoldsTable(),
+    stateDirectory: { path: input.stateDir, ...(directoryProblem !== undefined && { problem: directoryProblem }) },
+    record: await readRecord(input.stateDir),
+  }
+}
+
+async function askIpvs(host: Host, deadline: number): Promise<{ version: string } | { problem: string }> {
+  try {
+    await using kernel = await host.openKernel(deadline)
+    return { version: (await kernel.info()).version }
+  } catch (error) {
+    return { problem: asPointsmanError(error).message }
+  }
+}
+
+function statesOf(names: readonly string[], state: (name: string) => ModuleState): Map<string, ModuleState> {
+  return new Map([...new Set(names)].sort().map((name) => [name, state(name)]))
+}
+
+function sysctls(host: Host): Map<string, number> {
+  const values = new Map<string, number>()
+  for (const name of SYSCTLS) {
+    const value = host.readSysctl(name)
+    if (value !== undefined) values.set(name, value)
+  }
+  return values
+}
+
+/** Every interface of the network namespace, also one that is down (/proc/net/dev). */
+async function hasInterface(name: string): Promise<boolean> {
+  const devices = await readFile('/proc/net/dev', 'utf8').catch(() => '')
+  return devices.split('\n').some((line) => line.trim().startsWith(`${name}:`))
+}
+
+async function readRecord(directory: string): Promise<DoctorFacts['record']> {
+  try {
+    return { origin: (await openOwnership({ directory, access: 'read' })).origin }
+  } catch (error) {
+    return { problem: asPointsmanError(error).message }
+  }
+}

@@ -1,0 +1,58 @@
+import type { Probe } from '../health/probe.ts'
+import type { ProbeTarget } from '../health/target.ts'
+import type { DestinationKey } from '../model/destination.ts'
+import type { ServiceSpec } from '../model/service-spec.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import type { DesiredUpdate } from '../pipeline/desired-update.ts'
+
+/** A member whose removal is held, and how it is asked whether it lives. */
+export interface HeldMember {
+  readonly service: ServiceKey
+  /** Of the service. */
+  readonly name: string
+  readonly destination: DestinationKey
+  readonly target: ProbeTarget
+  /** Whether a refused connection means that it is gone. */
+  readonly refusalCounts: boolean
+}
+
+/** Every held member that can be asked by a TCP connect. */
+export function heldMembers({ provenance }: Pick<DesiredUpdate, 'provenance'>): HeldMember[] {
+  const found: HeldMember[] = []
+  for (const [service, { spec, held, members }] of provenance) {
+    if (held.size === 0 || whyNotProbed(spec) !== undefined) continue
+    for (const destination of held.keys()) {
+      const backend = members.get(destination)?.backend
+      if (backend === undefined || backend.port === 0) continue
+      const { address, port, forwarding = spec.forwarding } = backend
+      const refusalCounts = forwarding.method === 'nat'
+      found.push({ service, name: spec.name, destination, target: { address, port }, refusalCounts })
+    }
+  }
+  return found
+}
+
+/** Why a TCP connect cannot tell whether members of a service live; undefined where it can. */
+export function whyNotProbed({ identity, checks }: ServiceSpec): string | undefined {
+  if (identity.kind === 'fwmark') return 'a firewall mark says nothing of the protocol'
+  if (identity.protocol !== 'tcp') return `a TCP connect tells nothing of a ${identity.protocol} service`
+  return checks.length > 0 ? undefined : 'its health_check is switched off'
+}
+
+/** What members that are asked alike have in common. */
+export function checkOf({ destination, refusalCounts }: HeldMember): string {
+  return `tcp ${destination}${refusalCounts ? '' : ' unless refused'}`
+}
+
+/**
+ * A connection that is refused is an answer of the host. Where packets keep the VIP as their destination, the server may
+ * listen there alone, so that a refusal at its own address proves nothing.
+ */
+export function proving(probe: Probe, refusalCounts: boolean): Probe {
+  if (refusalCounts) return probe
+  return async (signal) => {
+    const result = await probe(signal)
+    if (result.outcome !== 'failed' || result.failure !== 'refused') return result
+    return { outcome: 'unknown', message: `${result.message}, but may listen at the VIP alone` }
+  }
+}

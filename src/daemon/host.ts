@@ -1,0 +1,34 @@
+import type { PointsmanError } from '../errors.ts'
+import type { Probe } from '../health/probe.ts'
+import type { ProbeTarget } from '../health/target.ts'
+import type { RuleMark } from '../kernel/for-daemon.ts'
+import type { ProbeKind } from '../model/probe-spec.ts'
+import type { IpvsSinkOptions } from '../sinks/ipvs/ipvs-sink.ts'
+
+/** The kernel's IPVS table as sinks see it. */
+export type IpvsKernel = IpvsSinkOptions['kernel']
+
+/** Whoever writes the table of this network namespace, in its own words; `silent` does not say. */
+export type TableHolder = { readonly pid: number; readonly command: string; readonly since: string } | 'silent'
+
+/** What the commands need of the machine they run on; tests bring a scripted one. */
+export interface Host {
+  /**
+   * Opens the table; rejects with IPVS_MISSING, NO_PERMISSION, KERNEL_REFUSED, KERNEL_STUCK or UNSUPPORTED_PLATFORM. `deadline`:
+   * milliseconds without progress after which the kernel counts as stuck; `onStuck` is called once when that happens.
+   */
+  openKernel(deadline: number, onStuck?: (error: PointsmanError) => void): Promise<IpvsKernel>
+  /** Becomes the one writer of this network namespace until disposed of; rejects with TABLE_HELD, which says who it is. */
+  holdTable(command: string): Promise<AsyncDisposable>
+  whoHoldsTable(): Promise<TableHolder | undefined>
+  /** Asks a backend. */
+  probeFor(kind: ProbeKind, target: ProbeTarget): Probe
+  /** Marks that routing rules look at; throws where they cannot be read. */
+  readRuleMarks(): readonly RuleMark[]
+  /** A sysctl by its dotted name as a number; undefined where there is none. */
+  readSysctl(name: string): number | undefined
+  /** One message to the service manager (sd_notify(3)); nothing without NOTIFY_SOCKET. */
+  notify(message: string): void
+  /** Milliseconds after which the service manager wants a sign of life (WATCHDOG_USEC); undefined: it does not. */
+  readonly watchdog: number | undefined
+}

@@ -1,0 +1,45 @@
+import { PointsmanError } from '../errors.ts'
+import { isDown } from '../model/backend.ts'
+import type { DestinationKey } from '../model/destination.ts'
+import { type SpokenOf, takesOut } from '../model/operator-words.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import { counted } from './counted.ts'
+import type { Known } from './operator-targets.ts'
+
+/** Throws LAST_BACKEND where a service that serves would have nobody left without these backends. */
+export function assertOthersServe(leaving: readonly SpokenOf[], known: Known): void {
+  const byService = Map.groupBy(leaving, ({ service }) => service)
+  for (const [service, gone] of byService) {
+    const serving = servingNow(service, known)
+    const out = new Set(gone.map(({ backend }) => backend))
+    if (serving.size === 0 || [...serving, ...readyBehind(service, known)].some((backend) => !out.has(backend))) continue
+    const { name } = known.update?.desired.services.get(service) ?? { name: service }
+    const who =
+      serving.size === 1
+        ? `${[...serving][0]} is the only backend that serves ${name}`
+        : `These ${counted(serving.size, 'backend')} are all that serve ${name}`
+    throw new PointsmanError('LAST_BACKEND', `${who}: nobody would take its connections; add --force if that is meant.`)
+  }
+}
+
+/** The backends that get new connections, less those that the operator has taken out in the meantime. */
+function servingNow(service: ServiceKey, { update, words }: Known): ReadonlySet<DestinationKey> {
+  const serving = new Set<DestinationKey>()
+  for (const [backend, { weight }] of update?.desired.services.get(service)?.destinations ?? []) {
+    if (weight > 0 && !takesOut(words.get(service)?.get(backend))) serving.add(backend)
+  }
+  return serving
+}
+
+/** Backends that wait behind those of a better priority, and that nothing else keeps from serving. */
+function readyBehind(service: ServiceKey, { update, words }: Known): DestinationKey[] {
+  const provenance = update?.provenance.get(service)
+  if (provenance === undefined) return []
+  const { leftOut, members, operational, spec } = provenance
+  return [...leftOut.keys()].filter((key) => {
+    const backend = members.get(key)?.backend
+    if (backend === undefined || backend.priority === undefined || isDown(backend)) return false
+    const isUp = spec.checks.length === 0 || operational.get(key)?.health === 'up'
+    return isUp && (backend.weight ?? spec.weight) > 0 && !takesOut(words.get(service)?.get(key))
+  })
+}

@@ -1,0 +1,3 @@
+import { runLoadWorkerIfAsked } from './load-worker.ts'
+
+runLoadWorkerIfAsked()

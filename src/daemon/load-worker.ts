@@ -1,0 +1,21 @@
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import type { Overrides } from '../config/configuration.ts'
+import { loadConfiguration } from '../config/load.ts'
+
+/** What a thread is started with to load one configuration. */
+export interface LoadJob {
+  readonly pointsmanWorker: 'configuration'
+  readonly source: { readonly path: string; readonly bytes: Uint8Array }
+  readonly overrides: Overrides
+}
+
+/**
+ * Loads the configuration that this thread was started for, answers and ends; says whether there was one. A program that is
+ * bundled into one file calls this in its other threads.
+ */
+export function runLoadWorkerIfAsked(): boolean {
+  const job = workerData as LoadJob | undefined
+  if (isMainThread || parentPort === null || job?.pointsmanWorker !== 'configuration') return false
+  parentPort.postMessage(loadConfiguration(job.source, job.overrides))
+  return true
+}

@@ -1,0 +1,118 @@
+import type { Control } from '../admin/control.ts'
+import type { OperatorAnswer, OperatorRequest } from '../admin/operator-request.ts'
+import type { StatusAnswer, Turn, WhyAnswer } from '../admin/standing.ts'
+import type { DestinationKey } from '../model/destination.ts'
+import type { IpvsTable } from '../model/ipvs-table.ts'
+import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
+import type { DesiredUpdate } from '../pipeline/desired-update.ts'
+import type { Held } from './approval.ts'
+import { assertOthersServe } from './last-serving.ts'
+import type { Operator } from './operator.ts'
+import { backendNamed, type Known, serviceNamed } from './operator-targets.ts'
+import { leavesService, saidOf, targetsOf, verbOf } from './operator-verbs.ts'
+import { asPointsmanError } from './passes.ts'
+import type { Running } from './running.ts'
+import { absentWords, type Moment, serviceStanding, unwantedStanding } from './standing.ts'
+
+export interface OperatorControlParts {
+  readonly running: Pick<Running, 'approve' | 'services' | 'update'>
+  readonly operator: Operator
+  readonly sources: () => Moment['sources']
+  /** Reads the kernel. */
+  readonly readTable: () => Promise<IpvsTable>
+  /** The last change of a destination in the kernel. */
+  readonly lastTurn: (service: ServiceKey, backend: DestinationKey) => Turn | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** Before the first desired state. */
+const NOTHING_YET: DesiredUpdate = { desired: { services: new Map() }, provenance: new Map(), eventAt: 0 }
+
+/** What the operator may ask of a running daemon over its socket. */
+export class OperatorControl implements Control {
+  readonly #parts: OperatorControlParts
+
+  constructor(parts: OperatorControlParts) {
+    this.#parts = parts
+  }
+
+  approve(service: string): Held {
+    return this.#parts.running.approve(service)
+  }
+
+  async say(request: OperatorRequest): Promise<OperatorAnswer> {
+    const { operator, now } = this.#parts
+    const known = this.#known()
+    const about = targetsOf(request, known)
+    if (leavesService(request) && !('force' in request && request.force === true)) assertOthersServe(about, known)
+    const { changed, kept } = await operator.say(about, (one) => verbOf(request, one, known, now()))
+    const news = new Set(changed.map(({ service, backend }) => `${service} ${backend}`))
+    const nameOf = namesOf(known)
+    return {
+      changed: changed.map(({ service, backend, after }) => saidOf(nameOf(service), backend, after)),
+      unchanged: about
+        .filter(({ service, backend }) => !news.has(`${service} ${backend}`))
+        .map(({ service, backend }) => ({ service: nameOf(service), backend })),
+      kept,
+    }
+  }
+
+  async status(service: string | undefined): Promise<StatusAnswer> {
+    const known = this.#known()
+    const named = service === undefined ? undefined : serviceNamed(service, known)
+    const { moment, failure } = await this.#moment()
+    const keys = named === undefined ? [...moment.update.desired.services.keys()] : [named.key]
+    return {
+      at: new Date(this.#parts.now()).toISOString(),
+      ...(failure !== undefined && { kernel_error: failure }),
+      services: keys.map((key) => serviceStanding(key, moment)).filter((standing) => standing !== undefined),
+      absent_words: absentWords(moment).filter((word) => named === undefined || word.service === named.key),
+    }
+  }
+
+  async why(service: string, backend: string): Promise<WhyAnswer> {
+    const known = this.#known()
+    const named = serviceNamed(service, known)
+    const key = backendNamed(backend, named, known)
+    const { moment, failure } = await this.#moment()
+    const standing = serviceStanding(named.key, moment)
+    const ofBackend = standing?.backends.find((each) => each.backend === key)
+    const changed = this.#parts.lastTurn(named.key, key)
+    return {
+      at: new Date(this.#parts.now()).toISOString(),
+      service: named.name,
+      key: named.key,
+      complete: standing?.complete ?? false,
+      ...(ofBackend ?? unwantedStanding(named.key, key, moment)),
+      ...(failure !== undefined && { kernel_error: failure }),
+      sources: standing?.sources ?? [],
+      ...(changed !== undefined && { changed }),
+    }
+  }
+
+  #known(): Known {
+    const { running, operator } = this.#parts
+    return { services: running.services, update: running.update, words: operator.words }
+  }
+
+  /** What is known now, and why the kernel could not be asked. */
+  async #moment(): Promise<{ readonly moment: Moment; readonly failure?: string }> {
+    let table: IpvsTable | undefined
+    let failure: string | undefined
+    try {
+      table = await this.#parts.readTable()
+    } catch (error) {
+      failure = asPointsmanError(error).message
+    }
+    const { running, operator, sources } = this.#parts
+    const moment = { update: running.update ?? NOTHING_YET, words: operator.words, sources: sources(), table }
+    return { moment, ...(failure !== undefined && { failure }) }
+  }
+}
+
+/** What people call a service; one that is not wanted now by its key. */
+export function namesOf({ services }: Pick<Known, 'services'>): (key: ServiceKey) => string {
+  const names = new Map(services.map(({ identity, name }) => [serviceKey(identity), name]))
+  return (key) => names.get(key) ?? key
+}

@@ -1,0 +1,57 @@
+import type { OperatorRequest, SaidOf } from '../admin/operator-request.ts'
+import type { AdminState } from '../model/admin-state.ts'
+import type { DestinationKey } from '../model/destination.ts'
+import type { OperatorVerb, SpokenOf } from '../model/operator-words.ts'
+import { backendNamed, backendsAt, backendsOf, type Known, serviceNamed } from './operator-targets.ts'
+
+/** Steps of a weight's way where nobody says how many. */
+const STEPS = 10
+
+/** The backends that a request is about. Throws BAD_INPUT where there is none of that name. */
+export function targetsOf({ target }: OperatorRequest, known: Known): readonly SpokenOf[] {
+  if ('host' in target) return backendsAt(target.host, known)
+  const service = serviceNamed(target.service, known)
+  const backends = target.backends ?? []
+  const keys =
+    backends.length === 0
+      ? backendsOf(service.key, known)
+      : new Set(backends.map((backend) => backendNamed(backend, service, known)))
+  return [...keys].map((backend) => ({ service: service.key, backend }))
+}
+
+/** Whether a request keeps new connections from its backends. */
+export function leavesService(request: OperatorRequest): boolean {
+  return request.verb === 'drain' || request.verb === 'maintenance' || (request.verb === 'weight' && request.weight === 0)
+}
+
+/** What a request says of one backend. */
+export function verbOf(request: OperatorRequest, { service, backend }: SpokenOf, known: Known, now: number): OperatorVerb {
+  if (request.verb === 'ready' || request.verb === 'unset') return { verb: request.verb }
+  const terms = {
+    ...(request.reason !== undefined && { reason: request.reason }),
+    ...(request.for !== undefined && { until: now + request.for }),
+  }
+  if (request.verb !== 'weight') return { verb: request.verb, ...terms }
+  const { weight, over, steps = STEPS } = request
+  const { destinations, weightScale: scale = 1 } = known.update?.desired.services.get(service) ?? {}
+  const from = Math.round((destinations?.get(backend)?.weight ?? 0) / scale)
+  return {
+    verb: 'weight',
+    weight,
+    ...(over !== undefined && from !== weight && { ramp: { from, duration: over, steps } }),
+    ...terms,
+  }
+}
+
+/** What counts of a backend from now on. */
+export function saidOf(service: string, backend: DestinationKey, word: AdminState | undefined): SaidOf {
+  const { state = 'ready', until, weight } = word ?? {}
+  return {
+    service,
+    backend,
+    state,
+    ...(until !== undefined && { until: new Date(until).toISOString() }),
+    ...(weight !== undefined && { weight: weight.weight }),
+    ...(weight?.until !== undefined && { weight_until: new Date(weight.until).toISOString() }),
+  }
+}

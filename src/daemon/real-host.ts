@@ -1,0 +1,29 @@
+import { probeFor } from '../health/registry.ts'
+import { holdTable, openIpvsKernel, readRuleMarks, readSysctl, systemdNotify, whoHoldsTable } from '../kernel/for-daemon.ts'
+import type { Host } from './host.ts'
+
+/** The machine that this process runs on. */
+export function realHost(version?: string): Host {
+  return {
+    openKernel: (deadline, onStuck) => openIpvsKernel({ deadlineMs: deadline, ...(onStuck !== undefined && { onStuck }) }),
+    holdTable: (command) => holdTable({ command, ...(version !== undefined && { version }) }),
+    whoHoldsTable,
+    probeFor,
+    readRuleMarks: () => readRuleMarks(),
+    readSysctl: (name) => numberOf(readSysctl(name)),
+    notify: (message) => void systemdNotify(message),
+    watchdog: watchdogInterval(process.env, process.pid),
+  }
+}
+
+/** WATCHDOG_USEC in milliseconds, unless it is meant for another process (sd_watchdog_enabled(3)). */
+export function watchdogInterval(environment: NodeJS.ProcessEnv, pid: number): number | undefined {
+  const { WATCHDOG_USEC: interval, WATCHDOG_PID: meant } = environment
+  if (interval === undefined || !/^[1-9]\d*$/.test(interval)) return undefined
+  if (meant !== undefined && meant !== `${pid}`) return undefined
+  return Number(interval) / 1000
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined || !/^-?\d+$/.test(text) ? undefined : Number(text)
+}

@@ -1,0 +1,77 @@
+import type { Observable, Subject, Subscription } from 'rxjs'
+import type { Metrics } from '../admin/metrics.ts'
+import type { Configuration, Overrides } from '../config/configuration.ts'
+import type { Logger } from '../log.ts'
+import { adviseSysctls, logWarnings } from './announce.ts'
+import { counted } from './counted.ts'
+import type { Host } from './host.ts'
+import { type Reload, reloads, restartNeeded } from './reload.ts'
+import type { Running } from './running.ts'
+import type { Status } from './status.ts'
+import type { Supervisor } from './supervisor.ts'
+
+interface Source {
+  readonly configuration: Configuration
+  readonly bytes: Uint8Array
+  readonly overrides: Overrides
+  readonly watch: { readonly settle: number; readonly poll: number }
+  readonly reload$: Observable<unknown>
+}
+
+interface Parts {
+  readonly host: Host
+  readonly running: Running
+  readonly status: Status
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly supervisor: Supervisor
+  readonly resync$: Subject<void>
+}
+
+/** Follows the configuration file and SIGHUP for as long as the subscription lives; the signal also asks for a full pass. */
+export function followConfiguration(source: Source, parts: Parts): Subscription {
+  const { overrides, bytes, watch } = source
+  const started = source.configuration
+  const subscription = source.reload$.subscribe(() => {
+    parts.supervisor.reloading()
+    parts.resync$.next()
+  })
+  subscription.add(
+    reloads({ path: started.path, overrides, bytes, ...watch }, source.reload$).subscribe((reload) => {
+      accept(reload, started, parts)
+      parts.supervisor.reloaded(counted(parts.running.configuration.services.length, 'service'))
+    }),
+  )
+  return subscription
+}
+
+function accept(reload: Reload, started: Configuration, parts: Parts): void {
+  const { status, metrics, logger } = parts
+  switch (reload.kind) {
+    case 'unchanged':
+      logger.info('the configuration says what it said before')
+      return
+    case 'rejected':
+      metrics.configRejected()
+      status.configRejected(reload.sentences.join(' | '))
+      for (const sentence of reload.sentences) logger.error({ code: 'CONFIG_INVALID' }, sentence)
+      logger.error('the new configuration is rejected, the running one stays')
+      return
+    case 'accepted':
+      take(reload, started, parts)
+  }
+}
+
+function take(reload: Reload & { kind: 'accepted' }, started: Configuration, parts: Parts): void {
+  const { status, metrics, logger, running, host } = parts
+  const { configuration } = reload
+  const waiting = restartNeeded(started.settings, configuration.settings)
+  logWarnings(logger, reload.warnings)
+  for (const setting of waiting) logger.warn({ setting }, `the change of ${setting} takes effect at the next restart`)
+  logger.level = configuration.settings.logLevel
+  metrics.configLoaded(configuration.services.length)
+  status.configAccepted(waiting)
+  logger.info({ services: configuration.services.length }, 'the new configuration is in force')
+  running.reconfigure(configuration)
+  adviseSysctls(host, logger, configuration)
+}

@@ -1,0 +1,278 @@
+import {
+  BehaviorSubject,
+  finalize,
+  interval,
+  map,
+  merge,
+  mergeWith,
+  NEVER,
+  Observable,
+  Subject,
+  type Subscription,
+  takeUntil,
+  tap,
+} from 'rxjs'
+import type { Metrics } from '../admin/metrics.ts'
+import { readClaim } from '../config/claimed-service.ts'
+import type { Configuration } from '../config/configuration.ts'
+import type { Logger } from '../log.ts'
+import type { OperatorWords } from '../model/admin-state.ts'
+import type { DesiredState } from '../model/desired-state.ts'
+import type { ProbeResult } from '../model/probe-result.ts'
+import type { StateEvent } from '../model/state-event.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import type { ClaimChange } from '../pipeline/claims/changes.ts'
+import type { ClaimsPast } from '../pipeline/claims/claim.ts'
+import { claimedServices, type OpenCatalog } from '../pipeline/claims/wire.ts'
+import type { KernelKnown } from '../pipeline/deciding/kernel-known.ts'
+import type {
+  DesiredUpdate,
+  GuardChange,
+  LastGoodChange,
+  OperationalNews,
+  Past,
+  ProbeVerdict,
+  SourceChange,
+  WantedServices,
+} from '../pipeline/desired-update.ts'
+import { steadyScheduler } from '../pipeline/steady-scheduler.ts'
+import { conflate, desiredState, type OpenSource } from '../pipeline/wire.ts'
+import type { PipelineTurn } from '../pipeline/witness.ts'
+import type { Sink } from '../sinks/sink.ts'
+import { type Held, heldOf } from './approval.ts'
+import { counted } from './counted.ts'
+import type { Hooks } from './hooks.ts'
+import type { Host } from './host.ts'
+import { logFinding, logGuard } from './log-guard.ts'
+import { recordPass, watchedPasses } from './passes.ts'
+import { type Certificates, type ProbeBackendsOptions, probeBackends } from './probe-backends.ts'
+import { probeHeld } from './probe-held.ts'
+import type { RoadKeeper } from './road-keeper.ts'
+import { FIRST_ANSWER, type Status } from './status.ts'
+import type { Supervisor } from './supervisor.ts'
+import { CatalogTeller, tellClaim } from './tell-claims.ts'
+import { tellPools } from './tell-pools.ts'
+import { tellSource } from './tell-source.ts'
+import { guardTurns, sourceTurn, transitionsBetween } from './transitions.ts'
+
+export interface RunningParts {
+  readonly sink: Sink
+  readonly status: Status
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly supervisor: Supervisor
+  readonly openSource: OpenSource
+  readonly probeFor: Host['probeFor']
+  /** Of probes at the addresses of services. */
+  readonly roads: RoadKeeper
+  /** Probes of backends under way at a time. */
+  readonly probeLimit: number
+  /** What is known of the kernel, at once and when it becomes different. */
+  readonly kernel$: Observable<KernelKnown>
+  readonly openCatalog: OpenCatalog
+  readonly claimsPast: ClaimsPast
+  readonly onClaim: (change: ClaimChange) => void
+  /** The operator's words in force, now and at each change. */
+  readonly operator$: Observable<OperatorWords>
+  /** Told of what turns. */
+  readonly tell: (event: StateEvent) => void
+  /** Told of what the log has a line for already. */
+  readonly hooks: Pick<Hooks, 'offer'>
+  readonly past: Past
+  readonly onLastGood: (change: LastGoodChange) => void
+  /** Told of every turn of the pipeline; absent: nobody wants to know. */
+  readonly onTurn?: (turn: PipelineTurn) => void
+  /** Milliseconds. */
+  readonly resyncInterval: number
+  /** Each value asks for a full pass. */
+  readonly resync$: Observable<unknown>
+  /** Called after every full pass that was not rejected. */
+  readonly afterFullPass: () => void
+}
+
+/** The road of an event, from the configuration and its sources to the kernel. */
+export class Running {
+  readonly #configured: BehaviorSubject<Configuration>
+  readonly #stop = new Subject<void>()
+  readonly #approve = new Subject<ServiceKey>()
+  readonly #probed = new Subject<ProbeVerdict>()
+  readonly #operational = new Subject<OperationalNews>()
+  readonly #certificates = new Map<ServiceKey, Certificates>()
+  readonly #updates = new WeakMap<DesiredState, DesiredUpdate>()
+  #wanted: WantedServices
+  /** Services of registries that have no instance any more. */
+  readonly #definitionsHeld = new Set<ServiceKey>()
+  #latest: DesiredUpdate | undefined
+  #ready = false
+  /** Resolves when the road is empty after `stop()`; rejects when a part of it broke, which is a defect. */
+  readonly ended: Promise<void>
+
+  constructor(configuration: Configuration, parts: RunningParts) {
+    this.#configured = new BehaviorSubject(configuration)
+    this.#wanted = configuration
+    this.ended = new Promise((resolve, reject) => {
+      this.#road(parts).subscribe({ complete: resolve, error: reject })
+    })
+  }
+
+  get configuration(): Configuration {
+    return this.#configured.value
+  }
+
+  /** The services of the configuration and those that registries claim. */
+  get services(): WantedServices['services'] {
+    return this.#wanted.services
+  }
+
+  /** The newest desired state and where it comes from; undefined before the first. */
+  get update(): DesiredUpdate | undefined {
+    return this.#latest
+  }
+
+  /** Certificates that backends have shown to probes. */
+  get certificates(): ReadonlyMap<ServiceKey, Certificates> {
+    return this.#certificates
+  }
+
+  reconfigure(configuration: Configuration): void {
+    this.#configured.next(configuration)
+  }
+
+  /** Lets go what is held of a service, and gives it. Throws BAD_INPUT and NOTHING_HELD. */
+  approve(name: string): Held {
+    const held = heldOf(name, this.services, this.#latest, this.#definitionsHeld)
+    this.#approve.next(held.key)
+    return held
+  }
+
+  /** What has arrived is still written, then the road ends. */
+  stop(): void {
+    this.#stop.next()
+  }
+
+  #road(parts: RunningParts): Observable<unknown> {
+    const { sink, status, metrics, supervisor } = parts
+    const { passInterval } = supervisor
+    const announceReady = () => this.#announceReady(parts)
+    const beat$ = passInterval !== undefined && passInterval < parts.resyncInterval ? interval(passInterval) : NEVER
+    const onSource = (change: SourceChange) => {
+      tellSource(change, parts)
+      const turn = sourceTurn(change)
+      if (turn !== undefined) parts.hooks.offer(turn)
+      announceReady()
+    }
+    const patience = setTimeout(announceReady, FIRST_ANSWER)
+    const onGuard = (change: GuardChange) => {
+      logGuard(parts.logger, change)
+      for (const turn of guardTurns(change)) parts.hooks.offer(turn)
+    }
+    const { past, onLastGood, onTurn, operator$, kernel$ } = parts
+    const updates$ = new Subject<DesiredUpdate>()
+    const probing = this.#probe(updates$, parts)
+    const heard = { approve$: this.#approve, probed$: this.#probed, operational$: this.#operational, operator$, kernel$ }
+    const options = { onSource, onGuard, ...heard, past, onLastGood, ...(onTurn !== undefined && { onTurn }) }
+    const again$ = new Subject<DesiredUpdate>()
+    return desiredState(this.#wantedServices(parts, announceReady), parts.openSource, options).pipe(
+      tap((update) => {
+        for (const turn of transitionsBetween(this.#latest, update)) parts.tell(turn)
+        tellPools(this.#latest, update, parts)
+        this.#latest = update
+      }),
+      mergeWith(again$),
+      map((update) => {
+        const roaded = parts.roads.follow(update)
+        this.#updates.set(roaded.desired, update)
+        updates$.next(roaded)
+        return roaded
+      }),
+      takeUntil(this.#stop),
+      conflate(watchedPasses(sink, status, metrics), {
+        resyncInterval: parts.resyncInterval,
+        resync$: merge(beat$, parts.resync$),
+      }),
+      tap((result) => {
+        recordPass(sink.name, result, this.#updates.get(result.desired), parts)
+        if (result.ok && result.scope === 'full') parts.afterFullPass()
+        const otherRoads = result.ok && parts.roads.passEnded(result.desired, result.report, result.scope)
+        if (otherRoads && this.#latest !== undefined) again$.next({ ...this.#latest, eventAt: result.finishedAt })
+        supervisor.passEnded({ stuck: status.stuck !== undefined, status: statusLine(this.services, status) })
+        announceReady()
+      }),
+      finalize(() => {
+        clearTimeout(patience)
+        probing.unsubscribe()
+      }),
+    )
+  }
+
+  #wantedServices(parts: RunningParts, announceReady: () => void): Observable<WantedServices> {
+    const { status, openCatalog, claimsPast: past } = parts
+    const catalogs = new CatalogTeller(parts)
+    const onChange = (change: ClaimChange) => {
+      this.#noteHeld(change)
+      tellClaim(change, parts)
+      parts.onClaim(change)
+    }
+    const onScopes = (scopes: Parameters<CatalogTeller['tell']>[0]) => catalogs.tell(scopes)
+    const options = { past, onChange, onScopes, approve$: this.#approve }
+    return new Observable((subscriber) =>
+      claimedServices(this.#configured, openCatalog, readClaim, options).subscribe({
+        next: ({ wanted, settled }) => {
+          status.catalogsSettled(settled)
+          const isNew = wanted !== this.#wanted
+          this.#wanted = wanted
+          if (isNew) subscriber.next(wanted)
+          announceReady()
+        },
+        error: (error) => subscriber.error(error),
+      }),
+    )
+  }
+
+  #noteHeld({ before, after }: ClaimChange): void {
+    if (before?.claim !== undefined) this.#definitionsHeld.delete(before.claim.key)
+    if (after?.claim?.goneSince !== undefined) this.#definitionsHeld.add(after.claim.key)
+  }
+
+  /** Until the road ends all members with checks are asked, and those whose removal is held by a TCP connect as well. */
+  #probe(updates$: Observable<DesiredUpdate>, { probeFor, roads, probeLimit, metrics, logger }: RunningParts): Subscription {
+    const onResult = (kind: string, { outcome }: ProbeResult, took: number) => metrics.probed(kind, outcome, took / 1000)
+    const onBegin = (late: number) => metrics.probeBegan(late / 1000)
+    const verdicts$ = probeHeld(updates$, {
+      tcpProbe: (target) => probeFor({ kind: 'tcp' }, target),
+      onResult: (result, took) => onResult('tcp', result, took),
+      onFinding: (finding) => logFinding(logger, finding),
+      scheduler: steadyScheduler,
+    })
+    const probeBy: ProbeBackendsOptions['probeFor'] = (kind, target, road) =>
+      road === undefined ? probeFor(kind, target) : roads.probe(kind, target, road)
+    const news$ = probeBackends(updates$, {
+      probeFor: probeBy,
+      limit: probeLimit,
+      onResult,
+      onBegin,
+      onCertificates: (service, shown) => {
+        if (shown.size === 0) this.#certificates.delete(service)
+        else this.#certificates.set(service, shown)
+      },
+      scheduler: steadyScheduler,
+    })
+    const probing = verdicts$.pipe(takeUntil(this.#stop)).subscribe((verdict) => this.#probed.next(verdict))
+    probing.add(news$.pipe(takeUntil(this.#stop)).subscribe((news) => this.#operational.next(news)))
+    return probing
+  }
+
+  #announceReady({ status, supervisor, logger }: RunningParts): void {
+    status.lookForReadiness()
+    if (this.#ready || !status.firstReconcileDone) return
+    this.#ready = true
+    const line = statusLine(this.services, status)
+    logger.info(`ready: ${line}`)
+    supervisor.ready(line)
+  }
+}
+
+function statusLine(services: WantedServices['services'], status: Status): string {
+  if (status.stuck !== undefined) return `stuck: ${status.stuck}`
+  return `${counted(services.length, 'service')}, ${status.withoutData.length} without data`
+}

@@ -1,0 +1,38 @@
+import type { Logger } from '../log.ts'
+import type { IpvsSink } from '../sinks/ipvs/ipvs-sink.ts'
+import type { Running } from './running.ts'
+import type { Status } from './status.ts'
+import type { Supervisor } from './supervisor.ts'
+
+/** Milliseconds beyond the longest drain that the end may take. */
+const SPARE = 10_000
+
+interface Parts {
+  readonly running: Running
+  readonly sink: IpvsSink
+  readonly status: Status
+  readonly supervisor: Supervisor
+  readonly logger: Logger
+}
+
+/** Writes what has arrived, then does what `on_exit` of the configuration in force says. */
+export async function leave({ running, sink, status, supervisor, logger }: Parts): Promise<void> {
+  const { settings } = running.configuration
+  const timeout = Math.max(0, ...running.services.map(({ drainTimeout }) => drainTimeout))
+  supervisor.stopping(settings.onExit === 'drain' ? timeout + SPARE : 0)
+  running.stop()
+  await running.ended
+  if (status.stuck !== undefined) {
+    logger.error('the kernel is stuck: the table stays as it is')
+    return
+  }
+  if (settings.onExit !== 'keep') {
+    logger.info(
+      { on_exit: settings.onExit },
+      settings.onExit === 'drain' ? 'draining all that is ours' : 'removing all that is ours',
+    )
+  }
+  const report = await sink.exit(settings.onExit, { timeout })
+  for (const { object, code, message } of report.failed) logger.error({ object, code }, message)
+  logger.info({ on_exit: settings.onExit, applied: report.applied, foreign: report.foreign }, 'stopped')
+}

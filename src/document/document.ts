@@ -1,0 +1,124 @@
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  type LineCounter,
+  type Node,
+  type Pair,
+  type Document as YamlDocument,
+} from 'yaml'
+import type { Issue } from './issue.ts'
+
+/** Keys and list positions from the top of a document to one value. */
+export type Path = readonly (string | number)[]
+
+/** Whether a message is about the key or about the value that stands behind it. */
+export type Spot = 'key' | 'value'
+
+/** Counted from 1. */
+export interface Place {
+  readonly line: number
+  readonly column: number
+}
+
+/** A parsed file: plain values, and where each of them stands. */
+export interface Document {
+  readonly file: string
+  readonly value: unknown
+  /** Place of a key or value; of the nearest thing around it where it is not written. */
+  locate(path: Path, spot: Spot): Place
+  /** One line of the text without its end; counted from 1. */
+  lineText(line: number): string
+}
+
+/** `services[2].backends[0].weight` */
+export function formatPath(path: Path): string {
+  let text = ''
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`
+    else if (/^[\p{L}_][\p{L}\p{N}_-]*$/u.test(step)) text += text === '' ? step : `.${step}`
+    else text += `[${JSON.stringify(step)}]`
+  }
+  return text
+}
+
+/** An issue at a place in a document, with its source line. */
+export function issueAt(document: Document, path: Path, spot: Spot, problem: string, remedy: string): Issue {
+  const place = document.locate(path, spot)
+  return {
+    file: document.file,
+    ...place,
+    path: formatPath(path),
+    problem,
+    remedy,
+    excerpt: excerptOf(document.lineText(place.line), place),
+  }
+}
+
+/** The line and a caret below the column, both behind the line number; a long line is cut around the caret. */
+export function excerptOf(lineText: string, place: Place): string {
+  const start = Math.max(0, Math.min(place.column - 1 - 60, lineText.length - 110))
+  const shown = lineText.slice(start, start + 110).replaceAll('\t', ' ')
+  const gutter = `${String(place.line).padStart(5)} | `
+  return `${gutter}${shown}\n${' '.repeat(gutter.length + place.column - 1 - start)}^`
+}
+
+/** Finds places in the tree that the YAML parser leaves behind. */
+export function locateInYaml(yaml: YamlDocument, lines: LineCounter, path: Path, spot: Spot): Place {
+  let node: Node | null | undefined = yaml.contents as Node | null
+  let offset = startOf(node) ?? 0
+  for (const [depth, step] of path.entries()) {
+    const found = stepInto(resolved(yaml, node), step, yaml)
+    if (!found) return placeAt(lines, offset)
+    const wantsKey = spot === 'key' && depth === path.length - 1
+    const keyStart = found.pair && startOf(found.pair.key as Node | null)
+    offset = (wantsKey ? keyStart : startOf(found.value)) ?? keyStart ?? offset
+    node = found.value
+  }
+  return placeAt(lines, offset)
+}
+
+function stepInto(
+  node: Node | null | undefined,
+  step: string | number,
+  yaml: YamlDocument,
+): { value: Node | null; pair?: Pair } | undefined {
+  if (isSeq(node) && typeof step === 'number') {
+    const item = node.items[step]
+    if (item === undefined) return undefined
+    return isPair(item) ? undefined : { value: item as Node }
+  }
+  if (!isMap(node)) return undefined
+  for (const pair of node.items) {
+    if (keyText(pair) === String(step)) return { value: pair.value as Node | null, pair }
+  }
+  for (const pair of node.items) {
+    if (keyText(pair) !== '<<') continue
+    const merged = resolved(yaml, pair.value as Node | null)
+    for (const source of isSeq(merged) ? merged.items : [merged]) {
+      const found = stepInto(resolved(yaml, source as Node | null), step, yaml)
+      if (found) return found
+    }
+  }
+  return undefined
+}
+
+function keyText(pair: Pair): string | undefined {
+  return isScalar(pair.key) ? String(pair.key.value) : undefined
+}
+
+function resolved(yaml: YamlDocument, node: Node | null | undefined): Node | null | undefined {
+  return isAlias(node) ? node.resolve(yaml) : node
+}
+
+function startOf(node: Node | null | undefined): number | undefined {
+  return node?.range?.[0]
+}
+
+/** Place of an offset into the text. */
+export function placeAt(lines: LineCounter, offset: number): Place {
+  const { line, col } = lines.linePos(offset)
+  return { line: Math.max(1, line), column: Math.max(1, col) }
+}

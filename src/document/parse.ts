@@ -1,0 +1,192 @@
+import { type Alias, LineCounter, parseDocument as parseYamlDocument, visit, type Document as YamlDocument } from 'yaml'
+import { type Document, excerptOf, locateInYaml, type Place, placeAt } from './document.ts'
+import type { Issue } from './issue.ts'
+import { decodeText, saysNothing } from './text.ts'
+import { yamlProblem } from './yaml-problem.ts'
+
+export type ParseResult =
+  | { readonly ok: true; readonly document: Document }
+  | { readonly ok: false; readonly issues: readonly Issue[] }
+
+export interface ParseOptions {
+  /** Appears in every message; `.json` at its end asks for JSON. */
+  readonly path: string
+  /** By default what the path's ending says, else whichever fits. */
+  readonly format?: 'yaml' | 'json'
+  /** Largest size in bytes; MAX_DOCUMENT_BYTES by default. */
+  readonly limit?: number
+}
+
+/** How often the content of anchors may be repeated through aliases before the file counts as an attack. */
+const MAX_ALIAS_EXPANSION = 10_000
+
+/**
+ * Reads one YAML or JSON document. Never throws for bad input: a file that is too large, empty, binary, indented with
+ * tabs, made of several documents or that has a key twice is answered with issues that say where and what to do.
+ */
+export function parseDocument(input: string | Uint8Array, options: ParseOptions): ParseResult {
+  const { path } = options
+  const decoded = decodeText(path, input, options.limit)
+  if (!decoded.ok) return { ok: false, issues: [decoded.issue] }
+  const { text } = decoded
+  if (saysNothing(text)) return failure({ file: path, line: 1, column: 1, path: '', ...EMPTY })
+  const format = options.format ?? (path.endsWith('.json') ? 'json' : 'yaml')
+  try {
+    if (format === 'yaml' && !/^\s*[[{]/.test(text)) return parseYaml(path, text)
+    return parseJson(path, text) ?? (format === 'json' ? parseFaultyJson(path, text) : parseYaml(path, text))
+  } catch (error) {
+    if (error instanceof RangeError) return failure({ file: path, line: 1, column: 1, path: '', ...TOO_DEEP })
+    throw error
+  }
+}
+
+/** The parsers call themselves for every level and run out of stack. */
+const TOO_DEEP = {
+  problem: 'lists or mappings are nested too deeply',
+  remedy: 'write a configuration; none needs more than ten levels',
+}
+
+const EMPTY = {
+  problem: 'the file is empty',
+  remedy: 'write at least one key; if the file was being written just now, write to a temporary file and rename it',
+}
+
+function failure(...issues: readonly Issue[]): ParseResult {
+  return { ok: false, issues }
+}
+
+/**
+ * The fast road: some hundred times faster than YAML. JSON.parse keeps the last of two equal keys in silence, so the
+ * keys of the text are counted; whatever is not right takes the slow road, which knows places.
+ */
+function parseJson(path: string, text: string): ParseResult | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (countKeysOfText(text) !== countKeys(value)) return undefined
+  let tree: ReturnType<typeof readTree> | undefined
+  const lines = lineTextOf(text)
+  const document: Document = {
+    file: path,
+    value,
+    lineText: lines,
+    locate: (at, spot) => {
+      tree ??= readTree(text)
+      return locateInYaml(tree.yaml, tree.lines, at, spot)
+    },
+  }
+  return { ok: true, document }
+}
+
+function countKeysOfText(text: string): number {
+  let keys = 0
+  for (const match of text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)) if (match[1] !== undefined) keys++
+  return keys
+}
+
+function countKeys(value: unknown): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countKeys(item), 0)
+  if (typeof value !== 'object' || value === null) return 0
+  const values = Object.values(value)
+  return values.reduce<number>((sum, item) => sum + countKeys(item), values.length)
+}
+
+function parseYaml(path: string, text: string): ParseResult {
+  const { yaml, lines } = readTree(text)
+  const lineText = lineTextOf(text)
+  if (yaml.errors.some((error) => error.message.startsWith('Maximum call stack'))) throw new RangeError('nested too deeply')
+  if (yaml.errors.length + yaml.warnings.length > 0) return { ok: false, issues: syntaxIssues(path, yaml, lines, lineText) }
+  const locate: Document['locate'] = (at, spot) => locateInYaml(yaml, lines, at, spot)
+  const bare: Document = { file: path, value: undefined, lineText, locate }
+  try {
+    return { ok: true, document: { ...bare, value: yaml.toJS({ maxAliasCount: MAX_ALIAS_EXPANSION }) } }
+  } catch (error) {
+    return failure(aliasIssue(bare, yaml, lines, error))
+  }
+}
+
+/** One issue per line, ten at most: what follows a broken line is often only its echo. */
+function syntaxIssues(path: string, yaml: YamlDocument, lines: LineCounter, lineText: LineText): Issue[] {
+  const issues = new Map<number, Issue>()
+  for (const error of [...yaml.errors, ...yaml.warnings]) {
+    const place = placeAt(lines, error.pos[0])
+    if (issues.has(place.line) || issues.size === 10) continue
+    const { problem, remedy, column } = yamlProblem(error, lineText(place.line))
+    const at = { line: place.line, column: column ?? place.column }
+    issues.set(place.line, textIssue(path, at, lineText, problem, remedy))
+  }
+  return [...issues.values()]
+}
+
+/** JSON that is none, or that has a key twice. */
+function parseFaultyJson(path: string, text: string): ParseResult {
+  const { yaml, lines } = readTree(text)
+  const lineText = lineTextOf(text)
+  const place = jsonErrorPlace(text)
+  if (place === undefined) return parseYaml(path, text)
+  const [first] = yaml.errors
+  const at = place.line > 0 ? place : placeAt(lines, first?.pos[0] ?? 0)
+  return failure(textIssue(path, at, lineText, 'this is not JSON', 'correct it here, or give the file a name that ends in .yaml'))
+}
+
+function readTree(text: string): { yaml: YamlDocument; lines: LineCounter } {
+  const lines = new LineCounter()
+  const yaml = parseYamlDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    merge: true,
+    stringKeys: true,
+    logLevel: 'error',
+  })
+  return { yaml, lines }
+}
+
+function aliasIssue(document: Document, yaml: YamlDocument, lines: LineCounter, error: unknown): Issue {
+  const aliases: Alias[] = []
+  visit(yaml, { Alias: (_, alias) => void aliases.push(alias) })
+  const unresolved = aliases.find((alias) => alias.resolve(yaml) === undefined)
+  const place = placeAt(lines, (unresolved ?? aliases.at(-1))?.range?.[0] ?? 0)
+  const issue = (problem: string, remedy: string) => textIssue(document.file, place, document.lineText, problem, remedy)
+  if (unresolved !== undefined) {
+    return issue(
+      `the alias *${unresolved.source} names an anchor that is not there`,
+      `write &${unresolved.source} before it is used`,
+    )
+  }
+  const text = error instanceof Error ? error.message : String(error)
+  if (/Excessive alias count/i.test(text)) {
+    return issue(
+      `aliases repeat their anchors more than ${MAX_ALIAS_EXPANSION} times`,
+      'write the values out instead of nesting anchors',
+    )
+  }
+  return issue(`an anchor or alias cannot be followed (${text})`, 'write the values out instead of using anchors')
+}
+
+function textIssue(file: string, place: Place, lineText: LineText, problem: string, remedy: string): Issue {
+  return { file, ...place, path: '', problem, remedy, excerpt: excerptOf(lineText(place.line), place) }
+}
+
+/** Where JSON.parse stumbles; line 0 where it does not say, undefined where it does not stumble. */
+function jsonErrorPlace(text: string): Place | undefined {
+  try {
+    JSON.parse(text)
+    return undefined
+  } catch (error) {
+    const match = /line (\d+) column (\d+)/.exec(String(error))
+    return { line: Number(match?.[1] ?? 0), column: Number(match?.[2] ?? 0) }
+  }
+}
+
+type LineText = Document['lineText']
+
+function lineTextOf(text: string): LineText {
+  let lines: string[] | undefined
+  return (line) => {
+    lines ??= text.split(/\r?\n/)
+    return lines[line - 1] ?? ''
+  }
+}

@@ -1,0 +1,45 @@
+import type { YAMLError } from 'yaml'
+
+interface ExplainedProblem {
+  readonly problem: string
+  readonly remedy: string
+  /** Where on the line, if elsewhere than the parser says. */
+  readonly column?: number
+}
+
+/** What a message of the YAML parser means to the person who wrote the file. */
+export function yamlProblem(error: YAMLError, line: string): ExplainedProblem {
+  const bareIpv6 = /(?<=(?:^|[\s,[:-])\s*)\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]:\w*/.exec(line)
+  if (bareIpv6 && error.code !== 'TAB_AS_INDENT') {
+    return {
+      problem: `an IPv6 address with a port begins with a bracket, which YAML takes for a list`,
+      remedy: `put it in quotes: "${bareIpv6[0]}"`,
+      column: bareIpv6.index + 1,
+    }
+  }
+  const known = EXPLANATIONS[error.code]
+  if (known) return known
+  const words = error.message.split('\n', 1)[0] ?? error.message
+  return { problem: `this is not YAML (${words})`, remedy: 'correct the line, or put the value in quotes' }
+}
+
+const EXPLANATIONS: { readonly [code in YAMLError['code']]?: ExplainedProblem } = {
+  TAB_AS_INDENT: { problem: 'the line is indented with a tab', remedy: 'indent with spaces' },
+  DUPLICATE_KEY: { problem: 'the key is written twice', remedy: 'keep one of the two' },
+  MULTIPLE_DOCS: {
+    problem: 'a second document begins here',
+    remedy: 'write one document only, without a line that holds --- in the middle',
+  },
+  BAD_INDENT: { problem: 'the indentation does not fit the lines above', remedy: 'align the line with its neighbours' },
+  BLOCK_AS_IMPLICIT_KEY: {
+    problem: 'a second colon follows in the same value',
+    remedy: 'put the value in quotes, or move the inner key to a line of its own',
+  },
+  NON_STRING_KEY: { problem: 'a key must be plain text', remedy: 'write a plain word before the colon' },
+  TAG_RESOLVE_FAILED: {
+    problem: 'tags (words that begin with !) are not used here',
+    remedy: 'remove the tag, or put the value in quotes',
+  },
+  BAD_SCALAR_START: { problem: 'a value may not begin with this character', remedy: 'put the value in quotes' },
+  BAD_DIRECTIVE: { problem: 'the directive (line that begins with %) is not known', remedy: 'remove the line' },
+}

@@ -1,0 +1,206 @@
+import { Observable, type OperatorFunction, type SchedulerLike, Subscription } from 'rxjs'
+import type { ProbeResult } from '../model/probe-result.ts'
+import { Agenda, type Pace } from './agenda.ts'
+import { type Due, Earliest } from './earliest.ts'
+import type { Probe } from './probe.ts'
+
+/** Something that is asked again and again. Milliseconds; `timeout` is the most that one answer may take. */
+export interface Check extends Pace {
+  readonly probe: Probe
+  readonly timeout: number
+}
+
+export interface CheckResult {
+  readonly key: string
+  readonly result: ProbeResult
+  /** Milliseconds from the beginning of the probe to this. */
+  readonly took: number
+}
+
+export interface ChecksOptions {
+  /** How many probes may be under way at a time. */
+  readonly limit: number
+  readonly scheduler: SchedulerLike
+  /** Told of each probe how many milliseconds after its moment it begins. */
+  readonly onBegin?: (late: number) => void
+}
+
+/**
+ * Runs the checks of the newest map: a key that stays is the same check, which keeps its moments while its probe and times
+ * may change. Each result comes at its deadline at the latest, whatever the probe does. Checks that leave the map, and all
+ * when it ends, are aborted and say nothing more.
+ */
+export function runChecks(options: ChecksOptions): OperatorFunction<ReadonlyMap<string, Check>, CheckResult> {
+  return (checks$) =>
+    new Observable((subscriber) => {
+      const running = new RunningChecks(options, (result) => subscriber.next(result))
+      subscriber.add(() => running.end())
+      subscriber.add(
+        checks$.subscribe({
+          next: (checks) => running.follow(checks),
+          error: (error) => subscriber.error(error),
+          complete: () => subscriber.complete(),
+        }),
+      )
+    })
+}
+
+const NEVER = Number.POSITIVE_INFINITY
+/** Milliseconds between two looks at what is due: each costs as much as a probe, so those that are close together begin together. */
+const GRAIN = 10
+/** Deadlines of probes that are over, which are cleared away all at once. */
+const MOST_LEFT_OVER = 64
+
+/** A probe under way. */
+class Asking implements Due {
+  readonly key: string
+  readonly timeout: number
+  readonly begun: number
+  /** Its deadline. */
+  readonly at: number
+  /** Whether nobody waits for it any more. */
+  over = false
+  readonly #controller = new AbortController()
+
+  constructor(key: string, timeout: number, begun: number) {
+    this.key = key
+    this.timeout = timeout
+    this.begun = begun
+    this.at = begun + timeout
+  }
+
+  ask(probe: Probe): Promise<ProbeResult> {
+    return Promise.resolve(this.#controller.signal).then(probe)
+  }
+
+  abort(): void {
+    this.#controller.abort()
+  }
+}
+
+/** All of them share one timer for whatever comes next: thousands a second would pay for theirs with time. */
+class RunningChecks {
+  readonly #agenda: Agenda
+  readonly #scheduler: SchedulerLike
+  readonly #onBegin: ChecksOptions['onBegin']
+  readonly #tell: (result: CheckResult) => void
+  readonly #underWay = new Map<string, Asking>()
+  /** Those under way, and such as are over since. */
+  readonly #deadlines = new Earliest<Asking>()
+  #checks: ReadonlyMap<string, Check> = new Map()
+  #timer: Subscription | undefined
+  #timerAt = NEVER
+  #lookedAt = -NEVER
+  /** Probes that came to their deadline. */
+  readonly #overdue = new Subscription()
+
+  constructor({ limit, scheduler, onBegin }: ChecksOptions, tell: (result: CheckResult) => void) {
+    this.#agenda = new Agenda(limit)
+    this.#scheduler = scheduler
+    this.#onBegin = onBegin
+    this.#tell = tell
+  }
+
+  follow(checks: ReadonlyMap<string, Check>): void {
+    this.#checks = checks
+    for (const [key, asking] of this.#underWay) {
+      if (checks.has(key)) continue
+      this.#forget(asking)
+      asking.abort()
+    }
+    this.#agenda.follow(checks, this.#scheduler.now())
+    this.#advance()
+  }
+
+  end(): void {
+    this.follow(new Map())
+    this.#overdue.unsubscribe()
+  }
+
+  #advance(): void {
+    const now = this.#scheduler.now()
+    for (const key of this.#agenda.begin(now, this.#onBegin)) {
+      const check = this.#checks.get(key)
+      if (check !== undefined) this.#ask(key, check, now)
+    }
+    this.#wakeUp(now)
+  }
+
+  /** At the next moment or deadline; a timer that comes too early stays. */
+  #wakeUp(now: number): void {
+    while (this.#deadlines.top?.over === true) this.#deadlines.take()
+    if (this.#deadlines.size > 2 * this.#underWay.size + MOST_LEFT_OVER) this.#deadlines.keep(({ over }) => !over)
+    const due = Math.min(this.#agenda.nextAt ?? NEVER, this.#deadlines.top?.at ?? NEVER)
+    const at = Math.max(due, this.#lookedAt + GRAIN)
+    if (at !== NEVER && this.#timerAt <= at) return
+    this.#timer?.unsubscribe()
+    this.#timerAt = at
+    this.#timer = at === NEVER ? undefined : this.#scheduler.schedule(() => this.#awake(), Math.max(0, at - now))
+  }
+
+  #awake(): void {
+    this.#timerAt = NEVER
+    const now = this.#scheduler.now()
+    this.#lookedAt = now
+    for (let next = this.#deadlines.top; next !== undefined && (next.over || next.at <= now); next = this.#deadlines.top) {
+      this.#deadlines.take()
+      if (!next.over) this.#expire(next)
+    }
+    this.#advance()
+  }
+
+  #ask(key: string, { probe, timeout }: Check, now: number): void {
+    const asking = new Asking(key, timeout, now)
+    this.#underWay.set(key, asking)
+    this.#deadlines.add(asking)
+    asking.ask(probe).then(
+      (result) => this.#settle(asking, result),
+      (error: unknown) => this.#settle(asking, broken(error)),
+    )
+  }
+
+  #settle(asking: Asking, result: ProbeResult): void {
+    if (asking.over) return
+    const waiting = this.#agenda.isFull
+    this.#forget(asking)
+    const { key, begun } = asking
+    const now = this.#scheduler.now()
+    // Whoever hears of it may set another pace by it.
+    this.#tell({ key, result, took: now - begun })
+    this.#agenda.ended(key, now)
+    if (waiting) this.#advance()
+    else this.#wakeUp(now)
+  }
+
+  #forget(asking: Asking): void {
+    asking.over = true
+    this.#underWay.delete(asking.key)
+  }
+
+  #expire(asking: Asking): void {
+    // An answer that came in time is still to be read when this process itself was too busy.
+    this.#soon(() => {
+      if (asking.over) return
+      asking.abort()
+      // The probe's own word of it comes first; one that says nothing is not waited for.
+      this.#soon(() => this.#settle(asking, overdue(asking.timeout)))
+    })
+  }
+
+  #soon(work: () => void): void {
+    const timer = this.#scheduler.schedule(() => {
+      this.#overdue.remove(timer)
+      work()
+    })
+    this.#overdue.add(timer)
+  }
+}
+
+function overdue(timeout: number): ProbeResult {
+  return { outcome: 'failed', failure: 'timed-out', message: `there is no answer after ${timeout} ms` }
+}
+
+function broken(error: unknown): ProbeResult {
+  const message = error instanceof Error ? error.message : String(error)
+  return { outcome: 'unknown', message: `the probe failed by a fault of its own (${message}); report it` }
+}

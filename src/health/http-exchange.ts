@@ -1,0 +1,60 @@
+import type { Socket } from 'node:net'
+import type { Connection } from './connection.ts'
+import type { HttpAnswer } from './http-answer.ts'
+import type { HttpQuestion } from './http-question.ts'
+import { Http1Reader } from './http1-reader.ts'
+import { requestHttp2 } from './http2-request.ts'
+
+/** Over a connection that ends with it: no keep-alive. `plain`: the connection is. */
+export function askHttp1(
+  connection: Connection,
+  socket: Socket,
+  question: HttpQuestion,
+  answer: HttpAnswer,
+  plain: boolean,
+): void {
+  const reader = new Http1Reader(answer, question.method === 'HEAD')
+  let begun = false
+  const hear = (chunk: Buffer) => {
+    begun = true
+    const fault = reader.read(chunk)
+    if (fault !== undefined) connection.fail('wrong-answer', `does not answer as HTTP does: ${fault}`)
+  }
+  if (plain) connection.hear = hear
+  else socket.on('data', hear)
+  socket.once('end', () => {
+    if (!begun) connection.fail('closed', 'closes the connection without an answer')
+    else if (!reader.end()) connection.fail('closed', 'ends the connection within its answer')
+  })
+  socket.write(requestText(question), 'latin1')
+}
+
+/** A request as it is sent (RFC 9112, 2.1). */
+export function requestText({ method, path, authority, headers }: HttpQuestion): string {
+  let text = `${method} ${path} HTTP/1.1\r\nHost: ${authority}\r\n`
+  for (const [name, value] of Object.entries(headers)) text += `${name}: ${value}\r\n`
+  if (method === 'POST') text += 'Content-Length: 0\r\n'
+  return `${text}Connection: close\r\n\r\n`
+}
+
+/** Without TLS by prior knowledge (RFC 9113, 3.3). */
+export function askHttp2(connection: Connection, socket: Socket, question: HttpQuestion, answer: HttpAnswer): void {
+  const { method, scheme, authority, path, headers } = question
+  const { stream } = requestHttp2(connection, socket, {
+    origin: `${scheme}://${authority}`,
+    headers: { ...headers, ':method': method, ':scheme': scheme, ':authority': authority, ':path': path },
+    ended: true,
+  })
+  let status = 0
+  stream.once('response', (head) => {
+    status = head[':status'] ?? 0
+    answer.head(status, head)
+  })
+  stream.on('data', answer.body)
+  stream.once('close', () => {
+    if (status === 0) connection.fail('closed', `ends the request without an answer (HTTP/2 error ${stream.rstCode})`)
+    else if (stream.rstCode !== 0)
+      connection.fail('closed', `ends the request within its answer (HTTP/2 error ${stream.rstCode})`)
+    else answer.end()
+  })
+}

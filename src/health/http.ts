@@ -1,0 +1,85 @@
+import type { Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
+import { isConnectFailure, type ProbeResult } from '../model/probe-result.ts'
+import type { HttpProbeSpec } from '../model/probe-spec.ts'
+import { type Connection, overConnection } from './connection.ts'
+import { type HttpRedirect, judgeAnswer } from './http-answer.ts'
+import { askHttp1, askHttp2 } from './http-exchange.ts'
+import { firstQuestion, type HttpQuestion, redirected } from './http-question.ts'
+import { type HttpRoute, requestTarget, routeOf, throughTunnel } from './http-route.ts'
+import type { Probe } from './probe.ts'
+import type { ProbeTarget } from './target.ts'
+import { secure } from './tls-handshake.ts'
+import { tlsMaterial } from './tls-material.ts'
+
+/** Asks for one page; passes when its status, body and identity are the expected ones. Each request has a connection of its own. */
+export function httpProbe(target: ProbeTarget, spec: HttpProbeSpec): Probe {
+  const route = routeOf(target, spec)
+  const first = firstQuestion(target, spec)
+  const most = spec.redirects === 'accept' ? 0 : spec.redirects.most
+  return async (signal) => {
+    const material = spec.tls === undefined ? undefined : await tlsMaterial(spec.tls)
+    if (material !== undefined && 'problem' in material) return { outcome: 'unknown', message: material.problem }
+    const asking: Asking = { target, spec, route, context: material?.context, signal }
+    let question = first
+    for (let followed = 0; ; followed++) {
+      const { result, redirect } = await ask(asking, question)
+      if (redirect === undefined) return result
+      if (followed === most) return misled(route, `redirects more than ${most} times`)
+      const next = redirected(question, redirect, target)
+      if (next === undefined) return misled(route, 'redirects to another place')
+      question = next
+    }
+  }
+}
+
+interface Asking {
+  readonly target: ProbeTarget
+  readonly spec: HttpProbeSpec
+  readonly route: HttpRoute
+  readonly context: SecureContext | undefined
+  readonly signal: AbortSignal
+}
+
+/** The verdict, unless the answer is a redirect that is to be followed. */
+async function ask(
+  { target, spec, route, context, signal }: Asking,
+  question: HttpQuestion,
+): Promise<{ readonly result: ProbeResult; readonly redirect: HttpRedirect | undefined }> {
+  let redirect: HttpRedirect | undefined
+  const plain = spec.tls === undefined && spec.version === '1.1' && route.tunnel === undefined
+  const exchange = (connection: Connection, socket: Socket) => {
+    const answer = judgeAnswer(connection, spec, (found) => {
+      redirect = found
+      connection.settle({ outcome: 'passed' })
+    })
+    const asked = { ...question, path: requestTarget(route, question) }
+    if (spec.version === '2') askHttp2(connection, socket, asked, answer)
+    else askHttp1(connection, socket, asked, answer, plain)
+  }
+  const protect = (connection: Connection, socket: Socket) => {
+    const { tls, version } = spec
+    if (tls === undefined || context === undefined) return exchange(connection, socket)
+    const protocols = [version === '2' ? 'h2' : 'http/1.1']
+    secure(connection, { target, tls, context, protocols, socket }, (secured) => {
+      if (version === '2' && secured.alpnProtocol !== 'h2') connection.fail('wrong-answer', 'does not offer HTTP/2')
+      else exchange(connection, secured)
+    })
+  }
+  const open = (connection: Connection) => {
+    if (route.tunnel === undefined) protect(connection, connection.socket)
+    else throughTunnel(connection, route, (socket) => protect(connection, socket))
+  }
+  const result = await overConnection(route.hop, signal, open, { name: route.name, plain })
+  return { result: ofBackend(result, route), redirect }
+}
+
+/** That a proxy on the way cannot be reached tells nothing of the backend. */
+function ofBackend(result: ProbeResult, { foreign }: HttpRoute): ProbeResult {
+  if (!foreign || result.outcome !== 'failed' || !isConnectFailure(result.failure)) return result
+  return { outcome: 'unknown', message: `the proxy is not reached: ${result.message}` }
+}
+
+function misled({ name }: HttpRoute, what: string): ProbeResult {
+  return { outcome: 'failed', failure: 'wrong-answer', message: `${name} ${what}` }
+}

@@ -1,0 +1,20 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Connection } from './connection.ts'
+
+/** Begins a request by HTTP/2 over a connection that stands; `ended`: nothing follows its head. */
+export function requestHttp2(
+  connection: Connection,
+  socket: Socket,
+  question: { readonly origin: string; readonly headers: OutgoingHttpHeaders; readonly ended: boolean },
+): { readonly session: ClientHttp2Session; readonly stream: ClientHttp2Stream } {
+  const session = connect(question.origin, { createConnection: () => socket })
+  // The socket tells of its errors, the stream of those of HTTP/2.
+  session.on('error', () => {})
+  const stream = session.request(question.headers, { endStream: question.ended })
+  stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+    // Else the server ends the request, whose code `close` tells.
+    if (code === 'ERR_HTTP2_ERROR') connection.fail('wrong-answer', 'does not speak HTTP/2')
+  })
+  return { session, stream }
+}

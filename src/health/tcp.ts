@@ -1,0 +1,30 @@
+import type { TcpProbeSpec } from '../model/probe-spec.ts'
+import { AnswerText, describeMismatch } from './answer-text.ts'
+import { type Connection, overConnection } from './connection.ts'
+import type { Probe } from './probe.ts'
+import type { ProbeTarget } from './target.ts'
+
+/** Passes when the handshake is done and, where something is expected, when that has come. */
+export function tcpProbe(target: ProbeTarget, spec: TcpProbeSpec = { kind: 'tcp' }): Probe {
+  return (signal) => overConnection(target, signal, (connection) => talk(connection, spec))
+}
+
+function talk(connection: Connection, { send, expect }: TcpProbeSpec): void {
+  const { socket } = connection
+  if (send !== undefined) socket.write(send, 'latin1')
+  if (expect === undefined) {
+    if (send === undefined) connection.settle({ outcome: 'passed' })
+    else socket.end(() => connection.leave({ outcome: 'passed' }))
+    return
+  }
+  const answer = new AnswerText(expect, 'latin1')
+  const judge = (fits: boolean | undefined) => {
+    if (fits === true) connection.settle({ outcome: 'passed' })
+    if (fits === false) connection.fail('wrong-answer', `answers ${describeMismatch(expect)}`)
+  }
+  socket.on('data', (chunk) => judge(answer.add(chunk)))
+  socket.once('end', () => {
+    if (socket.bytesRead === 0) connection.fail('closed', 'closes the connection without an answer')
+    else judge(answer.end())
+  })
+}

@@ -1,0 +1,10 @@
+/** The door through which the daemon and its commands reach the kernel. */
+export { type Capability, effectiveCapabilities } from './capabilities.ts'
+export { type KernelIdentity, kernelIdentity } from './identity.ts'
+export { runIpvsWorkerIfAsked } from './ipvs-worker.ts'
+export { loadedModules, type ModuleState, moduleState, schedulerState } from './modules.ts'
+export { type OpenIpvsKernelOptions, openIpvsKernel } from './open-ipvs-kernel.ts'
+export { type RuleMark, readRuleMarks } from './rule-marks.ts'
+export { readSysctl } from './sysctl.ts'
+export { systemdNotify } from './systemd-notify.ts'
+export { holdTable, type TableHold, type TableHolder, whoHoldsTable } from './table-hold.ts'

@@ -1,0 +1,3 @@
+/** The door through which probes get sockets that Node cannot make. */
+export { SystemCallError } from './libc.ts'
+export { openMarkedSocket } from './marked-socket.ts'

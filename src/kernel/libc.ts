@@ -1,0 +1,154 @@
+import { endianness } from 'node:os'
+import { getSystemErrorName } from 'node:util'
+import koffi from 'koffi'
+import { PointsmanError } from '../errors.ts'
+import type { AddressFamily } from '../model/address.ts'
+
+/** Constants of the C library and the kernel that the calls below take (Linux, x86_64 and arm64 alike). */
+export const AF_UNIX = 1
+export const AF_INET = 2
+export const AF_INET6 = 10
+
+export function addressFamilyNumber(family: AddressFamily): number {
+  return family === 'ipv4' ? AF_INET : AF_INET6
+}
+
+export const AF_NETLINK = 16
+export const SOCK_STREAM = 1
+export const SOCK_DGRAM = 2
+export const SOCK_RAW = 3
+const SOCK_CLOEXEC = 0x80000
+export const SOL_SOCKET = 1
+export const MSG_TRUNC = 0x20
+export const MSG_DONTWAIT = 0x40
+export const CLONE_NEWNET = 0x40000000
+
+/** Netlink speaks the byte order of the host. */
+export const LITTLE_ENDIAN = endianness() === 'LE'
+
+/** A system call that failed, with the kernel's name for the reason. */
+export class SystemCallError extends Error {
+  /** `EPERM`, `ENOBUFS`, … */
+  readonly errno: string
+  readonly call: string
+
+  constructor(call: string, errno: string) {
+    super(`${call} failed with ${errno}`)
+    this.name = 'SystemCallError'
+    this.call = call
+    this.errno = errno
+  }
+}
+
+type Bytes = Uint8Array
+
+interface Calls {
+  readonly socket: (domain: number, type: number, protocol: number) => number
+  readonly bind: (fd: number, address: Bytes, length: number) => number
+  readonly sendto: (fd: number, bytes: Bytes, length: number, flags: number, address: Bytes, addressLength: number) => number
+  readonly recv: (fd: number, bytes: Bytes, length: number, flags: number) => number
+  readonly setsockopt: (fd: number, level: number, option: number, value: Bytes, length: number) => number
+  readonly close: (fd: number) => number
+  readonly setns: (fd: number, kind: number) => number
+}
+
+let loaded: Calls | undefined
+
+/** The C library is opened on first use, so that commands that never touch the kernel work on every platform. */
+function calls(): Calls {
+  if (loaded) return loaded
+  if (process.platform !== 'linux') {
+    throw new PointsmanError(
+      'UNSUPPORTED_PLATFORM',
+      `IPVS exists on Linux only and this is ${process.platform}: run Pointsman on the Linux director.`,
+    )
+  }
+  // The program's own symbols first: they are there with every C library, musl included.
+  const library = koffi.load(null)
+  // Every pointer is `void *` and gets a byte array: no C structure leaves this file. koffi knows no ssize_t.
+  loaded = {
+    socket: library.func('int socket(int domain, int type, int protocol)'),
+    bind: library.func('int bind(int fd, void *address, unsigned int length)'),
+    sendto: library.func('long sendto(int fd, void *bytes, size_t length, int flags, void *address, unsigned int addressLength)'),
+    recv: library.func('long recv(int fd, void *bytes, size_t length, int flags)'),
+    setsockopt: library.func('int setsockopt(int fd, int level, int option, void *value, unsigned int length)'),
+    close: library.func('int close(int fd)'),
+    setns: library.func('int setns(int fd, int kind)'),
+  }
+  return loaded
+}
+
+/** Name of an error number as the kernel writes it in errno and in netlink replies, given positive. */
+export function errnoName(errno: number): string {
+  try {
+    return getSystemErrorName(-errno)
+  } catch {
+    return `E${errno}`
+  }
+}
+
+/** Reads errno: nothing may run between the failed call and this. */
+function failure(call: string): SystemCallError {
+  return new SystemCallError(call, errnoName(koffi.errno()))
+}
+
+/** A socket that Node cannot make itself. Every call throws SystemCallError; the descriptor is closed once. */
+export class RawSocket implements Disposable {
+  #fd: number
+
+  constructor(domain: number, type: number, protocol: number) {
+    this.#fd = calls().socket(domain, type | SOCK_CLOEXEC, protocol)
+    if (this.#fd < 0) throw failure('socket')
+  }
+
+  bind(address: Uint8Array): void {
+    if (calls().bind(this.#fd, address, address.length) < 0) throw failure('bind')
+  }
+
+  setOption(level: number, option: number, value: number): void {
+    if (calls().setsockopt(this.#fd, level, option, int32(value), 4) < 0) throw failure('setsockopt')
+  }
+
+  /** Sends the whole of `bytes` as one datagram. */
+  sendTo(bytes: Uint8Array, address: Uint8Array): void {
+    const sent = calls().sendto(this.#fd, bytes, bytes.length, 0, address, address.length)
+    if (sent < 0) throw failure('sendto')
+    if (sent !== bytes.length) throw new SystemCallError('sendto', 'EMSGSIZE')
+  }
+
+  /**
+   * The datagram that is waiting, or undefined when none is. The answer is the datagram's real length: more than
+   * `into` holds means that it was cut.
+   */
+  receive(into: Uint8Array): number | undefined {
+    const length = calls().recv(this.#fd, into, into.length, MSG_DONTWAIT | MSG_TRUNC)
+    if (length >= 0) return length
+    const error = failure('recv')
+    if (error.errno === 'EAGAIN') return undefined
+    throw error
+  }
+
+  /** Gives the descriptor away: whoever takes it closes it. */
+  release(): number {
+    const fd = this.#fd
+    this.#fd = -1
+    return fd
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd < 0) return
+    calls().close(this.#fd)
+    this.#fd = -1
+  }
+}
+
+/** Moves the calling thread, and no other, into the network namespace that `fd` is open on. */
+export function enterNetworkNamespace(fd: number): void {
+  if (calls().setns(fd, CLONE_NEWNET) < 0) throw failure('setns')
+}
+
+function int32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setInt32(0, value, LITTLE_ENDIAN)
+  return bytes
+}

@@ -1,0 +1,43 @@
+import type { AddressFamily, IpAddress } from '../model/address.ts'
+import { addressFamilyNumber, LITTLE_ENDIAN, RawSocket, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET } from './libc.ts'
+import { writeAddress } from './netlink/address-bytes.ts'
+
+/** Numbers of `asm-generic/socket.h` and `linux/in.h`. */
+const SO_MARK = 36
+const IPPROTO_IP = 0
+const IP_BIND_ADDRESS_NO_PORT = 24
+
+export interface MarkedSocketOptions {
+  readonly transport: 'tcp' | 'udp'
+  readonly family: AddressFamily
+  /** Mark of every packet that is sent (socket(7), SO_MARK), 1–4294967295. */
+  readonly mark: number
+  /** Address of this host that the socket is bound to, of the same family; absent: that of the route. */
+  readonly sourceAddress?: IpAddress
+}
+
+/**
+ * Makes a socket that carries a firewall mark and is not connected yet, and gives its descriptor to the caller. Throws
+ * SystemCallError: EPERM without CAP_NET_ADMIN, EADDRNOTAVAIL where no interface has the source address, EMFILE. Nothing is left
+ * open then.
+ */
+export function openMarkedSocket({ transport, family, mark, sourceAddress }: MarkedSocketOptions): number {
+  using socket = new RawSocket(addressFamilyNumber(family), transport === 'tcp' ? SOCK_STREAM : SOCK_DGRAM, 0)
+  // The kernel takes 32 bits; as a signed number they are the same.
+  socket.setOption(SOL_SOCKET, SO_MARK, mark | 0)
+  if (sourceAddress !== undefined) {
+    // The port is chosen with the connection: one after the other, so that none comes again while IPVS remembers its last one.
+    if (transport === 'tcp') socket.setOption(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+    socket.bind(socketAddress(family, sourceAddress))
+  }
+  return socket.release()
+}
+
+/** `struct sockaddr_in` or `sockaddr_in6` with port 0. */
+function socketAddress(family: AddressFamily, address: IpAddress): Uint8Array {
+  const { length, at } = family === 'ipv4' ? { length: 16, at: 4 } : { length: 28, at: 8 }
+  const bytes = new Uint8Array(length)
+  new DataView(bytes.buffer).setUint16(0, addressFamilyNumber(family), LITTLE_ENDIAN)
+  writeAddress(bytes, at, address)
+  return bytes
+}

@@ -1,0 +1,3 @@
+import { runIpvsWorkerIfAsked } from '../ipvs-worker.ts'
+
+runIpvsWorkerIfAsked()

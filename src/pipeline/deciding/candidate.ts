@@ -1,0 +1,97 @@
+import { isDown } from '../../model/backend.ts'
+import type { DestinationKey } from '../../model/destination.ts'
+import type { Operational } from '../../model/operational.ts'
+import type { Health } from '../../model/probe-result.ts'
+import type { CheckSpec } from '../../model/probe-spec.ts'
+import type { ServiceSpec } from '../../model/service-spec.ts'
+import type { Member } from '../desired-update.ts'
+import type { Heard } from './hearing.ts'
+import { onDrain } from './on-down.ts'
+import { type WordInForce, wordInForce } from './operator.ts'
+import type { Ruling } from './ruling.ts'
+
+/** One member with all that is said of it at one moment. */
+export interface Candidate {
+  readonly key: DestinationKey
+  readonly member: Member
+  readonly word: WordInForce | undefined
+  readonly found: Operational | undefined
+  /** `up` where nothing is asked. */
+  readonly health: Health
+  /** What it would have if it served; unscaled. */
+  readonly weight: number
+  /** It may not serve whatever its health is: by the operator, its source, or its own wish. */
+  readonly barred?: Barred
+}
+
+/** Why a member may not serve; without a ruling its source says so, and that is what is done. */
+export interface Barred {
+  readonly ruling?: Ruling
+}
+
+export function candidateOf(spec: ServiceSpec, key: DestinationKey, member: Member, heard: Heard, now: number): Candidate {
+  const said = heard.words.get(key)
+  const word = said && wordInForce(said, now)
+  const asked = spec.checks.length > 0
+  const found = asked ? heard.found.get(key) : undefined
+  const health = asked ? healthOf(found, spec.checks) : 'up'
+  const weight = word?.weight?.value ?? found?.report?.weight ?? member.backend.weight ?? spec.weight
+  const barred = barredBy(spec, member, word, found, weight)
+  return { key, member, word, found, health, weight, ...(barred !== undefined && { barred }) }
+}
+
+/** `text: reason`, where there is one. */
+export function because(text: string, reason: string | undefined): string {
+  return reason === undefined ? text : `${text}: ${reason}`
+}
+
+/** What the member's weight is made of besides what its source says. */
+export function weightReasons({ word, found }: Pick<Candidate, 'word' | 'found'>): string[] {
+  if (word?.weight !== undefined) return [because(`the operator set weight ${word.weight.value}`, word.weight.reason)]
+  const { weight, percent } = found?.report ?? {}
+  return [
+    ...(percent === undefined || percent === 100 ? [] : [`the backend asks for ${percent}% of its weight`]),
+    ...(weight === undefined ? [] : [`the backend asks for weight ${weight}`]),
+  ]
+}
+
+/** Percent of its weight that the member asks for; the operator's weight is not asked. */
+export function askedPercent({ word, found }: Pick<Candidate, 'word' | 'found'>): number {
+  return word?.weight === undefined ? (found?.report?.percent ?? 100) : 100
+}
+
+function healthOf(found: Operational | undefined, checks: readonly CheckSpec[]): Health {
+  return found === undefined || found.health === 'unknown' ? initialHealth(checks) : found.health
+}
+
+/** Before the first result: one check that begins as down is enough to be down. */
+function initialHealth(checks: readonly CheckSpec[]): Health {
+  if (checks.some(({ initial }) => initial === 'down')) return 'down'
+  return checks.every(({ initial }) => initial === 'up') ? 'up' : 'unknown'
+}
+
+function barredBy(
+  spec: ServiceSpec,
+  { backend }: Member,
+  word: WordInForce | undefined,
+  found: Operational | undefined,
+  weight: number,
+): Barred | undefined {
+  if (word?.state === 'maintenance') {
+    return { ruling: { use: 'out', reasons: [because('the operator put it into maintenance', word.reason)] } }
+  }
+  if (isDown(backend)) return {}
+  if (word?.state === 'drain') return drained(spec, because('the operator drains it', word.reason))
+  const { wish, percent } = found?.report ?? {}
+  if (wish === 'drain' || wish === 'maintenance') return drained(spec, `the backend asks for ${wish}`)
+  if (word?.weight === undefined && percent === 0)
+    return { ruling: { use: 'zero', reasons: ['the backend asks for 0% of its weight'] } }
+  if (weight > 0) return undefined
+  const reasons = weightReasons({ word, found })
+  return reasons.length === 0 ? {} : { ruling: { use: 'zero', weight: 0, reasons } }
+}
+
+function drained(spec: ServiceSpec, reason: string): Barred {
+  const { use, why } = onDrain(spec)
+  return { ruling: { use, reasons: why === undefined ? [reason] : [why, reason] } }
+}

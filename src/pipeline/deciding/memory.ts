@@ -1,0 +1,72 @@
+import type { DestinationKey } from '../../model/destination.ts'
+import type { Candidate } from './candidate.ts'
+import type { FirstWeight } from './first-weight.ts'
+import type { Part } from './judge.ts'
+import { type Contender, isUp } from './standing.ts'
+
+/** What is remembered of one member from one judgement to the next. */
+export interface Memory {
+  /** While its probes have found nothing. */
+  readonly first?: FirstWeight
+  /** Milliseconds since the epoch until which it was up; infinite: it is; absent: it never was. */
+  readonly upUntil?: number
+  readonly served: boolean
+  /** When its slow start began. */
+  readonly rampSince?: number
+}
+
+export type Memories = ReadonlyMap<DestinationKey, Memory>
+
+const NEVER = Number.POSITIVE_INFINITY
+
+/** How the members of a pool were found to be. */
+interface Judged {
+  readonly candidates: readonly Candidate[]
+  /** Those of the candidates that may serve, in the same order. */
+  readonly contenders: readonly Contender[]
+  /** Those of the contenders that serve, in the same order. */
+  readonly serving: readonly Part[]
+  readonly ramps: ReadonlyMap<DestinationKey, number>
+}
+
+/** What stays the same is the same object, down to the whole map. */
+export function remembered(before: Memories, { candidates, contenders, serving, ramps }: Judged, now: number): Memories {
+  let memories: Map<DestinationKey, Memory> | undefined
+  let [nextContender, nextServing] = [0, 0]
+  for (const candidate of candidates) {
+    const { key, health } = candidate
+    const contender = contenders[nextContender]?.candidate === candidate ? contenders[nextContender++] : undefined
+    const old = contender === undefined ? before.get(key) : contender.memory
+    const served = contender !== undefined && serving[nextServing]?.contender === contender
+    if (served) nextServing++
+    const up = contender === undefined ? health === 'up' : isUp(contender)
+    const rampSince = ramps.size === 0 ? undefined : ramps.get(key)
+    const memory = memoryOf(old, { up, served, first: contender?.first, rampSince }, now)
+    if (memory === old) continue
+    memories ??= new Map(before)
+    memories.set(key, memory)
+  }
+  if ((memories ?? before).size > candidates.length) {
+    memories ??= new Map(before)
+    const present = new Set(candidates.map(({ key }) => key))
+    for (const key of before.keys()) if (!present.has(key)) memories.delete(key)
+  }
+  return memories ?? before
+}
+
+interface Seen extends Pick<Memory, 'served'> {
+  readonly up: boolean
+  readonly first: Memory['first'] | undefined
+  readonly rampSince: number | undefined
+}
+
+function memoryOf(old: Memory | undefined, { up, served, first, rampSince }: Seen, now: number): Memory {
+  const upUntil = up ? NEVER : old?.upUntil === NEVER ? now : old?.upUntil
+  if (old?.served === served && old.first === first && old.rampSince === rampSince && old.upUntil === upUntil) return old
+  return {
+    served,
+    ...(first !== undefined && { first }),
+    ...(upUntil !== undefined && { upUntil }),
+    ...(rampSince !== undefined && { rampSince }),
+  }
+}

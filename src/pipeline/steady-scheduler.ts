@@ -1,0 +1,15 @@
+import { asyncScheduler, type SchedulerLike } from 'rxjs'
+
+/**
+ * Timers and a clock in milliseconds since the epoch that follows the monotonic clock from the start of the process on:
+ * a step of the wall clock can neither delay a removal by an hour nor let it pass early.
+ */
+export const steadyScheduler: SchedulerLike = {
+  now: () => performance.timeOrigin + performance.now(),
+  schedule: asyncScheduler.schedule.bind(asyncScheduler) as SchedulerLike['schedule'],
+}
+
+/** Milliseconds by which the wall clock is ahead of the steady one: how far it was stepped or slewed since the start of the process. */
+export function wallAhead(): number {
+  return Date.now() - steadyScheduler.now()
+}

@@ -1,0 +1,3 @@
+import { runListWorkerIfAsked } from './list-worker.ts'
+
+runListWorkerIfAsked()

@@ -1,0 +1,10 @@
+/** Fetches the peers before the first test's time runs; without a word, for who needs one that cannot be had says so. */
+
+import { consulBinary } from '../peers/consul.ts'
+import { knotPrograms } from '../peers/knot.ts'
+import { msmtpdPrograms } from '../peers/msmtpd.ts'
+import { rsyslogPrograms } from '../peers/rsyslog.ts'
+
+export default async function setup(): Promise<void> {
+  await Promise.allSettled([consulBinary(), knotPrograms(), rsyslogPrograms(), msmtpdPrograms()])
+}

@@ -1,0 +1,115 @@
+/** The bench runs from beginning to end and measures everything that it promises. What the values are is not looked at. */
+
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { inCheckout } from '../lab/lab.ts'
+
+interface Report {
+  readonly bars: null
+  readonly series: readonly {
+    readonly measure: string
+    readonly shape: string
+    readonly subject: string
+    readonly values: readonly number[]
+  }[]
+}
+
+/** It has a virtual machine of its own, beside the suite's. */
+const PATIENCE = 1_500_000
+
+const TABLES = ['5 x 5', '20 x 2', '1 x 50']
+
+const EVERY_TABLE: Readonly<Record<string, readonly string[]>> = {
+  apply: ['ceiling', 'ipvsadm --restore', 'pass', 'write'],
+  resync: ['ipvsadm -Ln', 'ipvsadm -Sn', 'pass', 'read'],
+  'change-calls': ['ipvsadm -e', 'pass'],
+  'change-bytes': ['ipvsadm -e', 'pass'],
+}
+
+const LARGE_TABLE: Readonly<Record<string, readonly string[]>> = {
+  change: ['ceiling', 'ipvsadm -e', 'keepalived', 'pass', 'pass, 1 x 5 alone', 'write'],
+  start: ['keepalived', 'pointsman start'],
+  memory: [
+    'resident at its highest, per-backend series off',
+    'resident at its highest, per-backend series on',
+    'resident, per-backend series off',
+    'resident, per-backend series on',
+  ],
+  scrape: ['per-backend series off', 'per-backend series on'],
+  hold: ['first pass', 'first resync', 'repair of the whole table', 'scrape', 'unchanged resync'],
+  blocked: [
+    'daemon: repair of the whole table',
+    'daemon: scrape',
+    'daemon: unchanged resync',
+    'first pass',
+    'first resync',
+    'one change',
+    'unchanged resync',
+  ],
+}
+
+/** The table of 1,000 services stands in a Consul agent, too. */
+const CONSUL_WAYS = ['http', 'http, a connection each', 'https']
+
+const CONSUL: Readonly<Record<string, readonly string[]>> = {
+  register: CONSUL_WAYS.flatMap((way) => [`${way}: bare query`, `${way}: in the kernel`]).toSorted(),
+  idle: ['https'],
+  'consul-cpu': CONSUL_WAYS,
+  'consul-requests': CONSUL_WAYS,
+  'consul-connections': CONSUL_WAYS,
+}
+
+describe('npm run bench -- --quick', () => {
+  let report: Report
+  beforeAll(async () => {
+    const argv = [inCheckout('test/bench/main.ts'), '--quick', '--json']
+    const { stdout } = await promisify(execFile)(process.execPath, argv, { maxBuffer: 1 << 24 })
+    report = JSON.parse(stdout) as Report
+  }, PATIENCE)
+
+  const subjects = (measure: string, shape: string) =>
+    report.series.flatMap((series) => (series.measure === measure && series.shape === shape ? [series.subject] : [])).toSorted()
+
+  it.each(Object.entries(EVERY_TABLE))('measures %s in every table', (measure, expected) => {
+    for (const table of TABLES) expect(subjects(measure, table), table).toEqual(expect.arrayContaining([...expected]))
+  })
+
+  it.each(Object.entries(LARGE_TABLE))('measures %s in the large table', (measure, expected) => {
+    expect(subjects(measure, '1 x 50')).toEqual(expected)
+  })
+
+  it.each(Object.entries(CONSUL))('measures %s beside a Consul agent', (measure, expected) => {
+    expect(subjects(measure, '20 x 2')).toEqual(expected)
+  })
+
+  it('times every registration and asks over few connections by https', () => {
+    const values = (measure: string, subject: string) =>
+      report.series.find((series) => series.measure === measure && series.subject === subject)?.values
+    for (const subject of CONSUL['register'] ?? []) expect(values('register', subject), subject).toHaveLength(4)
+    expect(values('consul-connections', 'http')).toEqual([20])
+    expect(values('consul-connections', 'https')?.[0]).toBeLessThan(5)
+  })
+
+  it('fills the large table under wrr too', () => {
+    expect(subjects('apply', '1 x 50 wrr')).toEqual(EVERY_TABLE['apply'])
+  })
+
+  it('has a finite, not negative number for everything', () => {
+    for (const { measure, shape, subject, values } of report.series) {
+      for (const value of values)
+        expect(value, `${measure}, ${shape}, ${subject}`).toSatisfy((it: number) => it >= 0 && Number.isFinite(it))
+    }
+  })
+
+  it('sends bytes to the kernel in a counted number of calls for one change', () => {
+    for (const { measure, subject, values } of report.series) {
+      if (measure === 'change-bytes' || measure === 'change-calls')
+        expect(Math.min(...values), `${measure}, ${subject}`).toBeGreaterThan(0)
+    }
+  })
+
+  it('judges nothing', () => {
+    expect(report.bars).toBeNull()
+  })
+})

@@ -1,0 +1,210 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { Health } from '../../../src/admin/health.ts'
+import { DEFINITIONS } from '../../../src/admin/metric-definitions.ts'
+import { Metrics } from '../../../src/admin/metrics.ts'
+import { Scrape } from '../../../src/admin/scrape.ts'
+import { STATE_FAMILIES } from '../../../src/admin/state-text.ts'
+import { BACKEND_FAMILIES, SERVICE_FAMILIES } from '../../../src/admin/traffic-text.ts'
+import { type ServiceKey, serviceKey } from '../../../src/model/virtual-service.ts'
+import { parseExposition, sampleOf } from './exposition-parser.ts'
+import { destination, service, table, WEB } from './readings.ts'
+
+const BUILD = { version: '1.2.3', commit: 'abc', node: 'v24.0.0' }
+const READY: Health = { status: 'ready', reasons: [] }
+const SOURCE = {
+  name: 'web',
+  source: 'file /etc/web.yaml',
+  state: 'up',
+  records: 3,
+  quarantined: 2,
+  updates: 4,
+  heldRemovals: 0,
+  answeredAt: 1_000_000,
+} as const
+const LABELS = { service: 'web', source: 'file /etc/web.yaml' }
+const PASS = {
+  applied: { 'add-service': 2, 'edit-service': 0 },
+  failed: [{ code: 'KERNEL_REFUSED' }],
+  driftRepaired: 4,
+  foreign: 5,
+  draining: 6,
+}
+
+function newMetrics(health: () => Health = () => READY) {
+  return new Metrics(BUILD, health, { wall: () => 1_060_000, steady: () => 1_060_000 })
+}
+
+const parsed = async (metrics: Metrics) => parseExposition(await metrics.text())
+
+describe('what is exported', () => {
+  test('a fresh process shows valid text and no value that nobody measured', async () => {
+    const families = await parsed(newMetrics())
+    expect(sampleOf(families, 'pointsman_build_info')).toBe(1)
+    expect(families.get('pointsman_build_info')?.samples[0]?.labels).toEqual(BUILD)
+    expect(sampleOf(families, 'pointsman_kernel_stuck')).toBe(0)
+    expect(sampleOf(families, 'pointsman_expire_nodest_conn')).toBeUndefined()
+    expect(sampleOf(families, 'pointsman_config_last_load_success_timestamp_seconds')).toBeUndefined()
+    expect(sampleOf(families, 'pointsman_config_loads_total', { result: 'rejected' })).toBe(0)
+    expect(sampleOf(families, 'process_resident_memory_bytes')).toBeGreaterThan(1e6)
+  })
+
+  test('probes', async () => {
+    const metrics = newMetrics()
+    metrics.probeBegan(0.004)
+    metrics.probed('http', 'failed', 0.03)
+    const families = await parsed(metrics)
+    expect(sampleOf(families, 'pointsman_probes_total', { type: 'http', result: 'failed' })).toBe(1)
+    const took = families
+      .get('pointsman_probe_duration_seconds')
+      ?.samples.map(({ labels, value }) => [labels['type'], labels['le'], value])
+    expect(took).toContainEqual(['http', '0.025', 0])
+    expect(took).toContainEqual(['http', '0.05', 1])
+    const lateness = families.get('pointsman_probe_lateness_seconds')?.samples.map(({ labels, value }) => [labels['le'], value])
+    expect(lateness).toContainEqual(['0.0025', 0])
+    expect(lateness).toContainEqual(['0.005', 1])
+  })
+
+  test('passes', async () => {
+    const metrics = newMetrics()
+    metrics.passBegan('ipvs', 'full')
+    metrics.passEnded('ipvs', 'full', PASS, true, 0.02)
+    metrics.passBegan('ipvs', 'changes')
+    metrics.passRejected('ipvs', 'changes', 'IPVS_MISSING', 0.3)
+    const families = await parsed(metrics)
+    expect(sampleOf(families, 'pointsman_sink_passes_total', { sink: 'ipvs', scope: 'full' })).toBe(1)
+    expect(sampleOf(families, 'pointsman_sink_pass_failures_total', { sink: 'ipvs', code: 'IPVS_MISSING' })).toBe(1)
+    expect(sampleOf(families, 'pointsman_sink_object_failures_total', { code: 'KERNEL_REFUSED' })).toBe(1)
+    expect(sampleOf(families, 'pointsman_sink_changes_total', { kind: 'add-service' })).toBe(2)
+    expect(sampleOf(families, 'pointsman_sink_changes_total', { kind: 'edit-service' })).toBeUndefined()
+    expect(sampleOf(families, 'pointsman_sink_drift_repaired_total')).toBe(4)
+    expect(sampleOf(families, 'pointsman_sink_foreign_objects')).toBe(5)
+    expect(sampleOf(families, 'pointsman_sink_draining_objects')).toBe(6)
+    expect(sampleOf(families, 'pointsman_sink_failing_objects')).toBe(1)
+    expect(sampleOf(families, 'pointsman_sink_last_success_timestamp_seconds')).toBe(1060)
+  })
+
+  test('a pass that is not good leaves the last success where it was', async () => {
+    const metrics = newMetrics()
+    metrics.passEnded('ipvs', 'full', PASS, false, 0.02)
+    expect(sampleOf(await parsed(metrics), 'pointsman_sink_last_success_timestamp_seconds')).toBeUndefined()
+  })
+
+  test('sources: up, age, records, errors by code; gone without a trace', async () => {
+    const metrics = newMetrics()
+    metrics.sourceChanged(SOURCE, undefined)
+    let families = await parsed(metrics)
+    expect(sampleOf(families, 'pointsman_source_up', LABELS)).toBe(1)
+    expect(sampleOf(families, 'pointsman_source_age_seconds', LABELS)).toBe(60)
+    metrics.sourceChanged({ ...SOURCE, state: 'stale' }, 'SOURCE_UNREADABLE')
+    families = await parsed(metrics)
+    expect(sampleOf(families, 'pointsman_source_up', LABELS)).toBe(0)
+    expect(sampleOf(families, 'pointsman_source_records', LABELS)).toBe(3)
+    expect(sampleOf(families, 'pointsman_source_quarantined', LABELS)).toBe(2)
+    expect(sampleOf(families, 'pointsman_source_errors_total', { ...LABELS, code: 'SOURCE_UNREADABLE' })).toBe(1)
+    metrics.sourceGone('web', SOURCE.source)
+    expect(await metrics.text()).not.toContain('/etc/web.yaml')
+  })
+
+  test('sources: updates go on counting when a source is opened anew, and held removals are a number', async () => {
+    const metrics = newMetrics()
+    const updates = async () => sampleOf(await parsed(metrics), 'pointsman_source_updates_total', LABELS)
+    metrics.sourceChanged(SOURCE, undefined)
+    expect(await updates()).toBe(4)
+    metrics.sourceChanged({ ...SOURCE, updates: 6, heldRemovals: 3 }, undefined)
+    expect(await updates()).toBe(6)
+    expect(sampleOf(await parsed(metrics), 'pointsman_source_held_removals', LABELS)).toBe(3)
+    metrics.sourceChanged({ ...SOURCE, updates: 0 }, undefined)
+    expect(await updates()).toBe(6)
+    metrics.sourceChanged({ ...SOURCE, updates: 1 }, undefined)
+    expect(await updates()).toBe(7)
+    expect(sampleOf(await parsed(metrics), 'pointsman_source_held_removals', LABELS)).toBe(0)
+  })
+
+  test('configuration, stuck kernel, sysctl, latency, health', async () => {
+    let health = READY
+    const metrics = newMetrics(() => health)
+    metrics.configLoaded(7)
+    metrics.configRejected()
+    metrics.kernelStuck()
+    metrics.expireNodestConn(0)
+    metrics.programmed(0.004)
+    health = { status: 'degraded', reasons: [{ reason: 'config-rejected', message: 'x' }] }
+    let families = await parsed(metrics)
+    expect(sampleOf(families, 'pointsman_config_services')).toBe(7)
+    expect(sampleOf(families, 'pointsman_config_last_load_successful')).toBe(0)
+    expect(sampleOf(families, 'pointsman_kernel_stuck')).toBe(1)
+    expect(sampleOf(families, 'pointsman_expire_nodest_conn')).toBe(0)
+    expect(families.get('pointsman_programming_duration_seconds')?.type).toBe('histogram')
+    expect(sampleOf(families, 'pointsman_ready')).toBe(1)
+    expect(sampleOf(families, 'pointsman_degraded', { reason: 'config-rejected' })).toBe(1)
+    expect(sampleOf(families, 'pointsman_degraded', { reason: 'stuck' })).toBe(0)
+    health = { status: 'not-ready', reasons: [] }
+    families = await parsed(metrics)
+    expect(sampleOf(families, 'pointsman_ready')).toBe(0)
+  })
+
+  test('a collector that throws costs its own metric and nothing else, and is counted', async () => {
+    const metrics = newMetrics(() => {
+      throw new Error('no health today')
+    })
+    await metrics.text()
+    const families = await parsed(metrics)
+    expect(families.has('pointsman_ready')).toBe(false)
+    expect(sampleOf(families, 'pointsman_build_info')).toBe(1)
+    expect(sampleOf(families, 'pointsman_scrape_errors_total', { metric: 'pointsman_ready' })).toBeGreaterThanOrEqual(1)
+  })
+})
+
+describe('a scrape', () => {
+  const names = () => new Map<ServiceKey, string>([[serviceKey(WEB), 'web']])
+  const reading = table(service(WEB, 5n, [destination('10.0.1.1', 5n)]))
+  const textOf = async (scrape: Scrape) => {
+    let text = ''
+    for await (const piece of scrape.text()) text += piece
+    return text
+  }
+
+  test('holds the series of the kernel and all others in one valid text', async () => {
+    const scrape = new Scrape(newMetrics(), { read: async () => reading, names, states: () => [], perBackend: true })
+    const families = parseExposition(await textOf(scrape))
+    expect(sampleOf(families, 'pointsman_backend_connections_total')).toBe(5)
+    expect(sampleOf(families, 'pointsman_build_info')).toBe(1)
+  })
+
+  test('without the kernel the rest is there, and the gap is counted', async () => {
+    const scrape = new Scrape(newMetrics(), {
+      read: async () => {
+        throw new Error('stuck')
+      },
+      names,
+      states: () => [],
+      perBackend: true,
+    })
+    const families = parseExposition(await textOf(scrape))
+    expect(families.has('pointsman_backend_weight')).toBe(false)
+    expect(sampleOf(families, 'pointsman_scrape_errors_total', { metric: 'traffic' })).toBe(1)
+  })
+
+  test('scrapes at the same moment share one reading of the kernel', async () => {
+    let reads = 0
+    const read = async () => {
+      reads++
+      return reading
+    }
+    const scrape = new Scrape(newMetrics(), { read, names, states: () => [], perBackend: true })
+    await Promise.all([textOf(scrape), textOf(scrape), textOf(scrape)])
+    await textOf(scrape)
+    expect(reads).toBe(1)
+  })
+})
+
+test('docs/metrics.md lists exactly what is exported', () => {
+  const documented = [...readFileSync('docs/metrics.md', 'utf8').matchAll(/^\| `(pointsman_\w+)` \| (\w+) \|/gm)].map(
+    ([, name, type]) => `${name} ${type}`,
+  )
+  const exported = [...SERVICE_FAMILIES, ...BACKEND_FAMILIES, ...STATE_FAMILIES, ...Object.values(DEFINITIONS)].map(
+    ({ name, type }) => `${name} ${type}`,
+  )
+  expect(documented.toSorted()).toEqual(exported.toSorted())
+})

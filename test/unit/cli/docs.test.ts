@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { SETTING_FLAGS } from '../../../src/cli/setting-flags.ts'
+import { MAX_DOCUMENT_BYTES } from '../../../src/document/read.ts'
+import { CATALOGUE, EXIT } from '../../../src/errors.ts'
+
+const EXIT_CODES = readFileSync('docs/exit-codes.md', 'utf8')
+
+test('docs/exit-codes.md lists every exit code and every error code, each once and as in the catalogue', () => {
+  const codes = [...EXIT_CODES.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code))
+  expect(codes).toEqual(Object.values(EXIT).toSorted((a, b) => a - b))
+  const errors = [...EXIT_CODES.matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \|/gm)].map(([, name, exit, retried]) => [
+    name,
+    { exit: Number(exit), retryable: retried === 'yes' },
+  ])
+  expect(Object.fromEntries(errors)).toEqual(CATALOGUE)
+})
+
+test.each([
+  'docs/sources/file.md',
+  'docs/commands/get.md',
+  'docs/decisions/lists-are-parsed-in-a-worker.md',
+  'docs/decisions/one-yaml-parser-and-a-size-limit.md',
+])('%s names the limit of a file as it is, and no other', (page) => {
+  const sizes = readFileSync(page, 'utf8').match(/\d+ MiB/g) ?? []
+  expect(new Set(sizes)).toEqual(new Set([`${MAX_DOCUMENT_BYTES / 1024 / 1024} MiB`]))
+})
+
+describe('docs/commands', () => {
+  const commands = [
+    'apply',
+    'approve',
+    'doctor',
+    'drain',
+    'get',
+    'maintenance',
+    'once',
+    'plan',
+    'replay',
+    'start',
+    'status',
+    'undrain',
+    'validate',
+    'version',
+    'weight',
+    'why',
+  ]
+
+  test('has one page for each command, and no other', () => {
+    expect(readdirSync('docs/commands').toSorted()).toEqual(commands.map((name) => `${name}.md`))
+  })
+
+  test('start.md names every setting flag', () => {
+    const page = readFileSync('docs/commands/start.md', 'utf8')
+    const flags = Object.keys(SETTING_FLAGS).map((name) => `--${name.replaceAll('_', '-')}`)
+    expect(flags.filter((flag) => !page.includes(`\`${flag} `))).toEqual([])
+  })
+})

@@ -1,0 +1,67 @@
+import type { Host, TableHolder } from '../../../src/daemon/host.ts'
+import { PointsmanError } from '../../../src/errors.ts'
+import type { Probe } from '../../../src/health/probe.ts'
+import type { ProbeTarget } from '../../../src/health/target.ts'
+import type { RuleMark } from '../../../src/kernel/for-daemon.ts'
+import { formatEndpoint } from '../../../src/model/address.ts'
+import type { ProbeResult } from '../../../src/model/probe-result.ts'
+import type { ProbeKind } from '../../../src/model/probe-spec.ts'
+import { FakeKernel } from '../../support/fake-kernel.ts'
+
+/** A machine with an IPVS table in memory, a service manager that writes down what it is told, and sysctls to set. */
+export class FakeHost implements Host {
+  readonly kernel = new FakeKernel()
+  readonly told: string[] = []
+  readonly sysctls = new Map<string, number>([['net.ipv4.vs.expire_nodest_conn', 1]])
+  ruleMarks: readonly RuleMark[] = []
+  holder: TableHolder | undefined
+  watchdog: number | undefined
+  /** What opening the kernel rejects with. */
+  missing: PointsmanError | undefined
+  opened = 0
+  /** What is said of a backend, `10.0.1.1:80`, that is asked in whatever way; all others answer. */
+  readonly probes = new Map<string, ProbeResult>()
+  /** Backends that were asked. */
+  readonly probed: string[] = []
+  held: string | undefined
+
+  async openKernel(): Promise<FakeKernel> {
+    if (this.missing !== undefined) throw this.missing
+    this.opened += 1
+    return this.kernel
+  }
+
+  async holdTable(command: string): Promise<AsyncDisposable> {
+    if (this.holder !== undefined) throw new PointsmanError('TABLE_HELD', 'The table is written by process 7 (pointsman start).')
+    this.held = command
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.held = undefined
+      },
+    }
+  }
+
+  async whoHoldsTable(): Promise<TableHolder | undefined> {
+    return this.holder
+  }
+
+  probeFor(_: ProbeKind, { address, port }: ProbeTarget): Probe {
+    return async () => {
+      const name = formatEndpoint(address, port)
+      this.probed.push(name)
+      return this.probes.get(name) ?? { outcome: 'passed' }
+    }
+  }
+
+  readRuleMarks(): readonly RuleMark[] {
+    return this.ruleMarks
+  }
+
+  readSysctl(name: string): number | undefined {
+    return this.sysctls.get(name)
+  }
+
+  notify(message: string): void {
+    this.told.push(message)
+  }
+}

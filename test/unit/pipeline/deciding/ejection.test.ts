@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { backends } from '../makers.ts'
+import { checked, Rig } from './rig.ts'
+
+const six = { backends: backends(1, 2, 3, 4, 5, 6) }
+const ALL = [1, 2, 3, 4, 5, 6]
+const all = (weight: number) => Object.fromEntries(ALL.map((number) => [number, weight]))
+
+describe('failures above connect', () => {
+  it('of up to half of the pool are believed', () => {
+    const rig = new Rig(checked(six)).up(...ALL).sick(1, 2, 3)
+    expect(rig.weights).toEqual({ ...all(1), 1: 0, 2: 0, 3: 0 })
+  })
+
+  it('of more in one round are held, those included that were believed a moment ago', () => {
+    const rig = new Rig(checked(six)).up(...ALL)
+    for (const number of ALL) rig.wait(500).sick(number)
+    expect(rig.weights).toEqual(all(1))
+    expect(rig.reasons(1)).toEqual([
+      'failure held: too many of the pool fail alike at once',
+      'down: http said 404',
+      'service weight 1',
+      'listed by static',
+    ])
+    expect([...rig.state.pool.ejections.held]).toHaveLength(6)
+    expect(rig.mode).toBe('normal')
+    rig.writes = 0
+    rig.wait(3_600_000).sick(...ALL)
+    expect(rig.writes).toBe(0)
+  })
+
+  it('that come one by one over a longer time are believed', () => {
+    const rig = new Rig(checked(six)).up(...ALL)
+    for (const number of [1, 2, 3, 4, 5]) rig.wait(8_001).sick(number)
+    expect(rig.weights).toEqual({ ...all(0), 6: 1 })
+  })
+
+  it('are let go by a failure to connect, one by one', () => {
+    const rig = new Rig(checked(six)).up(...ALL).sick(...ALL)
+    expect(rig.down(1, 2, 3, 4).weights).toEqual({ ...all(0), 5: 1, 6: 1 })
+    expect(rig.reasons(5)[0]).toMatch(/^failure held/)
+  })
+
+  it('are let go by the operator, until they pass again', () => {
+    const rig = new Rig(checked(six, { panic: 'off' }))
+      .up(...ALL)
+      .sick(...ALL)
+      .approve()
+    expect(rig.weights).toEqual(all(0))
+    rig.wait(1_000).sick(...ALL)
+    expect(rig.weights).toEqual(all(0))
+    expect(rig.up(...ALL).sick(...ALL).weights).toEqual(all(1))
+  })
+
+  it('are believed once they have been few for as long as a recovery takes', () => {
+    const rig = new Rig(checked(six)).up(...ALL).sick(...ALL)
+    expect(rig.up(1, 2, 3).wait(15_999).weights).toEqual(all(1))
+    expect(rig.wait(1).weights).toEqual({ ...all(1), 4: 0, 5: 0, 6: 0 })
+  })
+
+  it('end one after the other without anybody going out', () => {
+    const rig = new Rig(checked(six))
+      .up(...ALL)
+      .sick(...ALL)
+      .wait(60_000)
+    rig.writes = 0
+    for (const number of ALL) rig.wait(1_000).up(number)
+    expect([rig.writes, rig.state.pool.ejections.held.size]).toEqual([0, 0])
+    expect(rig.sick(1).weights).toEqual({ ...all(1), 1: 0 })
+  })
+
+  it('that are few for a moment and then many again are held on', () => {
+    const rig = new Rig(checked(six)).up(...ALL).sick(...ALL)
+    rig.up(1, 2, 3).wait(10_000).sick(1).wait(10_000)
+    expect(rig.weights).toEqual(all(1))
+  })
+
+  it('join what is held', () => {
+    const rig = new Rig(checked(six))
+      .up(...ALL)
+      .sick(1, 2, 3, 4)
+      .wait(60_000)
+      .sick(5)
+    expect(rig.weights).toEqual(all(1))
+  })
+
+  it('of one that was never up, or of the only member, are believed', () => {
+    expect(new Rig(checked(six)).sick(...ALL).weights).toEqual(all(0))
+    expect(new Rig(checked({ backends: backends(1) }, { panic: 'off' })).up(1).sick(1).weights).toEqual({ 1: 0 })
+  })
+
+  it('are believed one and all with max_ejection: 100%', () => {
+    expect(new Rig(checked(six, { maxEjection: 100, panic: 'off' })).up(...ALL).sick(...ALL).weights).toEqual(all(0))
+  })
+})
+
+it('a rack that dies is believed at once', () => {
+  expect(new Rig(checked(six)).up(...ALL).down(1, 2, 3, 4, 5).weights).toEqual({ ...all(0), 6: 1 })
+})
+
+it('members that the operator keeps out are not part of the pool', () => {
+  const rig = new Rig(checked(six)).up(...ALL)
+  for (const number of [3, 4, 5, 6]) rig.word(number, { state: 'drain' })
+  expect(rig.sick(1).weights).toMatchObject({ 1: 0, 2: 1 })
+  expect(rig.sick(2).weights).toMatchObject({ 1: 1, 2: 1 })
+})

@@ -1,0 +1,49 @@
+// npm test, npm run demo, npm run bench: does all the set-up, then hands over to Node 24.
+// Runs on any Node from 18 on and imports nothing but Node itself: on a bare checkout there is nothing else.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { findMissing, nodeBin, prepare, root, SetupError } from './setup.mjs'
+import { runTests } from './test.mjs'
+
+const USAGE = `usage: node tools/run.mjs setup | test [vitest arguments] | demo [arguments] | bench [arguments]`
+const SCRIPTS = { demo: 'demo/main.ts', bench: 'test/bench/main.ts' }
+
+function runScript(script, args) {
+  if (!existsSync(join(root, script))) throw new SetupError(`${script} is not in this checkout`)
+  const { status, signal } = spawnSync(nodeBin('node'), [join(root, script), ...args], { cwd: root, stdio: 'inherit' })
+  return signal ? 1 : (status ?? 1)
+}
+
+function run([verb, ...args]) {
+  switch (verb) {
+    case 'setup':
+      prepare()
+      return 0
+    case 'test':
+      prepare({ onlyNode: args.length > 0 && !needsLab(args) })
+      return runTests(args)
+    case 'demo':
+    case 'bench':
+      prepare()
+      return runScript(SCRIPTS[verb], args)
+    default:
+      console.error(USAGE)
+      return 2
+  }
+}
+
+/** A single unit test needs no virtual machine, so nobody should wait for one. */
+function needsLab(args) {
+  const unit = readdirSync(join(root, 'test/unit'))
+  return !args.every((arg) => arg.startsWith('-') || unit.some((folder) => arg.startsWith(`test/unit/${folder}`)))
+}
+
+try {
+  process.exitCode = run(process.argv.slice(2))
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  console.error(error.message)
+  if (error.listMissing) for (const line of findMissing()) console.error(`  missing: ${line}`)
+  process.exitCode = 44
+}
