@@ -3,6 +3,7 @@ import type { Issue } from '../document/issue.ts'
 import type { Announcement, CatalogEvent } from '../model/catalog-event.ts'
 import type { CatalogSpec } from '../model/catalog-spec.ts'
 import type { ConsulSourceSpec } from '../model/consul-source-spec.ts'
+import type { DnsSourceSpec, DnsSrvSourceSpec } from '../model/dns-source-spec.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { SourceEvent } from '../model/source-event.ts'
 import { type SourceSpec, sourceName } from '../model/source-spec.ts'
@@ -16,6 +17,7 @@ import { fileSource } from './file.ts'
 import { httpSource } from './http/http-source.ts'
 import { SharedPolls } from './http/shared-polls.ts'
 import { ListParser } from './list-parser.ts'
+import { Recoveries } from './recovery.ts'
 import type { Source } from './source.ts'
 
 /** What every source of the process shares. */
@@ -29,6 +31,7 @@ interface SharedParts extends SourceOptions {
   readonly parser: ListParser
   readonly consulWatches: ConsulWatches
   readonly dnsLookups: Lookups
+  readonly dnsRecoveries: Recoveries
   readonly httpPolls: SharedPolls
 }
 
@@ -61,9 +64,14 @@ const SOURCES: { readonly [Kind in SourceSpec['kind']]: Maker<Kind> } = {
     }),
 }
 
-function forDns(spec: SourceSpec, service: ServiceSpec, { dnsLookups, onWarnings }: SharedParts): DnsSourceOptions {
+function forDns(
+  spec: DnsSrvSourceSpec | DnsSourceSpec,
+  service: ServiceSpec,
+  { dnsLookups, dnsRecoveries, onWarnings }: SharedParts,
+): DnsSourceOptions {
   return {
     lookups: dnsLookups,
+    recovery: dnsRecoveries.of(JSON.stringify(spec.servers ?? [])),
     ...(onWarnings !== undefined && { onWarnings: (warnings) => onWarnings(sourceName(spec), service, warnings) }),
   }
 }
@@ -90,6 +98,7 @@ export function openRegistriesWith(options: SourceOptions = {}): OpenRegistries 
     parser: new ListParser(),
     consulWatches: new ConsulWatches(),
     dnsLookups: new Lookups(),
+    dnsRecoveries: new Recoveries(),
     httpPolls: new SharedPolls(),
   }
   // The kind says which specs the maker takes; TypeScript does not follow that through a table.

@@ -100,7 +100,7 @@ async function dnsRoad(): Promise<Road> {
       transport: 'auto',
       timeout: 300,
       refresh: { min: 100, max: 100 },
-      retry: { min: 100, max: 300 },
+      retry: { min: 1_000, max: 30_000 },
       holdObsolete: 0,
       zeroWeight: 'serve',
       policies: { nxdomain: 'hold', nodata: 'hold', no_service: 0, servfail: 'hold', refused: 'hold', timeout: 'hold' },

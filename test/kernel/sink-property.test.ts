@@ -27,22 +27,36 @@ describe(`${TABLES} random tables one into the next on a real kernel (seed ${SEE
   })
 
   it('end exactly as wanted in our eyes and in ipvsadm’s, with the fewest writes, foreign objects untouched', async () => {
-    await using namespace = await privateNamespace(lab, 'sink-property')
-    const { code, stdout, stderr } = await lab.runScript(inCheckout('test/kernel/guest/random-tables.ts'), {
-      netns: namespace.name,
-      args: [String(SEED), String(TABLES)],
-      timeoutMs: 1_500_000,
-    })
-    expect(code, stderr).toBe(0)
-    const result = JSON.parse(stdout) as DriveResult & { readonly asked: number; readonly seconds: number }
+    // Two at a time, for the machine has two processors; the last table of the first half is the first of the second, so that no step is left out.
+    const half = TABLES / 2
+    const halves = await Promise.all([drive('first', 0, half), drive('second', half - 1, TABLES)])
+    const sum = (field: 'writes' | 'fewest' | 'tables' | 'asked' | 'compared' | 'foreignMoves' | 'drains'): number =>
+      halves.reduce((total, result) => total + result[field], 0)
     console.log(
-      `${result.writes} writes, ${result.compared} objects compared, ipvsadm asked ${result.asked} times, ${result.seconds} s`,
+      `${sum('writes')} writes, ${sum('compared')} objects compared, ipvsadm asked ${sum('asked')} times, ${halves.map(({ seconds }) => `${seconds} s`).join(' beside ')}`,
     )
-    expect(result.faults).toEqual([])
-    expect(result.writes).toBe(result.fewest)
-    expect(result).toMatchObject({ tables: TABLES, asked: TABLES })
-    expect(result.foreignMoves).toBeGreaterThan(100)
-    expect(result.drains).toBeGreaterThan(1_000)
-    expect(result.compared).toBeGreaterThan(15_000)
+    expect(halves.flatMap(({ faults }) => faults)).toEqual([])
+    expect(sum('writes')).toBe(sum('fewest'))
+    expect(sum('tables')).toBe(TABLES + 1)
+    expect(sum('asked')).toBe(TABLES + 1)
+    expect(sum('foreignMoves')).toBeGreaterThan(100)
+    expect(sum('drains')).toBeGreaterThan(1_000)
+    expect(sum('compared')).toBeGreaterThan(15_000)
   }, 1_600_000)
 })
+
+interface Driven extends DriveResult {
+  readonly asked: number
+  readonly seconds: number
+}
+
+async function drive(name: string, first: number, end: number): Promise<Driven> {
+  await using namespace = await privateNamespace(lab, `sink-property-${name}`)
+  const { code, stdout, stderr } = await lab.runScript(inCheckout('test/kernel/guest/random-tables.ts'), {
+    netns: namespace.name,
+    args: [SEED, TABLES, first, end].map(String),
+    timeoutMs: 1_500_000,
+  })
+  expect(code, stderr).toBe(0)
+  return JSON.parse(stdout) as Driven
+}

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
 import type { BackendSet } from '../../model/backend.ts'
 import type { ConsulAccess } from '../../model/consul-source-spec.ts'
+import type { Recovery } from '../recovery.ts'
 import type { ConsulAgent } from './agents.ts'
 import { ConsulFault, contentFault } from './fault.ts'
 import { leaderIsUnknowable, trustOf } from './meta.ts'
 import { type ConsulQuery, requestTarget, withoutContent } from './query.ts'
-import type { Recovery } from './recovery.ts'
 import type { ConsulToken } from './token.ts'
 import type { ConsulAnswer, ConsulRequest, ConsulTransport } from './transport.ts'
 

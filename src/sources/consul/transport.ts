@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
+import { Recovery } from '../recovery.ts'
 import type { ConsulAgent, ConsulAgents } from './agents.ts'
 import { exchange } from './exchange.ts'
 import { connectionFault, contentFault, lateFault, statusFault } from './fault.ts'
 import { type ConsulMeta, readMeta } from './meta.ts'
-import { Recovery } from './recovery.ts'
 
 /** Bytes above which an answer is refused. */
 export const BODY_LIMIT = 32 * 1024 * 1024

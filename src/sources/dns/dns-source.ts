@@ -4,6 +4,7 @@ import {
   expand,
   map,
   NEVER,
+  type Observable,
   of,
   type SchedulerLike,
   startWith,
@@ -18,14 +19,17 @@ import type { ServiceSpec } from '../../model/service-spec.ts'
 import type { SourceEvent } from '../../model/source-event.ts'
 import { sourceName } from '../../model/source-spec.ts'
 import { serviceFamily } from '../../model/virtual-service.ts'
+import type { Recovery } from '../recovery.ts'
 import type { Source } from '../source.ts'
-import { afterLook, type KnowledgeRules, nothingKnown } from './knowledge.ts'
+import { afterLook, isOut, type Knowledge, type KnowledgeRules, nothingKnown } from './knowledge.ts'
 import { type Looker, look } from './look.ts'
 import type { Lookups } from './lookups.ts'
 
 export interface DnsSourceOptions {
   /** Shared, so that a name that many services use is asked for once. */
   readonly lookups: Pick<Lookups, 'ask'>
+  /** Shared by all who ask the same servers; absent: nobody else does. */
+  readonly recovery?: Recovery
   readonly scheduler?: SchedulerLike
   /** 0 <= number < 1. */
   readonly random?: () => number
@@ -35,7 +39,7 @@ export interface DnsSourceOptions {
 
 /** SRV records, or the addresses of a plain name. What each answer means is decided in knowledge.ts; here it meets time. */
 export function dnsSource(spec: DnsSrvSourceSpec | DnsSourceSpec, service: ServiceSpec, options: DnsSourceOptions): Source {
-  const { lookups, scheduler = asyncScheduler, random = Math.random, onWarnings = () => {} } = options
+  const { lookups, scheduler = asyncScheduler, random = Math.random, onWarnings = () => {}, recovery } = options
   const id = sourceName(spec)
   const families = usableFamilies(spec, service)
   const now = () => scheduler.now()
@@ -46,13 +50,20 @@ export function dnsSource(spec: DnsSrvSourceSpec | DnsSourceSpec, service: Servi
   const looker: Looker = { lookups, network: spec, name: spec.name, srv: spec.kind === 'dns_srv', rules, now }
   const plainName = spec.name.toLowerCase().replace(/\.$/, '')
   const nothing = nothingKnown(spec.kind === 'dns' ? { name: plainName, port: spec.port } : undefined)
+  const untilNext = (knowledge: Knowledge): Observable<unknown> => {
+    const wait = Math.max(0, knowledge.nextAt - now())
+    return (isOut(knowledge) ? recovery?.after(wait) : undefined) ?? timer(wait, scheduler)
+  }
   const watch = () => {
     const tell = onceEach(onWarnings)
     return of(nothing).pipe(
       expand((knowledge) =>
-        timer(Math.max(0, knowledge.nextAt - now()), scheduler).pipe(
+        untilNext(knowledge).pipe(
           switchMap(() => look(knowledge, looker)),
           map((found) => afterLook(knowledge, found, rules)),
+          tap((next) => {
+            if (isOut(knowledge) && !isOut(next)) recovery?.wake()
+          }),
         ),
       ),
       tap(({ warnings }) => tell(warnings)),

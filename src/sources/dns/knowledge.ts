@@ -71,6 +71,17 @@ export function isDue(slot: Slot<unknown> | undefined, knowledge: Knowledge, now
   return slot.dueAt <= now + TOGETHER || (slot.shrunk && knowledge.missing.size > 0)
 }
 
+/**
+ * Whether what is known may be old because a question had no answer, or one that is not believed yet: it is to be put right as soon as a
+ * server is well.
+ */
+export function isOut({ targets, addresses }: Knowledge): boolean {
+  const isOld = (slot: Slot<unknown>) => isHeld(slot) || (slot.trouble !== undefined && NO_ANSWER.has(slot.trouble.kind))
+  return isOld(targets) || [...addresses.values()].some(isOld)
+}
+
+const NO_ANSWER: ReadonlySet<DnsTrouble> = new Set(['refused', 'servfail', 'timeout'])
+
 /** What is known after a look, and the word of the source that follows from it. */
 export function afterLook(before: Knowledge, look: Look, rules: KnowledgeRules): Knowledge {
   const targets = look.targets === undefined ? before.targets : settle(before.targets, look.targets, targetText, rules)

@@ -1,7 +1,8 @@
-import { asyncScheduler, Observable, type SchedulerLike, type Subscription } from 'rxjs'
+import { asyncScheduler, Observable, type SchedulerLike, type Subscription, timer } from 'rxjs'
 import { issuesError } from '../../document/issue.ts'
 import { type HttpSourceSpec, urlWithoutSecrets } from '../../model/http-source-spec.ts'
 import type { SourceFailure } from '../../model/source-event.ts'
+import type { Recovery } from '../recovery.ts'
 import type { HttpAnswer, ListContent } from './exchange.ts'
 import type { Trouble } from './trouble.ts'
 
@@ -17,6 +18,8 @@ export interface PollOptions {
   readonly scheduler?: SchedulerLike
   /** From 0 to 1. */
   readonly random?: () => number
+  /** Shared by all who ask the same server; absent: nobody else does. */
+  readonly recovery?: Recovery
 }
 
 /** Milliseconds. */
@@ -63,7 +66,7 @@ export function nextWait({ failures }: Polled, { floor }: HttpAnswer, interval: 
 
 /** Asks again and again for ever; never errors, never completes by itself. */
 export function poll(spec: HttpSourceSpec, ask: Ask, options: PollOptions = {}): Observable<HttpLook> {
-  const { scheduler = asyncScheduler, random = Math.random } = options
+  const { scheduler = asyncScheduler, random = Math.random, recovery } = options
   return new Observable((subscriber) => {
     let polled = NEVER_POLLED
     let waiting: Subscription | undefined
@@ -71,8 +74,14 @@ export function poll(spec: HttpSourceSpec, ask: Ask, options: PollOptions = {}):
     const look = () => {
       asking = ask(knownAt(polled, scheduler.now())).subscribe((answer) => {
         const now = scheduler.now()
+        const { failures } = polled
         polled = afterAnswer(polled, answer, now)
-        waiting = scheduler.schedule(look, nextWait(polled, answer, spec.interval, random()))
+        const wait = nextWait(polled, answer, spec.interval, random())
+        // A server that says when to come again is not asked ahead of that time.
+        const scouts = polled.failures > 0 && answer.floor === 0 ? recovery : undefined
+        const due$: Observable<unknown> = scouts?.after(wait) ?? timer(wait, scheduler)
+        waiting = due$.subscribe(look)
+        if (failures > 0 && polled.failures === 0) recovery?.wake()
         subscriber.next(lookOf(answer, polled, spec, now))
       })
     }

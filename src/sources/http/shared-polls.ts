@@ -2,6 +2,7 @@ import { Observable, ReplaySubject, share } from 'rxjs'
 import { currentBuild } from '../../build.ts'
 import type { HttpSourceSpec } from '../../model/http-source-spec.ts'
 import { NameLookups } from '../name-lookups.ts'
+import { Recoveries } from '../recovery.ts'
 import { exchange, type HttpAnswer, type HttpClient, type ListContent } from './exchange.ts'
 import { Gate } from './gate.ts'
 import { type HttpLook, poll } from './poll.ts'
@@ -15,6 +16,7 @@ const WIDTH = 8
 export class SharedPolls {
   readonly #polls = new Map<string, Observable<HttpLook>>()
   readonly #gate = new Gate(WIDTH)
+  readonly #recoveries = new Recoveries()
   readonly #client: HttpClient = { userAgent: `pointsman/${currentBuild().version}`, lookup: new NameLookups().lookup }
 
   /** What the requests find; the last look at once where there was one. The requests end with the last subscriber. */
@@ -22,8 +24,11 @@ export class SharedPolls {
     const key = JSON.stringify(spec)
     const known = this.#polls.get(key)
     if (known !== undefined) return known
-    const ask = (content: ListContent | undefined) => this.#gate.pass(serverOf(new URL(spec.url)), this.#ask(spec, content))
-    const looks$ = poll(spec, ask).pipe(share({ connector: () => new ReplaySubject(1) }))
+    const server = serverOf(new URL(spec.url))
+    const ask = (content: ListContent | undefined) => this.#gate.pass(server, this.#ask(spec, content))
+    const looks$ = poll(spec, ask, { recovery: this.#recoveries.of(server) }).pipe(
+      share({ connector: () => new ReplaySubject(1) }),
+    )
     this.#polls.set(key, looks$)
     return looks$
   }

@@ -1,6 +1,6 @@
 /**
  * Drives random tables one into the next on the kernel of the lab, asks ipvsadm about each, and prints the verdict as
- * JSON. Arguments: seed, number of tables.
+ * JSON. Arguments: seed, number of tables, and of these the first and the one behind the last that are driven.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import { witnessed } from '../../support/random-tables/witness.ts'
 import { IpvsadmShell } from './ipvsadm-shell.ts'
 
 async function main(): Promise<void> {
-  const [seed = 1, count = 10] = process.argv.slice(2).map(Number)
+  const [seed = 1, count = 10, first = 0, end = count] = process.argv.slice(2).map(Number)
   const directory = await mkdtemp(join(tmpdir(), 'random-tables-'))
   await using kernel = await openIpvsKernel({ workerUrl: new URL(import.meta.url) })
   const ownership = await openOwnership({ directory })
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
     asked++
     return witnessed(model, await ipvsadm.list('-Sn'), await ipvsadm.list('-Ln --thresholds'))
   }
-  const tables = randomTables(seed, count)
+  const tables = randomTables(seed, count).slice(first, end)
   const began = performance.now()
   const result = await driveTables({ kernel, ownership, tables, witness })
   await rm(directory, { recursive: true })

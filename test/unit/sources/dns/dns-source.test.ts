@@ -6,13 +6,17 @@ import type { ServiceSpec } from '../../../../src/model/service-spec.ts'
 import type { SourceEvent } from '../../../../src/model/source-event.ts'
 import { dnsSource } from '../../../../src/sources/dns/dns-source.ts'
 import type { Answer } from '../../../../src/sources/dns/resolver.ts'
+import { Recovery } from '../../../../src/sources/recovery.ts'
 import { spec as service } from '../../pipeline/makers.ts'
 import { address, plainSpec, records, srv, srvSpec, trouble } from './support.ts'
 
 const SRV = 'SRV _http._tcp.web.example'
 
 /** A source in virtual time. `zone` answers questions such as `A a.example.`; `asked` says when they came, in seconds. */
-function bench(source: DnsSrvSourceSpec | DnsSourceSpec, more: { service?: Partial<ServiceSpec>; random?: number } = {}) {
+function bench(
+  source: DnsSrvSourceSpec | DnsSourceSpec,
+  more: { service?: Partial<ServiceSpec>; random?: number; recovers?: boolean } = {},
+) {
   const scheduler = new VirtualTimeScheduler()
   const zone: Record<string, Answer> = {}
   const asked: string[] = []
@@ -29,6 +33,7 @@ function bench(source: DnsSrvSourceSpec | DnsSourceSpec, more: { service?: Parti
     lookups,
     scheduler,
     random: () => more.random ?? 0,
+    ...(more.recovers && { recovery: new Recovery(scheduler) }),
     onWarnings: (warnings) => warned.push(warnings),
   })
   const subscription: Subscription = open.watch().subscribe((event) => heard.push([scheduler.now() / 1_000, event]))
@@ -423,5 +428,29 @@ describe('answers that name others each time', () => {
     expect(until(500)).toMatchObject({ kind: 'fresh', set: { trust: 'truncated' } })
     expect(members(until(500))).toEqual([A, B, '10.1.0.3:8080'])
     expect(warned.flat()).toContainEqual(expect.objectContaining({ problem: expect.stringContaining('records may be missing') }))
+  })
+})
+
+describe('servers that do not answer', () => {
+  it.each(['timeout', 'servfail', 'refused', 'nxdomain'] as const)(
+    '(%s) are asked twice a second, so that what they say is known soon',
+    (kind) => {
+      const { zone, until, times } = bench(srvSpec(), { recovers: true })
+      zone[SRV] = two
+      until(50)
+      zone[SRV] = trouble(kind)
+      expect(until(80)).toMatchObject({ kind: 'stale' })
+      const asked = times(SRV).filter((at) => at >= 70 && at < 80)
+      expect(asked.length).toBeGreaterThanOrEqual(20)
+      expect(asked.length).toBeLessThan(23)
+      zone[SRV] = records([srv('a')], { additionals: [address('a', '10.1.0.1')] })
+      expect(until(80.75)).toMatchObject({ kind: 'fresh' })
+    },
+  )
+
+  it('are left in peace once a name that is not there counts as empty', () => {
+    const { until, times } = bench(srvSpec(), { recovers: true })
+    until(600)
+    expect(times(SRV).filter((at) => at >= 300).length).toBeLessThan(12)
   })
 })

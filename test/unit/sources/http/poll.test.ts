@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { HttpSourceSpec } from '../../../../src/model/http-source-spec.ts'
 import type { HttpAnswer, ListContent } from '../../../../src/sources/http/exchange.ts'
 import { type HttpLook, poll } from '../../../../src/sources/http/poll.ts'
+import { Recovery } from '../../../../src/sources/recovery.ts'
 
 const spec: HttpSourceSpec = {
   kind: 'http',
@@ -114,5 +115,47 @@ describe('polling', () => {
     const ask = () => new Observable<HttpAnswer>(() => () => given++)
     poll(spec, ask, { scheduler: new VirtualTimeScheduler() }).subscribe().unsubscribe()
     expect(given).toBe(1)
+  })
+})
+
+describe('a server that fails', () => {
+  const virtual = (end: number) => {
+    const scheduler = new VirtualTimeScheduler(undefined, end)
+    return { scheduler, recovery: new Recovery(scheduler) }
+  }
+
+  it('is asked twice a second by one in turn, and all ask when it is well again', () => {
+    const { scheduler, recovery } = virtual(100_000)
+    const asked: Record<string, number[]> = { a: [], b: [], c: [] }
+    const isWell = () => scheduler.now() >= 60_250
+    for (const name of ['a', 'b', 'c']) {
+      const ask = () => {
+        asked[name]?.push(scheduler.now())
+        return of(isWell() ? list('[]') : trouble())
+      }
+      poll(spec, ask, { scheduler, recovery, random: () => 0.5 }).subscribe()
+    }
+    scheduler.flush()
+    const all = Object.values(asked).flat()
+    const within = (from: number, to: number) => all.filter((at) => at >= from && at < to).length
+    // Back-offs end within that time, too.
+    expect(within(40_000, 60_000)).toBeGreaterThanOrEqual(40)
+    expect(within(40_000, 60_000)).toBeLessThan(46)
+    for (const times of Object.values(asked)) {
+      expect(times.filter((at) => at >= 60_250 && at <= 60_750)).toHaveLength(1)
+      expect(times.filter((at) => at > 60_750 && at < 90_000)).toEqual([])
+    }
+  })
+
+  it('and says when it wants to be asked again is not asked before', () => {
+    const { scheduler, recovery } = virtual(50_000)
+    const asked: number[] = []
+    const ask = () => {
+      asked.push(scheduler.now())
+      return of(trouble('busy', 20_000))
+    }
+    poll(spec, ask, { scheduler, recovery, random: () => 0.5 }).subscribe()
+    scheduler.flush()
+    expect(asked).toEqual([0, 20_000, 40_000])
   })
 })

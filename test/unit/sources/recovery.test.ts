@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { Recovery, SCOUT_GAP } from '../../../../src/sources/consul/recovery.ts'
+import { Recovery, SCOUT_GAP } from '../../../src/sources/recovery.ts'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
