@@ -135,7 +135,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     operator$: operator.words$,
     tell: (event) => teller.tell(event),
     hooks: teller.hooks,
-    past: pastOf(snapshots, { now: clock, patience: PATIENCE.daemon, onUnused: (sentence) => logger.warn(sentence) }),
+    past: pastOf(snapshots, { now: clock, patience: PATIENCE.daemon, onOld: (sentence) => logger.warn(sentence) }),
     onLastGood: keepIn(snapshots),
     ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
     resyncInterval: settings.resyncInterval,

@@ -18,12 +18,12 @@ export interface PastOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly patience: number
-  /** Told why a last good answer cannot be used. */
-  readonly onUnused: (sentence: string) => void
+  /** Told of a last good answer that is too old to be believed, and what becomes of it. */
+  readonly onOld: (sentence: string) => void
 }
 
-/** The past as the state directory knows it, less what is too old for its service. */
-export function pastOf(snapshots: SnapshotStore, { now, patience, onUnused }: PastOptions): Past {
+/** The past as the state directory knows it; what is too old for its service counts for members that pass a probe, or not at all. */
+export function pastOf(snapshots: SnapshotStore, { now, patience, onOld }: PastOptions): Past {
   return {
     patience,
     lastGood(service, source) {
@@ -32,10 +32,12 @@ export function pastOf(snapshots: SnapshotStore, { now, patience, onUnused }: Pa
       const age = now() - snapshot.at
       const { snapshotMaxAge } = service.hold
       if (age <= snapshotMaxAge && snapshotMaxAge > 0) return snapshot
-      onUnused(
-        `The last good answer of ${sourceName(source)} for ${service.name} is ${inSeconds(age)} old, above snapshot_max_age (${formatDuration(snapshotMaxAge)}): it is not used, and nothing is removed from ${service.name} before the source answers.`,
+      const isUsed = snapshotMaxAge > 0 && service.checks.length > 0
+      const use = isUsed ? 'each of its members serves only once it passes its health check' : 'it is not used'
+      onOld(
+        `The last good answer of ${sourceName(source)} for ${service.name} is ${inSeconds(age)} old, above snapshot_max_age (${formatDuration(snapshotMaxAge)}): ${use}, and nothing is removed from ${service.name} before the source answers.`,
       )
-      return undefined
+      return isUsed ? { ...snapshot, outdated: true } : undefined
     },
   }
 }

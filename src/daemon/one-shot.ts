@@ -199,7 +199,7 @@ function pastNow(snapshots: SnapshotStore, notes: string[]): Past {
   return pastOf(snapshots, {
     now: steadyScheduler.now,
     patience: PATIENCE.oneShot,
-    onUnused: (sentence) => notes.push(sentence),
+    onOld: (sentence) => notes.push(sentence),
   })
 }
 

@@ -132,6 +132,8 @@ export interface LastGood {
   readonly held: ReadonlyMap<DestinationKey, HeldRemoval & { readonly backend: Backend }>
   /** Milliseconds since the epoch when the answer was had. */
   readonly at: number
+  /** So old that its members serve only once they pass their probes. */
+  readonly outdated?: true
 }
 
 /** What is known of a source became different, or the source is no longer part of its service. */

@@ -14,7 +14,7 @@ import { type Guarded, guard, heldFor, NOTHING_GUARDED, restoreGuard } from './g
 import { expire, expiryAt, hold, type Members, membersOf, NO_MEMBERS } from './hold.ts'
 import { mergeMembers } from './merge.ts'
 import { sameContext } from './same-context.ts'
-import { isUnproven, isWhole, namesNobody, type Slot, silence, wordOfThePast } from './slot.ts'
+import { isOutdated, isUnproven, isWhole, namesNobody, type Slot, silence, wordOfThePast } from './slot.ts'
 
 /** Everything that is known of one service, from its configuration to the verdict. */
 export interface ServiceState {
@@ -47,7 +47,7 @@ export const PINNED_ORIGIN = 'static'
 
 const NOBODY: ReadonlySet<DestinationKey> = new Set()
 
-const ALL_PROVEN: ReadonlySet<string> = new Set()
+const NONE_OF_THEM: ReadonlySet<string> = new Set()
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -145,7 +145,8 @@ function fromThePast(state: ServiceState, slot: Slot, failure: SourceFailure, no
   const { past, ...present } = slot
   if (past === undefined) return state
   const origin = sourceName(slot.spec)
-  const next = withSlot(state, { ...present, held: hold(slot.held, wordOfThePast(past, slot.spec, failure), now) })
+  const replaced = hold(slot.held, wordOfThePast(past, slot.spec, failure), now)
+  const next = withSlot(state, { ...present, held: replaced, ...(past.outdated && { outdated: past.outdated }) })
   const held = new Map([...past.held].map(([key, { backend, ...removal }]) => [key, { removal, member: { backend, origin } }]))
   return { ...next, guarded: restoreGuard(state.guarded, listedBy(next), held) }
 }
@@ -266,11 +267,16 @@ function verdict(state: ServiceState, now: number): ServiceState {
   const { spec, slots, hearing, flaps, expiresQuiescentTemplates } = state
   const complete = slots.every(isWhole)
   const members = state.debounced.passed
-  const unproven = slots.some(isUnproven) ? new Set(slots.filter(isUnproven).map((slot) => sourceName(slot.spec))) : ALL_PROVEN
-  const input = { spec, members, heard: hearing.passed, flaps, unproven, complete, expiresQuiescentTemplates }
+  const unproven = namesOf(slots, isUnproven)
+  const outdated = namesOf(slots, isOutdated)
+  const input = { spec, members, heard: hearing.passed, flaps, unproven, outdated, complete, expiresQuiescentTemplates }
   const pool = judgePool(state.pool, input, now)
   const decided = decide(spec, members, complete, state.decided, pool.verdict)
   return { ...state, pool, decided, dueAt: Math.min(dueAt(state), pool.dueAt) }
+}
+
+function namesOf(slots: readonly Slot[], accept: (slot: Slot) => boolean): ReadonlySet<string> {
+  return slots.some(accept) ? new Set(slots.filter(accept).map(({ spec }) => sourceName(spec))) : NONE_OF_THEM
 }
 
 function dueAt({ debounced, hearing, slots, spec }: ServiceState): number {

@@ -12,6 +12,8 @@ export interface Slot {
   readonly past?: LastGood
   /** Milliseconds since the epoch from which `past` stands in for a source that says nothing. */
   readonly pastFrom: number
+  /** What has taken its place was too old to be believed unseen. */
+  readonly outdated?: true
 }
 
 /** A source that is just being opened; it has `patience` milliseconds for its first word. */
@@ -32,6 +34,11 @@ export function namesNobody(slot: Slot): boolean {
 /** Whether all that is known of the source's members was said to an earlier process. */
 export function isUnproven({ held }: Slot): boolean {
   return held.answeredAt !== undefined && held.updates === 0
+}
+
+/** Whether that is so old that each member must pass a probe first. */
+export function isOutdated(slot: Slot): boolean {
+  return slot.outdated === true && isUnproven(slot)
 }
 
 /** What stands in for a source that does not answer: its last good answer from before. */

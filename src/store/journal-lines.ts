@@ -105,8 +105,9 @@ export class JournalLines {
   }
 }
 
-function pastLine({ service, source, lastGood: { members, held, at } }: PastAnswer) {
-  return { service, source, at, members: [...members.values()].map(({ backend }) => backend), held: [...held.values()] }
+function pastLine({ service, source, lastGood: { members, held, at, outdated } }: PastAnswer) {
+  const backends = [...members.values()].map(({ backend }) => backend)
+  return { service, source, at, ...(outdated && { outdated }), members: backends, held: [...held.values()] }
 }
 
 function said(

@@ -66,10 +66,18 @@ const spec = z
   })
 
 const past = z
-  .object({ service, source: text, at: z.number(), members: z.array(backendSchema), held: z.array(heldSchema) })
-  .transform(({ service, source, at, members, held }) => {
+  .object({
+    service,
+    source: text,
+    at: z.number(),
+    outdated: z.literal(true).optional(),
+    members: z.array(backendSchema),
+    held: z.array(heldSchema),
+  })
+  .transform(({ service, source, at, outdated, members, held }) => {
     const lastGood = {
       at,
+      ...(outdated && { outdated }),
       members: new Map(members.map((backend) => [destinationKey(backend), { backend }])),
       held: new Map(held.map((removal) => [destinationKey(removal.backend), removal])),
     }

@@ -12,7 +12,7 @@ export interface PastAnswer {
   readonly service: ServiceKey
   /** Name of the source. */
   readonly source: string
-  readonly lastGood: Snapshot
+  readonly lastGood: Snapshot & { readonly outdated?: true }
 }
 
 /** What the pipeline was given. */

@@ -17,8 +17,11 @@ export interface FirstCircumstances {
   readonly kernelWeight: number | undefined
   /** Some member of the pool is up. */
   readonly othersUp: boolean
-  /** It comes from an answer of an earlier process, and the kernel holds nothing of the service. */
-  readonly unproven: boolean
+  /**
+   * It comes from an answer of an earlier process: one that is too old to be believed without a success, ever, or one in whose place the
+   * kernel holds nothing of the service. Absent: neither.
+   */
+  readonly doubt: 'lasting' | 'passing' | undefined
   /** Milliseconds for which a result is waited for: see `patienceOf`. */
   readonly patience: number
   readonly now: number
@@ -31,12 +34,16 @@ const FULL: FirstWeight = { kind: 'full' }
  * gets the whole weight: probes that cannot be made must not keep a pool from its new members.
  */
 export function firstWeight(before: FirstWeight | undefined, circumstances: FirstCircumstances): FirstWeight {
-  const { kernelWeight, othersUp, unproven, patience, now } = circumstances
+  const { kernelWeight, othersUp, doubt, patience, now } = circumstances
   if (before?.kind === 'full') return before
-  if (before !== undefined && before.since + patience <= now) return before.kind === 'kernel' && before.weight > 0 ? before : FULL
+  if (before !== undefined && before.since + patience <= now) {
+    if (before.kind === 'kernel' && before.weight > 0) return before
+    if (doubt !== 'lasting') return FULL
+    return before.kind === 'wait' ? before : { kind: 'wait', for: 'proof', since: before.since }
+  }
   if (before?.kind === 'kernel') return before
   if (kernelWeight !== undefined) return { kind: 'kernel', weight: kernelWeight, since: now }
-  if (!othersUp && !unproven) return FULL
+  if (!othersUp && doubt === undefined) return FULL
   const reason = othersUp ? 'others' : 'proof'
   return before?.for === reason ? before : { kind: 'wait', for: reason, since: before?.since ?? now }
 }

@@ -11,6 +11,8 @@ export interface PoolInput {
   readonly flaps: FlapsOfPool
   /** Names of sources of which only the answer of an earlier process is known. */
   readonly unproven: ReadonlySet<string>
+  /** Those of them whose answer is so old that no member serves before it passes its probes. */
+  readonly outdated: ReadonlySet<string>
   /** Every source has said who its members are. */
   readonly complete: boolean
   readonly expiresQuiescentTemplates: boolean

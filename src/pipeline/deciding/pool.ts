@@ -69,7 +69,7 @@ export function servedUnasked(before: Pool, serving: Iterable<DestinationKey>): 
  */
 export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
   if (before.input !== undefined && now < before.dueAt && sameInput(before.input, input)) return before
-  const { spec, members, heard, flaps, unproven, complete } = input
+  const { spec, members, heard, flaps, unproven, outdated, complete } = input
   if (!hasPolicies(spec, heard)) {
     const kernel = usedUp(before.kernel, complete)
     return before.verdict === NO_VERDICT && before.memories.size === 0 && before.kernel === kernel ? before : newPool(kernel)
@@ -90,6 +90,7 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
     damped,
     kernel: before.kernel,
     unproven: ({ member }) => unproven.has(member.origin),
+    outdated: ({ member }) => outdated.has(member.origin),
     patience: patienceOf(spec.checks),
     now,
   })
@@ -131,6 +132,7 @@ function sameInput(a: PoolInput, b: PoolInput): boolean {
     a.heard === b.heard &&
     a.flaps === b.flaps &&
     a.unproven === b.unproven &&
+    a.outdated === b.outdated &&
     a.complete === b.complete &&
     a.expiresQuiescentTemplates === b.expiresQuiescentTemplates
   )

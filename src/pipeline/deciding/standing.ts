@@ -25,6 +25,8 @@ export interface Circumstances {
   readonly kernel: KernelHeld
   /** Whether the member comes from an answer of an earlier process alone. */
   readonly unproven: (candidate: Candidate) => boolean
+  /** Whether that answer is too old to be believed unseen. */
+  readonly outdated: (candidate: Candidate) => boolean
   /** Milliseconds for which a first result is waited for. */
   readonly patience: number
   readonly now: number
@@ -36,7 +38,7 @@ export function contendersOf(
   memories: ReadonlyMap<DestinationKey, Memory>,
   circumstances: Circumstances,
 ): Contender[] {
-  const { kernel, unproven, patience, now } = circumstances
+  const { kernel, unproven, outdated, patience, now } = circumstances
   const contenders = candidates.map((candidate): Contender => {
     const memory = memories.get(candidate.key)
     return { candidate, memory, standing: standingOf(candidate, memory, circumstances) }
@@ -47,8 +49,8 @@ export function contendersOf(
     const { candidate, memory, standing } = contender
     if (standing !== 'new' && standing !== 'presumed') return contender
     const kernelWeight = kernel.weights.get(candidate.key)
-    const isUnproven = kernel.absent && unproven(candidate)
-    const first = firstWeight(memory?.first, { kernelWeight, othersUp, unproven: isUnproven, patience, now })
+    const doubt = outdated(candidate) ? 'lasting' : kernel.absent && unproven(candidate) ? 'passing' : undefined
+    const first = firstWeight(memory?.first, { kernelWeight, othersUp, doubt, patience, now })
     return { ...contender, first }
   })
 }

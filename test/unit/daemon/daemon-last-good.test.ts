@@ -69,7 +69,19 @@ describe('a start whose registry is dead', () => {
     expect(host.kernel.written.length).toBe(before)
   })
 
-  test('uses none that is too old, says so, and touches nothing', async () => {
+  test('uses one that is too old for members that pass their health check alone, and says so', async () => {
+    const { directory } = await formerly('[10.0.1.1:8080, 10.0.1.2:8080]')
+    await rm(join(directory, 'web.yaml'))
+    const host = new FakeHost()
+    host.probes.set('10.0.1.2:8080', { outcome: 'failed', failure: 'refused', message: 'refused' })
+    const rig = await startDaemon(fromFile(', hold: { snapshot_max_age: 1ms }'), { directory, host })
+    await ready(rig)
+    expect(says(rig, 'each of its members serves only once it passes its health check')).toMatchObject({ level: 'warn' })
+    await until(() => rig.host.kernel.destination(WEB, ONE)?.weight).toBe(1)
+    expect(rig.host.kernel.destination(WEB, TWO)?.weight ?? 0).toBe(0)
+  })
+
+  test('uses none where that is switched off, says so, and touches nothing', async () => {
     const { directory } = await formerly('[10.0.1.1:8080]')
     await rm(join(directory, 'web.yaml'))
     const rig = await startDaemon(fromFile(', hold: { snapshot_max_age: 0 }'), { directory })

@@ -184,6 +184,25 @@ describe('members that are known from before the start alone', () => {
     }
   })
 
+  it('serve only once they pass where the answer is too old, however long that takes and whatever else the kernel holds', () => {
+    const weights = (made: ReturnType<typeof bench>) =>
+      [1, 2].map((number) => made.service()?.destinations.get(key(number))?.weight)
+    for (const held of [[], [[web, new Map([[key(9), 1]])]]] as const) {
+      const made = bench()
+      made.past.set('file /lists/web.yaml', { ...known([1, 2]), outdated: true })
+      made.kernel$.next({ weights: new Map(held), expiresQuiescentTemplates: false })
+      made.configure(checked(listed))
+      made.until(3_600_000)
+      expect(weights(made)).toEqual([0, 0])
+      made.operational$.next({ service: web, found: new Map([[key(1), { health: 'up', since: 3_600_000, turns: 0 }]]) })
+      expect(weights(made)).toEqual([1, 0])
+      made.say(fresh([1, 2], { at: 3_600_000 }))
+      made.until(7_200_000)
+      expect(weights(made), 'the source has named it itself').toEqual([1, 1])
+      made.stop()
+    }
+  })
+
   it('go on as the kernel holds them', () => {
     const made = bench()
     made.past.set('file /lists/web.yaml', known([1, 2]))
