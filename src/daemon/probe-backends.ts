@@ -132,6 +132,8 @@ class Board {
   /** Whether there are other checks than before. Services whose members and checks are the same objects cost a comparison. */
   follow({ provenance, roads }: DesiredUpdate & { readonly roads?: Roads['of'] }): boolean {
     const inherited = new Map<string, CheckStanding>()
+    // Once for all: where the clock is a system call, a thousand looks at it take longer than everything else.
+    const now = this.#options.scheduler.now()
     let changed = false
     for (const key of this.#services.keys()) {
       if (provenance.has(key)) continue
@@ -143,7 +145,6 @@ class Board {
     for (const [key, known] of provenance) {
       const from = { ...inputsOf(known), roads: roads?.get(key) }
       const asked = this.#services.get(key)
-      const now = this.#options.scheduler.now()
       if (asked !== undefined && isPlannedFrom(asked, from) && now < asked.until) continue
       const { resting, until } = restingIn(from, now)
       const members = planMembers(from.spec, from.members, resting, from.roads)

@@ -37,6 +37,8 @@ export interface ConsulPlan {
   readonly registrations: number
   /** As many in the ways of asking that are reported and not judged. */
   readonly reported: number
+  /** Registrations under the profiler, which says where the time goes; 0: none. */
+  readonly profiled: number
   /** Milliseconds without any change in which requests are counted in the lab, soon after the start: every query ends once in a minute and a sixteenth. */
   readonly young: number
   /** Milliseconds without any change in which processor time is judged on this machine itself: every query ends once in `wait` and a sixteenth. */
@@ -105,9 +107,17 @@ export function planFor({ quick, rounds, warmUp, only, tables }: PlanOptions): P
   return { tables: tables.flatMap((name) => plans[name]).filter(({ steps }) => steps.length > 0), small: sizes.small }
 }
 
-const CONSUL_FULL = { warmUp: 40, registrations: 250, reported: 100, young: 64_000, settled: 250_000, idle: 320_000 }
+const CONSUL_FULL = {
+  warmUp: 40,
+  registrations: 250,
+  reported: 100,
+  profiled: 60,
+  young: 64_000,
+  settled: 250_000,
+  idle: 320_000,
+}
 /** Long enough for one interval of the agent's telemetry. */
-const CONSUL_QUICK = { warmUp: 1, registrations: 4, reported: 4, young: 11_000, settled: 2_000, idle: 11_000 }
+const CONSUL_QUICK = { warmUp: 1, registrations: 4, reported: 4, profiled: 0, young: 11_000, settled: 2_000, idle: 11_000 }
 
 /** Undefined where the step is not asked for; its table is that of 1,000 services. */
 export function consulPlanFor({ quick, only, tables }: PlanOptions): ConsulPlan | undefined {

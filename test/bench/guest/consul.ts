@@ -1,17 +1,23 @@
 /** The whole road: from the registration of an instance in a Consul agent to the kernel that holds it. */
 
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deregister, register, requestsPerSecond } from '../consul-catalog.ts'
 import { BARE, type ConsulKeys, consulConfigurationText, type Instance, newBareInstance, newInstance } from '../consul-tables.ts'
 import { FilledAgent, HTTPS_PORT, SERVER_NAME } from '../filled-agent.ts'
+import { monotonic, type Window } from '../monotonic.ts'
 import { PlainClient } from '../plain-client.ts'
 import type { ConsulPlan, Programs } from '../plan.ts'
-import { serviceIdentity } from '../shape.ts'
-import { Daemon } from './daemon.ts'
+import type { Profile } from '../sample.ts'
+import { type Shape, serviceIdentity, shapeName } from '../shape.ts'
+import { summariseProfiles } from '../summarise-profile.ts'
+import { Daemon, type DaemonPlace } from './daemon.ts'
 import { freshIpvs } from './kernel-module.ts'
 import { Look } from './look.ts'
-import { progress, sample } from './say.ts'
+import { progress, sample, say } from './say.ts'
 
 /** Milliseconds between two changes. */
 const PAUSE = 100
@@ -44,6 +50,8 @@ export async function measureConsul(plan: ConsulPlan, programs: Programs, binary
     { name: 'http', port: agent.httpPort, keys: { address: agent.url }, plain: client, registrations: plan.reported },
   ]
   for (const way of ways) await measureWay(way, plan, programs, client)
+  const [judged] = ways
+  if (plan.profiled > 0 && judged !== undefined) say(await profileWay(judged, plan, programs, client))
   const watches = plan.shape.services + 100
   await filled.raiseLimit(2 * watches)
   const keys = { address: agent.url, max_watches: watches }
@@ -69,6 +77,55 @@ async function measureWay(way: Way, plan: ConsulPlan, programs: Programs, client
   await sleep(SETTLED)
   await measureIdle(way, plan, daemon, client)
   await measureRegistrations(way, plan, client)
+}
+
+/** What the daemon does from a registration until the kernel holds it, in a life of its own: a profiler costs time. */
+async function profileWay(
+  way: Way,
+  { shape, warmUp, profiled }: ConsulPlan,
+  programs: Programs,
+  client: PlainClient,
+): Promise<Profile> {
+  progress(shape, `${way.name}: profile`)
+  const directory = mkdtempSync(join(tmpdir(), 'bench-profile-'))
+  try {
+    const windows: Window[] = []
+    freshIpvs()
+    {
+      const configuration = (place: DaemonPlace) => consulConfigurationText(shape, way.keys, place)
+      await using daemon = new Daemon({ program: programs.daemon, shape, profiles: directory, configuration })
+      await daemon.full()
+      await daemon.ready()
+      await sleep(SETTLED)
+      await registerEach(shape, warmUp + profiled, client, (number, from) => {
+        if (number >= warmUp) windows.push({ from, to: monotonic() })
+      })
+    }
+    const text = `from a registration to the kernel, ${shapeName(shape)}, ${way.name}: ${profiled} registrations`
+    return { kind: 'profile', text, threads: summariseProfiles(directory, windows) }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function registerEach(
+  shape: Shape,
+  count: number,
+  client: PlainClient,
+  held: (number: number, from: number) => void,
+): Promise<void> {
+  using look = new Look()
+  const registered: Instance[] = []
+  for (let number = 0; number < count; number++) {
+    const service = Math.floor((number * shape.services) / count)
+    const instance = newInstance(shape, service)
+    registered.push(instance)
+    await sleep(PAUSE)
+    const from = monotonic()
+    await untilHeld(client, look, service, instance)
+    held(number, from)
+  }
+  for (const instance of registered) await deregister(client, instance)
 }
 
 async function measureIdle(

@@ -23,6 +23,8 @@ export interface DaemonOptions {
   readonly watch?: string
   /** Milliseconds. */
   readonly resyncInterval?: number
+  /** A folder for its profiles, one a thread, which are there when it has ended. */
+  readonly profiles?: string
   /** In place of the shape's own, whose backends are written in it. */
   readonly configuration?: (place: DaemonPlace) => string
 }
@@ -38,7 +40,7 @@ export class Daemon implements AsyncDisposable {
   readonly #began: number
   readonly #exited: Promise<void>
 
-  constructor({ program, shape, watch, configuration: text, ...options }: DaemonOptions) {
+  constructor({ program, shape, watch, profiles, configuration: text, ...options }: DaemonOptions) {
     const { perBackendMetrics = true, resyncInterval = 30_000 } = options
     const place = { stateDirectory: mkdtempSync(join(tmpdir(), 'bench-state-')), adminPort: PORT }
     const configuration = join(place.stateDirectory, 'pointsman.yaml')
@@ -46,7 +48,10 @@ export class Daemon implements AsyncDisposable {
     this.#shape = shape
     this.#began = performance.now()
     this.#child = fork(program, ['start', '--config', configuration], {
-      execArgv: watch === undefined ? [] : ['--import', watch],
+      execArgv: [
+        ...(watch === undefined ? [] : ['--import', watch]),
+        ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
+      ],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     this.#exited = new Promise((resolve) => this.#child.once('exit', () => resolve()))
