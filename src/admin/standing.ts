@@ -83,6 +83,8 @@ export interface PoolStanding {
     readonly min: number
     readonly by: 'count' | 'weight' | 'percent'
   }
+  /** Whether the address of the service is there; absent where that does not hang on the quorum. */
+  readonly announced?: boolean
   /** Backends that fail together with too many others, and serve all the same. */
   readonly held_failures: readonly string[]
 }

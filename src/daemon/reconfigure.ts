@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Observable, Subject, Subscription } from 'rxjs'
 import type { Metrics } from '../admin/metrics.ts'
 import type { Configuration, Overrides } from '../config/configuration.ts'
@@ -65,7 +66,10 @@ function accept(reload: Reload, started: Configuration, parts: Parts): void {
 function take(reload: Reload & { kind: 'accepted' }, started: Configuration, parts: Parts): void {
   const { status, metrics, logger, running, host } = parts
   const { configuration } = reload
-  const waiting = restartNeeded(started.settings, configuration.settings)
+  const waiting = [
+    ...restartNeeded(started.settings, configuration.settings),
+    ...(isDeepStrictEqual(started.snat, configuration.snat) ? [] : ['snat']),
+  ]
   logWarnings(logger, reload.warnings)
   for (const setting of waiting) logger.warn({ setting }, `the change of ${setting} takes effect at the next restart`)
   logger.level = configuration.settings.logLevel

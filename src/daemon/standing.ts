@@ -48,7 +48,7 @@ export function serviceStanding(key: ServiceKey, moment: Moment): ServiceStandin
   }
 }
 
-function poolStanding({ mode, panicSince, quorum, heldFailures }: ServiceProvenance['pool']): PoolStanding {
+function poolStanding({ mode, panicSince, quorum, announced, heldFailures }: ServiceProvenance['pool']): PoolStanding {
   return {
     mode,
     ...(panicSince !== undefined && { panic_since: iso(panicSince) }),
@@ -61,6 +61,7 @@ function poolStanding({ mode, panicSince, quorum, heldFailures }: ServiceProvena
         by: quorum.spec.by,
       },
     }),
+    ...(announced !== undefined && { announced }),
     held_failures: [...heldFailures],
   }
 }

@@ -269,7 +269,7 @@ function verdict(state: ServiceState, now: number): ServiceState {
   const unproven = slots.some(isUnproven) ? new Set(slots.filter(isUnproven).map((slot) => sourceName(slot.spec))) : ALL_PROVEN
   const input = { spec, members, heard: hearing.passed, flaps, unproven, complete, expiresQuiescentTemplates }
   const pool = judgePool(state.pool, input, now)
-  const decided = decide(spec, members, complete, state.decided, pool.verdict)
+  const decided = decide(spec, members, complete, state.decided, pool.verdict, pool.announced)
   return { ...state, pool, decided, dueAt: Math.min(dueAt(state), pool.dueAt) }
 }
 
