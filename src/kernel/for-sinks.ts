@@ -2,3 +2,4 @@
 export type { ConntrackKernel, ConntrackUsage, OriginalDestination } from './conntrack-kernel.ts'
 export type { CommandFailure, IpvsCommand, IpvsInfo, IpvsKernel, ReadOptions, WriteReport } from './ipvs-kernel.ts'
 export type { NftablesKernel, NftChange, NftCommand, NftObject } from './nftables-kernel.ts'
+export type { AddressOnLink, InterfaceAddress, NetworkLink, NewAddress, RouteEvent, RouteKernel } from './route-kernel.ts'
