@@ -36,6 +36,8 @@ interface CatalogueEntry {
  */
 export const CATALOGUE = {
   ACTION_NOT_ALLOWED: { exit: EXIT.actionNotAllowed, retryable: false },
+  ADDRESS_CONFLICT: { exit: EXIT.applyFailed, retryable: true },
+  ADDRESS_UNPLACED: { exit: EXIT.applyFailed, retryable: true },
   ADMIN_ADDRESS: { exit: EXIT.adminAddress, retryable: false },
   APPLY_FAILED: { exit: EXIT.applyFailed, retryable: true },
   BAD_INPUT: { exit: EXIT.badInput, retryable: false },

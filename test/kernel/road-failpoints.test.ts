@@ -95,7 +95,7 @@ beforeAll(async () => {
 afterAll(() => parts.disposeAsync())
 
 describe('killed at', () => {
-  it.each(FAILPOINTS)('%s, a restart ends exactly as wanted', async (crash) => {
+  it.each(FAILPOINTS.filter((name) => name.startsWith('ipvs.')))('%s, a restart ends exactly as wanted', async (crash) => {
     state = 1 - state
     const { table, daemon } = configurations[state as 0 | 1]
     const configuration = configured(configurations[state as 0 | 1])
