@@ -151,24 +151,31 @@ export class RawSocket implements Disposable {
   }
 
   /**
-   * Calls `listener` from the event loop whenever something is waiting, or was lost (ENOBUFS), until what is returned is disposed of, before the
-   * socket is. The listener receives until nothing is left. It keeps no process alive.
+   * Calls `listener` from the event loop when something is waiting, or was lost (ENOBUFS), until what is returned is disposed of, before the socket
+   * is. What the listener leaves is announced again. It keeps no process alive.
    */
   onReadable(listener: () => void): Disposable {
+    let ended = false
     const handle = koffi.node.poll(this.#fd, { readable: true }, heard)
     handle.unref()
-    let ended = false
+    const end = () => {
+      if (ended) return
+      ended = true
+      process.removeListener('exit', end)
+      handle.close()
+    }
+    // A call of ours while Node takes its environment down would abort the process.
+    process.once('exit', end)
     function heard(...[status]: unknown[]): void {
-      listener()
-      // An error that waits on the socket ends the poll.
-      if (!ended && typeof status === 'number' && status < 0) handle.start({ readable: true }, heard)
+      // In a turn of its own, where what it throws is thrown as from everywhere else.
+      setImmediate(() => {
+        if (ended) return
+        // An error that waits on the socket ends the poll.
+        if (typeof status === 'number' && status < 0) handle.start({ readable: true }, heard)
+        listener()
+      })
     }
-    return {
-      [Symbol.dispose]: () => {
-        if (!ended) handle.close()
-        ended = true
-      },
-    }
+    return { [Symbol.dispose]: end }
   }
 
   /** Gives the descriptor away: whoever takes it closes it. */

@@ -22,7 +22,7 @@ export function reasonIn(words: string): string {
   const lines = words.split('\n').filter((line) => /\S/.test(line))
   const line = lines.find((line) => line.includes('Error: ')) ?? lines[0] ?? 'it gave no reason'
   const reason = line.includes('Error: ') ? line.slice(line.indexOf('Error: ') + 'Error: '.length) : line
-  return reason.trim().slice(0, LONGEST)
+  return reason.trim().replace(/\.+$/, '').slice(0, LONGEST)
 }
 
 /** The error that a reason of nftables stands for, if it is one of the known. */
