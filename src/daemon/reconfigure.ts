@@ -27,6 +27,8 @@ interface Parts {
   readonly logger: Logger
   readonly supervisor: Supervisor
   readonly resync$: Subject<void>
+  /** Sets the sysctls that the configuration in force needs, where that is asked for. */
+  readonly manageSysctls: () => Promise<void>
 }
 
 /** Follows the configuration file and SIGHUP for as long as the subscription lives; the signal also asks for a full pass. */
@@ -77,5 +79,5 @@ function take(reload: Reload & { kind: 'accepted' }, started: Configuration, par
   status.configAccepted(waiting)
   logger.info({ services: configuration.services.length }, 'the new configuration is in force')
   running.reconfigure(configuration)
-  adviseSysctls(host, logger, configuration)
+  void parts.manageSysctls().then(() => adviseSysctls(host, logger, configuration))
 }

@@ -4,8 +4,8 @@ import type { AddressSink } from './addresses/address-sink.ts'
 import { requireAllowed } from './ipvs/actions.ts'
 import type { ExitOptions, IpvsSink, PassOptions } from './ipvs/ipvs-sink.ts'
 import { OpenedLater, type SinkToOpen, type Standstill } from './opened-later.ts'
-import { type HalfReport, joinedHalves, joinedReports, type PartOutcome } from './reports.ts'
-import type { ObjectFailure, PassReport, Sink } from './sink.ts'
+import { type HalfReport, joinedHalves, joinedReports } from './reports.ts'
+import type { ObjectFailure, PartOutcome, PassReport, Sink } from './sink.ts'
 import type { SnatSink, StillServed } from './snat/snat-sink.ts'
 
 /** A pass of several sinks: the report of all of them, and what each did, the one that does the most first. */

@@ -1,38 +1,38 @@
 import type { ObjectFailure, PassReport } from './sink.ts'
 
-/** What one of several sinks did in a pass; `ok: false`: nothing at all could be done. */
-export type PartOutcome = { readonly sink: string; readonly seconds: number } & (
-  | { readonly ok: true; readonly report: PassReport }
-  | { readonly ok: false; readonly code: string }
-)
-
 /** What half of a pass of a sink did. */
 export type HalfReport = Pick<PassReport, 'applied' | 'failed' | 'driftRepaired' | 'wakeAt'> &
-  Partial<Pick<PassReport, 'foreign'>>
+  Partial<Pick<PassReport, 'foreign' | 'pending'>>
 
 const NOTHING_DONE: PassReport = { applied: {}, failed: [], driftRepaired: 0, foreign: 0, draining: 0 }
 
-/** The halves of one pass as one report. */
+/** The halves of one pass as one report: what was done adds up, and how things stand the later half knows best. */
 export function joinedHalves(halves: readonly HalfReport[]): PassReport {
   return halves.reduce<PassReport>(
-    (whole, half) => joined(whole, { ...NOTHING_DONE, ...half, foreign: half.foreign ?? whole.foreign }),
+    (whole, half) => ({
+      ...NOTHING_DONE,
+      ...half,
+      applied: joinedCounts(whole.applied, half.applied),
+      driftRepaired: whole.driftRepaired + half.driftRepaired,
+    }),
     NOTHING_DONE,
   )
 }
 
-/** The reports of several sinks as one. What they count adds up, but for foreign objects of two halves of one sink. */
+/** The reports of several sinks as one. */
 export function joinedReports(reports: readonly PassReport[]): PassReport {
-  const whole = reports.reduce(joined, NOTHING_DONE)
-  return { ...whole, foreign: reports.reduce((sum, { foreign }) => sum + foreign, 0) }
+  return reports.reduce(joined, NOTHING_DONE)
 }
 
 function joined(a: PassReport, b: PassReport): PassReport {
+  const pending = (a.pending ?? 0) + (b.pending ?? 0)
   return {
     applied: joinedCounts(a.applied, b.applied),
     failed: oneEach([...a.failed, ...b.failed]),
     driftRepaired: a.driftRepaired + b.driftRepaired,
-    foreign: b.foreign,
+    foreign: a.foreign + b.foreign,
     draining: a.draining + b.draining,
+    ...(pending > 0 && { pending }),
     ...earliest(a, b),
   }
 }

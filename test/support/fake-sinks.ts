@@ -44,39 +44,28 @@ export class FakeSnatSink extends Disturbable implements SnatSink {
     this.#enter()
     this.scopes.push(scope)
     const applied: Record<string, number> = {}
-    const unconfirmed = new Set<ServiceKey>()
     for (const [key, { sourceNat }] of desired.services) {
       if (sourceNat === undefined) continue
       const target = typeof sourceNat === 'string' ? sourceNat : `${sourceNat.first}-${sourceNat.last}`
-      if (this.refused.has(key)) unconfirmed.add(key)
-      else if (this.translations.get(key) !== target) {
+      if (!this.refused.has(key) && this.translations.get(key) !== target) {
         this.translations.set(key, target)
         this.#steps.push(`translate ${key}`)
         applied['add-element'] = (applied['add-element'] ?? 0) + 1
       }
     }
-    const failed = [...unconfirmed].map((object) => ({
-      object,
-      code: 'KERNEL_REFUSED',
-      message: `The translation of ${object} was refused.`,
-      retryAt: now + 1_000,
-    }))
-    return { applied, failed, driftRepaired: 0, unconfirmed, ...(failed.length > 0 && { wakeAt: now + 1_000 }) }
+    return { applied, driftRepaired: 0, ...this.#standing(desired, now) }
   }
 
-  async close(desired: DesiredState, still: StillServed, _now: number): Promise<SnatReport> {
+  async close(desired: DesiredState, still: StillServed, now: number): Promise<SnatReport> {
     this.#enter()
     const gone = [...this.translations.keys()].filter((key) => !desired.services.has(key) && !still.service(key))
     for (const key of gone) {
       this.translations.delete(key)
       this.#steps.push(`untranslate ${key}`)
     }
-    return {
-      applied: gone.length > 0 ? { 'delete-element': gone.length } : {},
-      failed: [],
-      driftRepaired: 0,
-      unconfirmed: new Set(),
-    }
+    const { failed, unconfirmed, wakeAt } = this.#standing(desired, now)
+    const applied = gone.length > 0 ? { 'delete-element': gone.length } : {}
+    return { applied, failed, driftRepaired: 0, unconfirmed, ...(wakeAt !== undefined && { wakeAt }) }
   }
 
   connections(): ReadonlyMap<ServiceKey, bigint> {
@@ -96,6 +85,18 @@ export class FakeSnatSink extends Disturbable implements SnatSink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.isClosed = true
+  }
+
+  /** Every half of a pass tells all that is wrong. */
+  #standing(desired: DesiredState, now: number): Pick<SnatReport, 'failed' | 'unconfirmed' | 'wakeAt'> {
+    const unconfirmed = new Set([...this.refused].filter((key) => desired.services.get(key)?.sourceNat !== undefined))
+    const failed = [...unconfirmed].map((object) => ({
+      object,
+      code: 'KERNEL_REFUSED',
+      message: `The translation of ${object} was refused.`,
+      retryAt: now + 1_000,
+    }))
+    return { failed, unconfirmed, ...(failed.length > 0 && { wakeAt: now + 1_000 }) }
   }
 
   #enter(): void {

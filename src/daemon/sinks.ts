@@ -1,0 +1,76 @@
+import type { Configuration } from '../config/configuration.ts'
+import { SETTING_DEFINITIONS } from '../config/setting-definitions.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import type { AddressFacts, AddressSink } from '../sinks/addresses/address-sink.ts'
+import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
+import { createSinksInOrder, type InOrderSink } from '../sinks/in-order.ts'
+import type { IpvsSink } from '../sinks/ipvs/ipvs-sink.ts'
+import type { SinkLog } from '../sinks/ipvs/transition.ts'
+import { createSnatSink, type SnatSink } from '../sinks/snat/snat-sink.ts'
+import { openAddresses } from '../store/addresses.ts'
+import { openSnatUse } from '../store/snat-use.ts'
+import type { Host } from './host.ts'
+
+/** All that writes to the kernel, as one sink, and what of it only metrics ask. */
+export interface KernelSinks extends AsyncDisposable {
+  readonly sink: InOrderSink
+  /** Translated connections by service, read now; empty where nothing is translated. */
+  translations(): Promise<ReadonlyMap<ServiceKey, bigint>>
+  /** Undefined while no address is asked for. */
+  addresses(): AddressFacts | undefined
+}
+
+/** What the sinks are made from. */
+export interface SinksInput {
+  readonly host: Pick<Host, 'openNftables' | 'openConntrack' | 'openRoutes'>
+  readonly ipvs: IpvsSink
+  readonly configuration: Pick<Configuration, 'settings' | 'snat'>
+  readonly log?: SinkLog
+}
+
+const NO_TRANSLATIONS: ReadonlyMap<ServiceKey, bigint> = new Map()
+
+/**
+ * Puts the sinks together. Only the notes of earlier processes are read: nftables and interfaces are opened when a service asks for them, or an earlier
+ * process did. Rejects with STATE_UNWRITABLE and STATE_NEWER.
+ */
+export async function openSinks({ host, ipvs, configuration, log }: SinksInput): Promise<KernelSinks> {
+  const { settings, snat: snatSettings } = configuration
+  const { stateDir: directory, instance } = settings
+  const use = await openSnatUse({ directory })
+  const store = await openAddresses({ directory })
+  await using opening = new AsyncDisposableStack()
+  const opened: { snat?: SnatSink; addresses?: AddressSink } = {}
+  const common = log === undefined ? {} : { log }
+  const named = instance === SETTING_DEFINITIONS.instance.initial ? {} : { instance }
+  const kernels = opening.use(new AsyncDisposableStack())
+  const openSnat = async (): Promise<SnatSink> => {
+    const kernel = kernels.use(await host.openNftables())
+    await use.begin()
+    const conntrack = kernels.use(host.openConntrack())
+    opened.snat = createSnatSink({ kernel, conntrack, ...named, ...snatSettings, ...common })
+    return opened.snat
+  }
+  const openAddressSink = async (): Promise<AddressSink> => {
+    opened.addresses = createAddressSink({ kernel: kernels.use(host.openRoutes()), store, instance, ...common })
+    return opened.addresses
+  }
+  const sink = opening.use(
+    createSinksInOrder({
+      ipvs,
+      snat: { usedBefore: use.isUsed, open: openSnat, emptied: () => use.end() },
+      addresses: { usedBefore: hasOwned(store.record), open: openAddressSink },
+    }),
+  )
+  const parts = opening.move()
+  return {
+    sink,
+    translations: async () => (await opened.snat?.readConnections()) ?? NO_TRANSLATIONS,
+    addresses: () => opened.addresses?.facts(),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+function hasOwned({ addresses, links }: Awaited<ReturnType<typeof openAddresses>>['record']): boolean {
+  return addresses.size > 0 || links.size > 0
+}
