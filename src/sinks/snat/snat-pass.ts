@@ -23,6 +23,10 @@ export interface SnatTools {
 }
 
 const CONNTRACK = 'conntrack'
+/** Objects that a line of the log names. */
+const MOST_NAMED = 10
+/** As for the IPVS sink. */
+const SHORTEST_WAIT = 250
 
 /** One half of a pass, from reading to report. */
 export class SnatPass {
@@ -54,6 +58,7 @@ export class SnatPass {
 
   async close(still: StillServed): Promise<SnatReport> {
     const { memory } = this.#tools
+    if ((memory.believed === undefined || memory.unsure) && !this.#tableWaits()) await this.#try(() => this.#read())
     if (memory.believed !== undefined && !memory.unsure) {
       await this.#try(() => this.#takeAway(memory.believed as TableImage, still))
       await this.#deleteUntranslated(memory.added)
@@ -63,11 +68,11 @@ export class SnatPass {
 
   /** Reads the table where it has to be. Gives back whether every service is to be looked at, for what is held may be otherwise than thought. */
   async #see(scope: 'changes' | 'full', wanting: boolean): Promise<boolean | 'failed'> {
-    const { memory, table, log } = this.#tools
+    const { memory, log } = this.#tools
     const first = memory.believed === undefined
     const idle = !wanting && memory.believed?.state === 'absent' && !memory.unsure
     if (idle || (scope === 'changes' && !first && !memory.unsure)) return false
-    if (scope === 'changes' && memory.backoff.holds(table.name, table.name, this.#now)) return 'failed'
+    if (scope === 'changes' && this.#tableWaits()) return 'failed'
     try {
       await this.#read()
       return true
@@ -103,7 +108,8 @@ export class SnatPass {
     for (const key of drift.strange) memory.strange.add(key)
     if (drift.structure) memory.structureLost = true
     const { lost, strange, structure } = drift
-    const detail = { lost: lost.map(({ match }) => matchKey(match)), strange, structure }
+    const objects = [...lost.map(({ match }) => matchKey(match)), ...strange].slice(0, MOST_NAMED)
+    const detail = { lost: lost.length, strange: strange.length, structure, objects }
     log?.warn(detail, `Somebody else changed the ${table.name}; it is put right.`)
   }
 
@@ -230,6 +236,11 @@ export class SnatPass {
     memory.backoff.fail(table.name, table.name, table.name, this.#now, error)
   }
 
+  #tableWaits(): boolean {
+    const { memory, table } = this.#tools
+    return memory.backoff.holds(table.name, table.name, this.#now)
+  }
+
   /** Which services are translated as they want to be. */
   #judge(everything: boolean): void {
     const { memory } = this.#tools
@@ -279,6 +290,3 @@ export class SnatPass {
     }
   }
 }
-
-/** As for the IPVS sink. */
-const SHORTEST_WAIT = 250

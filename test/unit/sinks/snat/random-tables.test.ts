@@ -107,7 +107,7 @@ describe('random tables one into the next', () => {
       { numRuns: 300 },
     )
     expect(tampered).toBeGreaterThan(50)
-  })
+  }, 60_000)
 
   it('a crash between open and close costs no translation that is needed, and leaves none for good', async () => {
     await fc.assert(
@@ -126,7 +126,7 @@ describe('random tables one into the next', () => {
       }),
       { numRuns: 200 },
     )
-  })
+  }, 60_000)
 })
 
 function tamper(kernel: ReturnType<typeof rig>['kernel'], kind: string): boolean {

@@ -1,29 +1,14 @@
 import type { OriginalDestination } from '../../../../src/kernel/for-sinks.ts'
-import { parseAddress } from '../../../../src/model/address.ts'
-import type { DesiredService, DesiredState } from '../../../../src/model/desired-state.ts'
-import type { SourceNat } from '../../../../src/model/source-nat.ts'
+import type { DesiredState } from '../../../../src/model/desired-state.ts'
 import type { ServiceKey } from '../../../../src/model/virtual-service.ts'
 import { createSnatSink, type SnatSinkOptions, type StillServed } from '../../../../src/sinks/snat/snat-sink.ts'
 import { service, state } from '../../../support/desired.ts'
 import { FakeNftables } from '../../../support/fake-nftables.ts'
+import { translated } from '../../../support/source-nat.ts'
 
 export const TABLE = 'inet pointsman'
 export const NOTHING_SERVED: StillServed = { service: () => false, destination: () => false }
 export const ALL_SERVED: StillServed = { service: () => true, destination: () => true }
-
-/** `masquerade`, `10.0.0.9`, `10.0.0.9-10.0.0.12`. */
-export function sourceNat(text: string): SourceNat {
-  if (text === 'masquerade') return text
-  const [first = '', last = first] = text.split('-')
-  const range = { first: parseAddress(first), last: parseAddress(last) }
-  if (range.first === undefined || range.last === undefined) throw new Error(`${text} is no range`)
-  return { first: range.first, last: range.last }
-}
-
-/** A service with source NAT. */
-export function translated(text: string, nat = 'masquerade', backends: readonly string[] = []): DesiredService {
-  return service(text, backends, { sourceNat: sourceNat(nat) })
-}
 
 /** A sink on nftables in memory, and what both of them saw. */
 export function rig(options: Partial<SnatSinkOptions> & { kernel?: FakeNftables } = {}) {
@@ -70,4 +55,4 @@ export function keys(...texts: string[]): Set<ServiceKey> {
   return new Set(texts as ServiceKey[])
 }
 
-export { service, state }
+export { service, state, translated }
