@@ -83,6 +83,6 @@ export interface RouteKernel extends AsyncDisposable {
    * announcements left; one that does not fit the queue of the link is lost, as one on the wire may be.
    */
   announce(link: NetworkLink, addresses: readonly IpAddress[], times: number): Promise<number>
-  /** Called for what happens to links and addresses, also by ourselves, within 0.1 s. Returns the end of it. */
+  /** Called for what happens to links and addresses, also by ourselves. Returns the end of it. */
   onEvent(listener: (event: RouteEvent) => void): () => void
 }

@@ -15,26 +15,19 @@ import {
 } from './constants.ts'
 import { readLink } from './link-codec.ts'
 
-/**
- * Milliseconds between two looks for messages. Node can wait for no netlink socket: a look is one system call of a microsecond, a thread that waits
- * would cost megabytes.
- */
-const LOOK_EVERY = 100
-/** Datagrams that are read at one look; what is left waits for the next. */
+/** Datagrams that are read in one turn; what is left is announced again. */
 const DATAGRAMS_AT_ONCE = 64
 
-export interface EventSource extends Disposable {
-  /** As NetlinkTransport. */
-  receive(into: Uint8Array): number | undefined
-}
+/** A socket that is a member of the groups of links and addresses. */
+export type EventSource = Pick<RawSocket, 'receive' | 'onReadable'> & Disposable
 
 /** Listens to what the kernel says about links and addresses (RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR). */
 export function openEventSource(): EventSource {
   const socket = new RawSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)
   try {
-    socket.bind(groupAddress(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
-    // Thousands of addresses of our own may be told of between two looks.
+    // Thousands of addresses of our own may be told of in one turn.
     enlargeReceiveBuffer(socket)
+    socket.bind(groupAddress(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
     return socket
   } catch (error) {
     socket[Symbol.dispose]()
@@ -47,26 +40,25 @@ export class RouteEvents implements Disposable {
   readonly #source: EventSource
   readonly #listener: (event: RouteEvent) => void
   readonly #buffer = Buffer.allocUnsafe(LARGEST_DATAGRAM)
-  readonly #timer: NodeJS.Timeout
+  readonly #poll: Disposable
 
   constructor(listener: (event: RouteEvent) => void, source = openEventSource()) {
     this.#source = source
     this.#listener = listener
-    this.#timer = setInterval(() => this.look(), LOOK_EVERY).unref()
+    this.#poll = source.onReadable(() => this.#hear())
   }
 
-  /** Hands on what is waiting. */
-  look(): void {
+  [Symbol.dispose](): void {
+    this.#poll[Symbol.dispose]()
+    this.#source[Symbol.dispose]()
+  }
+
+  #hear(): void {
     for (let count = 0; count < DATAGRAMS_AT_ONCE; count++) {
       const events = this.#next()
       if (events === undefined) return
       for (const event of events) this.#listener(event)
     }
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer)
-    this.#source[Symbol.dispose]()
   }
 
   /** Undefined when nothing is waiting. What cannot be read, or was dropped by the kernel (ENOBUFS), is lost. */

@@ -165,12 +165,15 @@ export class AddressWrites {
 
   /** Links of our own that nobody needs, and names of those that are not there. */
   async dropLinks(deleteLinks: readonly NetworkLink[], forgetLinks: readonly string[]): Promise<void> {
+    const { kernel, memory } = this.#tools
     const edits: AddressEdit[] = forgetLinks.map((name) => ({ do: 'forget-link', name }))
     for (const { name, index } of deleteLinks) {
       await this.#attempt(name, 'link', async () => {
+        memory.deletedByUs.add(linkKey(index))
         try {
-          await this.#tools.kernel.deleteLink(index)
+          await kernel.deleteLink(index)
         } catch (error) {
+          memory.deletedByUs.delete(linkKey(index))
           if (!GONE.has(errnoOf(error))) throw error
         }
         this.count('delete-link')
@@ -222,6 +225,11 @@ export function ownedOf({ address, link, services }: Addition): OwnedAddress {
 
 export function additionKey({ address, link }: Addition): string {
   return ownedKey({ address, link: link.index })
+}
+
+/** As it is in `deletedByUs`. */
+export function linkKey(index: number): string {
+  return `link ${index}`
 }
 
 function errnoOf(error: unknown): unknown {

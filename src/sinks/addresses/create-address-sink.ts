@@ -7,7 +7,7 @@ import { type AddressStore, ownedKey } from '../../store/addresses.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
 import { AddressPass } from './address-pass.ts'
 import type { AddressFacts, AddressReport, AddressSink } from './address-sink.ts'
-import { type AddressTools, AddressWrites } from './address-writes.ts'
+import { type AddressTools, AddressWrites, linkKey } from './address-writes.ts'
 import { ANNOUNCE_TIMES } from './announcements.ts'
 import { ConflictProbes } from './conflict-probes.ts'
 import { AddressMemory } from './memory.ts'
@@ -140,6 +140,7 @@ class InterfaceAddresses implements AddressSink {
         return !memory.deletedByUs.delete(key) && store.record.addresses.has(key)
       }
       case 'link-gone':
+        if (memory.deletedByUs.delete(linkKey(event.index))) return false
         return this.#hasAddressOn(event.index) || (event.name === ownLink && store.record.links.has(ownLink))
       case 'link': {
         const known = memory.links.get(event.index)

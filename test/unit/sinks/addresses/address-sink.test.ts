@@ -298,8 +298,10 @@ describe('what others do', () => {
 
   it('own writes and strange interfaces disturb nobody', async () => {
     sink.onDisturbed(() => undefined)
-    await settle(state([WEB]))
+    await settle(state([WEB, AWAY]))
+    opened = new Set()
     await settle(state([]))
+    expect(kernel.hosts).toEqual([])
     kernel.plug(networkLink('veth1', 9))
     kernel.unplug(9)
     kernel.plug({ ...ETH1, carrier: false })
