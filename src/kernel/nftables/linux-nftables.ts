@@ -3,9 +3,10 @@ import { LARGEST_DATAGRAM } from '../netlink/exchange.ts'
 import type { NetlinkTransport } from '../netlink/transport.ts'
 import type { NftablesKernel, NftChange, NftCommand, NftObject } from '../nftables-kernel.ts'
 import { askGeneration } from './generation.ts'
+import { readAnswer } from './read-answer.ts'
 import type { RulesetWatch } from './ruleset-watch.ts'
 import type { NftAnswer, NftRunner } from './runner.ts'
-import { errnoOf, nftNotAsked, nftRefused, nftStuck, reasonIn } from './words.ts'
+import { errnoOf, nftNotAsked, nftRefused, nftStuck, nftUnreadable, reasonIn } from './words.ts'
 
 /** What nftables is reached by; tests put their own here. */
 export interface NftablesParts {
@@ -57,7 +58,7 @@ export class LinuxNftables implements NftablesKernel {
   readTable(family: 'inet' | 'ip' | 'ip6', name: string): Promise<readonly NftObject[] | undefined> {
     return this.#inTurn(async () => {
       const answer = await this.#ask(JSON.stringify({ nftables: [{ list: { table: { family, name } } }] }))
-      if (answer.done) return objectsIn(answer.output)
+      if (answer.done) return readObjects(answer.output)
       if (errnoOf(reasonIn(answer.words)) === 'ENOENT') return undefined
       throw nftRefused(answer.words)
     })
@@ -139,8 +140,10 @@ export class LinuxNftables implements NftablesKernel {
   }
 }
 
-/** Everything but the line about nftables itself. */
-function objectsIn(output: string): readonly NftObject[] {
-  const { nftables } = JSON.parse(output) as { nftables: readonly NftObject[] }
-  return nftables.filter((object) => !('metainfo' in object))
+async function readObjects(output: string): Promise<readonly NftObject[]> {
+  try {
+    return await readAnswer(output)
+  } catch (cause) {
+    throw nftUnreadable(cause)
+  }
 }

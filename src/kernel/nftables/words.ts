@@ -71,3 +71,10 @@ export function nftStuck(deadlineMs: number): PointsmanError {
     `nftables has not come back for ${deadlineMs / 1000} s: nothing more is asked of it until it does. Look into dmesg for hung tasks.`,
   )
 }
+
+/** It answered what is no JSON of its. */
+export function nftUnreadable(cause: unknown): PointsmanError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const sentence = `The answer of nftables cannot be read: ${reason}. It is asked again at the next pass; if this stays, report it with the version (nft --version).`
+  return new PointsmanError('KERNEL_REFUSED', sentence, { cause })
+}
