@@ -7,7 +7,7 @@ const ERRNOS: readonly (readonly [string, string])[] = [
   ['File exists', 'EEXIST'],
   ['Device or resource busy', 'EBUSY'],
   ['Operation not permitted', 'EPERM'],
-  ['Operation not supported', 'EOPNOTSUPP'],
+  ['Operation not supported', 'ENOTSUP'],
   ['Invalid argument', 'EINVAL'],
   ['Numerical result out of range', 'ERANGE'],
   ['Cannot allocate memory', 'ENOMEM'],
