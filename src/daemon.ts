@@ -3,6 +3,7 @@ import { judgeHealth } from './admin/health.ts'
 import { type BuildInfo, Metrics } from './admin/metrics.ts'
 import { Scrape } from './admin/scrape.ts'
 import { type AdminContent, startAdminServer } from './admin/server.ts'
+import type { Translated } from './admin/translation-text.ts'
 import type { Configuration, Overrides } from './config/configuration.ts'
 import { announceStart, logSourceWarnings } from './daemon/announce.ts'
 import { backendStates } from './daemon/backend-states.ts'
@@ -103,6 +104,12 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     names: () => serviceNames(running?.services ?? before.services, ownership.record),
     states: () => (running?.update === undefined ? [] : backendStates(running.update, running.certificates, clock())),
     perBackend: settings.perBackendMetrics,
+    translated: async () => translatedOf(await sinks.translations(), running?.services ?? before.services, ownership.record),
+    lookUp: () => {
+      metrics.conntrack(conntrackUsage(host))
+      const facts = sinks.addresses()
+      if (facts !== undefined) metrics.addresses(facts)
+    },
   })
   const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
   if (settings.admin !== 'off') {
@@ -169,7 +176,10 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     now: clock,
   })
   parts.use(openControlSocket(settings.stateDir, content, control, logger))
-  const following = followConfiguration({ ...options, watch }, { ...listeners, host, running, supervisor, resync$, manageSysctls })
+  const following = followConfiguration(
+    { ...options, watch },
+    { ...listeners, host, running, supervisor, resync$, manageSysctls },
+  )
   try {
     const signal = await Promise.race([options.stop, running.ended.then(() => 'the end of the road')])
     logger.info({ signal }, `stopping on ${signal}`)
@@ -194,6 +204,27 @@ function metricsPath({ metricsEnabled, metricsPath: path }: Configuration['setti
 function identitiesIn(known: IpvsTable, found: IpvsTable | undefined): ServiceIdentity[] {
   const table = known.size > 0 || found === undefined ? known : found
   return [...table.values()].map(({ service }) => service.identity)
+}
+
+/** Services without a name are not known to anybody any more. */
+function translatedOf(
+  translations: ReadonlyMap<ServiceKey, bigint>,
+  services: WantedServices['services'],
+  record: OwnershipRecord,
+): Translated[] {
+  if (translations.size === 0) return []
+  const known = new Map<ServiceKey, Pick<Translated, 'name' | 'identity'>>(record.services)
+  for (const { identity, name } of services) known.set(serviceKey(identity), { identity, name })
+  return [...translations].flatMap(([key, connections]) => {
+    const service = known.get(key)
+    return service === undefined ? [] : [{ name: service.name, identity: service.identity, connections }]
+  })
+}
+
+function conntrackUsage(host: Pick<Host, 'readSysctl'>): { readonly count: number; readonly max: number } | undefined {
+  const count = host.readSysctl('net.netfilter.nf_conntrack_count')
+  const max = host.readSysctl('net.netfilter.nf_conntrack_max')
+  return count === undefined || max === undefined ? undefined : { count, max }
 }
 
 /** The names of what is ours and not for probes alone: of what is wanted, and of what left it and still drains. */

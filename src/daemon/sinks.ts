@@ -7,7 +7,7 @@ import { createSinksInOrder, type InOrderSink } from '../sinks/in-order.ts'
 import type { IpvsSink } from '../sinks/ipvs/ipvs-sink.ts'
 import type { SinkLog } from '../sinks/ipvs/transition.ts'
 import { createSnatSink, type SnatSink } from '../sinks/snat/snat-sink.ts'
-import { openAddresses } from '../store/addresses.ts'
+import { type AddressRecord, openAddresses } from '../store/addresses.ts'
 import { openSnatUse } from '../store/snat-use.ts'
 import type { Host } from './host.ts'
 
@@ -42,13 +42,12 @@ export async function openSinks({ host, ipvs, configuration, log }: SinksInput):
   await using opening = new AsyncDisposableStack()
   const opened: { snat?: SnatSink; addresses?: AddressSink } = {}
   const common = log === undefined ? {} : { log }
-  const named = instance === SETTING_DEFINITIONS.instance.initial ? {} : { instance }
   const kernels = opening.use(new AsyncDisposableStack())
   const openSnat = async (): Promise<SnatSink> => {
     const kernel = kernels.use(await host.openNftables())
     await use.begin()
     const conntrack = kernels.use(host.openConntrack())
-    opened.snat = createSnatSink({ kernel, conntrack, ...named, ...snatSettings, ...common })
+    opened.snat = createSnatSink({ kernel, conntrack, ...instanceOf(instance), ...snatSettings, ...common })
     return opened.snat
   }
   const openAddressSink = async (): Promise<AddressSink> => {
@@ -71,6 +70,12 @@ export async function openSinks({ host, ipvs, configuration, log }: SinksInput):
   }
 }
 
-function hasOwned({ addresses, links }: Awaited<ReturnType<typeof openAddresses>>['record']): boolean {
+/** Whether an earlier process may have put anything on the interfaces. */
+export function hasOwned({ addresses, links }: AddressRecord): boolean {
   return addresses.size > 0 || links.size > 0
+}
+
+/** The table of the one instance that most hosts have is called as the program is. */
+export function instanceOf(instance: string): { readonly instance?: string } {
+  return instance === SETTING_DEFINITIONS.instance.initial ? {} : { instance }
 }
