@@ -24,6 +24,8 @@ export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
 export const CLONE_NEWNET = 0x40000000
 const MFD_CLOEXEC = 1
+const F_SETFD = 2
+const FD_CLOEXEC = 1
 const SO_ATTACH_FILTER = 26
 /** Bytes of `struct sock_fprog` on 64-bit machines. */
 const FILTER_PROGRAM = 16
@@ -63,6 +65,7 @@ interface Calls {
   readonly close: (fd: number) => number
   readonly setns: (fd: number, kind: number) => number
   readonly memfd_create: (name: string, flags: number) => number
+  readonly fcntl: (fd: number, command: number, type: 'int', value: number) => number
 }
 
 let loaded: Calls | undefined
@@ -90,6 +93,7 @@ function calls(): Calls {
     close: library.func('int close(int fd)'),
     setns: library.func('int setns(int fd, int kind)'),
     memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
+    fcntl: library.func('int fcntl(int fd, int command, ...)'),
   }
   return loaded
 }
@@ -197,6 +201,11 @@ export function memoryFile(name: string): number {
   const fd = calls().memfd_create(name, MFD_CLOEXEC)
   if (fd < 0) throw failure('memfd_create')
   return fd
+}
+
+/** Keeps a descriptor from the programs that are started from now on. Throws SystemCallError. */
+export function closeOnExec(fd: number): void {
+  if (calls().fcntl(fd, F_SETFD, 'int', FD_CLOEXEC) < 0) throw failure('fcntl')
 }
 
 /** Moves the calling thread, and no other, into the network namespace that `fd` is open on. */

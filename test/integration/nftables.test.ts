@@ -53,4 +53,28 @@ describe.skipIf(!nftablesHere)('who listens to the ruleset', () => {
       await outcome(`${listenAnd("throw new Error('heard')")}; await new Promise((resolve) => setTimeout(resolve, 30_000))`),
     ).toBe(1)
   })
+
+  it('is told of the loss when more came than was kept, and listens on', async () => {
+    const code = `
+      import { spawnSync } from 'node:child_process'
+      import { AF_NETLINK, RawSocket, SOCK_RAW } from './src/kernel/libc.ts'
+      import { RulesetWatch } from './src/kernel/nftables/ruleset-watch.ts'
+      const socket = new RawSocket(AF_NETLINK, SOCK_RAW, 12)
+      // SO_RCVBUF at its least, and NFNLGRP_NFTABLES.
+      socket.setOption(1, 8, 1)
+      socket.bind(Uint8Array.of(16, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0))
+      const alive = setInterval(() => {}, 1000)
+      let times = 0
+      const watch = new RulesetWatch(({ tables }) => {
+        console.log(tables === undefined ? 'lost' : [...tables].join())
+        if (++times === 1) return spawnSync('/usr/sbin/nft', ['add', 'table', 'ip', 'later'])
+        watch[Symbol.dispose]()
+        clearInterval(alive)
+      }, socket)
+      // Nobody reads meanwhile.
+      for (let n = 0; n < 40; n++) spawnSync('/usr/sbin/nft', ['add', 'table', 'ip', 't' + n])
+    `
+    const { stdout } = await run('unshare', ['--net', process.execPath, '--input-type=module-typescript', '--eval', code])
+    expect(stdout).toBe('lost\nip later\n')
+  })
 })

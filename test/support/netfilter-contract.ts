@@ -114,6 +114,15 @@ export const NFTABLES_CONTRACT: readonly NetfilterCheck[] = [
     nft('add', 'table', 'ip', 'elsewhere')
     assert.deepEqual((await changes.first())?.tables, new Set(['ip elsewhere']))
   }),
+  ...byEach('a program that is started meanwhile inherits nothing', async (kernel) => {
+    const inherited = () => execFileSync('/bin/ls', ['/proc/self/fd'], { encoding: 'utf8' })
+    const before = inherited()
+    const call = kernel.readTable('inet', 'contract')
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve()
+    // Nothing of the call can end while this thread waits for the program.
+    assert.equal(inherited(), before)
+    assert.equal(await call, undefined)
+  }),
   {
     name: 'both ways read the same',
     run: async () => {

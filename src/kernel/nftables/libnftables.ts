@@ -1,5 +1,6 @@
+import { closeSync } from 'node:fs'
 import koffi, { type KoffiFunc } from 'koffi'
-import { AF_NETLINK, RawSocket, SOCK_RAW } from '../libc.ts'
+import { AF_NETLINK, closeOnExec, RawSocket, SOCK_RAW } from '../libc.ts'
 import { NETLINK_NETFILTER } from '../netfilter/constants.ts'
 import type { NftAnswer, NftRun, NftRunner } from './runner.ts'
 
@@ -61,10 +62,15 @@ function inPool<T>(begin: (done: (error: unknown, result: T) => void) => void): 
   return new Promise((resolve, reject) => begin((error, result) => (error ? reject(error) : resolve(result))))
 }
 
-/** The library ends the whole process where it gets no netlink socket (EMFILE, ENOBUFS): so one of ours is opened first, in the same breath. */
+/**
+ * The library ends the whole process where it gets no netlink socket (EMFILE, ENOBUFS): so one of ours is opened first, in the same breath. Its own gets
+ * the number that this one had, and does not keep itself from programs that are started meanwhile.
+ */
 function openContext(library: Library): Context {
-  new RawSocket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)[Symbol.dispose]()
+  const fd = new RawSocket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER).release()
+  closeSync(fd)
   const context = library.open(NFT_CTX_DEFAULT)
+  closeOnExec(fd)
   library.setOutputFlags(context, NFT_CTX_OUTPUT_JSON)
   if (library.bufferOutput(context) !== 0 || library.bufferError(context) !== 0) {
     library.free(context)
