@@ -8,6 +8,7 @@ import type { Configuration, Overrides } from './config/configuration.ts'
 import { announceStart, logSourceWarnings } from './daemon/announce.ts'
 import { backendStates } from './daemon/backend-states.ts'
 import { claimsPast, keepClaimsIn, openCatalogWith, wantedBefore } from './daemon/claims.ts'
+import { conntrackUsage } from './daemon/conntrack-usage.ts'
 import { openControlSocket } from './daemon/control-socket.ts'
 import { disturbedResync } from './daemon/disturbed.ts'
 import type { Host } from './daemon/host.ts'
@@ -219,12 +220,6 @@ function translatedOf(
     const service = known.get(key)
     return service === undefined ? [] : [{ name: service.name, identity: service.identity, connections }]
   })
-}
-
-function conntrackUsage(host: Pick<Host, 'readSysctl'>): { readonly count: number; readonly max: number } | undefined {
-  const count = host.readSysctl('net.netfilter.nf_conntrack_count')
-  const max = host.readSysctl('net.netfilter.nf_conntrack_max')
-  return count === undefined || max === undefined ? undefined : { count, max }
 }
 
 /** The names of what is ours and not for probes alone: of what is wanted, and of what left it and still drains. */

@@ -1,4 +1,4 @@
-import { addressBytes, familyOf, type IpAddress } from '../../model/address.ts'
+import { addressBytes, addressFromBytes, familyOf, type IpAddress } from '../../model/address.ts'
 import type { AddressRange } from '../../model/source-nat.ts'
 import { accepted, type Grammar, type Reading, refused, show } from '../reading.ts'
 import { address } from './endpoint.ts'
@@ -41,4 +41,14 @@ function numberOf(of: IpAddress): bigint {
 /** `10.0.0.9`, or `10.0.0.9-10.0.0.12`. */
 export function formatAddressRange({ first, last }: AddressRange): string {
   return first === last ? first : `${first}-${last}`
+}
+
+/** Every address of a range. */
+export function addressesOf({ first, last }: AddressRange): IpAddress[] {
+  const size = addressBytes(first).length
+  const [from, to] = [numberOf(first), numberOf(last)]
+  return Array.from({ length: Number(to - from) + 1 }, (_, index) => {
+    const hex = (from + BigInt(index)).toString(16).padStart(size * 2, '0')
+    return addressFromBytes(Buffer.from(hex, 'hex'))
+  })
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { addressRange, formatAddressRange } from '../../../../src/document/values/address-range.ts'
+import { addressesOf, addressRange, formatAddressRange } from '../../../../src/document/values/address-range.ts'
 
 describe('a range of addresses', () => {
   it.each([
@@ -24,6 +24,14 @@ describe('a range of addresses', () => {
   ])('is not %j', (raw, problem) => {
     const reading = addressRange.read(raw)
     expect(reading.ok ? reading : reading.problem).toBe(problem)
+  })
+
+  it('has all its addresses', () => {
+    const range = (first: string, last = first) => addressesOf({ first, last } as never)
+    expect(range('10.0.0.9')).toEqual(['10.0.0.9'])
+    expect(range('10.0.0.254', '10.0.1.1')).toEqual(['10.0.0.254', '10.0.0.255', '10.0.1.0', '10.0.1.1'])
+    expect(range('0.0.0.1', '0.0.0.2')).toEqual(['0.0.0.1', '0.0.0.2'])
+    expect(range('2001:db8::fffe', '2001:db8::1:0')).toEqual(['2001:db8::fffe', '2001:db8::ffff', '2001:db8::1:0'])
   })
 
   it('is written as it was read', () => {
