@@ -1,4 +1,4 @@
-import type { ConntrackKernel, NftablesKernel } from '../../kernel/for-sinks.ts'
+import type { ConntrackKernel, IptablesKernel, NftablesKernel } from '../../kernel/for-sinks.ts'
 import type { Port } from '../../model/address.ts'
 import type { DesiredState } from '../../model/desired-state.ts'
 import type { DestinationKey } from '../../model/destination.ts'
@@ -7,6 +7,7 @@ import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
 import type { ObjectFailure } from '../sink.ts'
 import { ConnectionCounts } from './connection-counts.ts'
+import { IptablesTable } from './iptables-table.ts'
 import { SnatMemory } from './memory.ts'
 import { NftTable } from './nft-table.ts'
 import { driftOf, isNone } from './plan.ts'
@@ -75,21 +76,29 @@ export interface SnatSinkOptions {
 }
 
 export function createSnatSink(options: SnatSinkOptions): SnatSink {
-  const table = options.instance === undefined ? 'pointsman' : `pointsman-${options.instance}`
-  return new TableSnatSink(new NftTable(options.kernel, table), options)
+  return new TableSnatSink(new NftTable(options.kernel, tableName(options)), options)
+}
+
+/** The same by iptables, one rule for each service, where nftables cannot be had. Nobody tells it of changes: full passes notice. */
+export function createIptablesSnatSink(options: Omit<SnatSinkOptions, 'kernel'> & { readonly kernel: IptablesKernel }): SnatSink {
+  return new TableSnatSink(new IptablesTable(options.kernel, tableName(options).toUpperCase()), options)
+}
+
+function tableName({ instance }: Pick<SnatSinkOptions, 'instance'>): string {
+  return instance === undefined ? 'pointsman' : `pointsman-${instance}`
 }
 
 class TableSnatSink implements SnatSink {
   readonly name = 'snat'
   readonly #table: TranslationTable
-  readonly #options: SnatSinkOptions
+  readonly #options: Omit<SnatSinkOptions, 'kernel'>
   readonly #memory: SnatMemory
   readonly #counts = new ConnectionCounts()
   readonly #listeners = new Set<() => void>()
   readonly #watch: TableWatch
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(table: TranslationTable, options: SnatSinkOptions) {
+  constructor(table: TranslationTable, options: Omit<SnatSinkOptions, 'kernel'>) {
     this.#table = table
     this.#options = options
     this.#memory = new SnatMemory(options.random ?? Math.random)
