@@ -25,6 +25,32 @@ describe.skipIf(!nftablesHere)("this machine's kernel keeps what source NAT reli
   })
 })
 
+describe.skipIf(!nftablesHere)('without a free descriptor', () => {
+  it.each(['libnftables', 'nft'])(
+    '%s refuses in a sentence, does not end the process, and works again afterwards',
+    async (by) => {
+      const code = `
+      import { closeSync, openSync } from 'node:fs'
+      import { openNftablesKernel } from './src/kernel/for-daemon.ts'
+      const kernel = await openNftablesKernel({ by: '${by}' })
+      const add = () => kernel.apply([{ add: { table: { family: 'inet', name: 'full' } } }])
+      const taken = []
+      try {
+        for (;;) taken.push(openSync('/dev/null'))
+      } catch {}
+      console.log(await add().then(() => 'done', (error) => error.code + (/EMFILE/.test(error.message) ? ' EMFILE' : '')))
+      for (const fd of taken) closeSync(fd)
+      await add()
+      console.log((await kernel.readTable('inet', 'full')).length)
+      await kernel[Symbol.asyncDispose]()
+    `
+      const script = 'ulimit -n 200 && exec "$0" --input-type=module-typescript --eval "$1"'
+      const { stdout } = await run('unshare', ['--net', 'sh', '-c', script, process.execPath, code])
+      expect(stdout).toBe('KERNEL_REFUSED EMFILE\n1\n')
+    },
+  )
+})
+
 describe.skipIf(!nftablesHere)('who listens to the ruleset', () => {
   const listenAnd = (then: string) => `
     import { spawnSync } from 'node:child_process'

@@ -44,12 +44,13 @@ function run(library: Library, text: string): NftRun {
 
 async function answerOf(library: Library, text: string): Promise<NftAnswer> {
   const context = openContext(library)
-  let large = text.length > LARGE
+  const bytes = Buffer.from(`${text}\0`)
+  let large = false
   try {
-    const bytes = Buffer.from(`${text}\0`)
     const result = await inPool<number>((done) => library.run.async(context, bytes, done))
     const output = library.output(context)
-    large ||= output.length > LARGE
+    // Looked at only now, so that the thread's bytes are not collected before.
+    large = bytes.length > LARGE || output.length > LARGE
     return { done: result === 0, output, words: library.error(context) }
   } finally {
     await inPool((done) => library.free.async(context, done))
