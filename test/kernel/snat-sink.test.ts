@@ -7,6 +7,7 @@ import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
 import type { Question } from './guest/ask-sources.ts'
 import type { SnatService } from './guest/snat-sink.ts'
+import { privateNamespace } from './support/namespace.ts'
 import { SnatSinkInLab } from './support/snat-sink.ts'
 
 const MASQUERADED = ['10.2.1.1', '10.2.2.1']
@@ -78,8 +79,13 @@ beforeAll(async () => {
 })
 afterAll(() => parts.disposeAsync())
 
-const MARKING =
-  'table inet marks { chain pre { type filter hook prerouting priority mangle; ip daddr 10.9.0.1 tcp dport 90 meta mark set 7; } }\n'
+const MARKING = `table inet marks {
+  chain pre {
+    type filter hook prerouting priority mangle
+    ip daddr 10.9.0.1 tcp dport 90 meta mark set 7
+  }
+}
+`
 
 /** What the servers saw, `address port` for each connection. */
 async function ask(host: Host, questions: readonly Question[]): Promise<string[][]> {
@@ -165,6 +171,16 @@ describe.each(['libnftables', 'nft'])('servers without a way back, through %s', 
     expect([again.opened.applied, again.closed.applied, again.opened.unconfirmed]).toEqual([{}, {}, []])
     await next.remove()
     expect(await net.check(net.director, 'nft list tables')).toBe('table inet marks\n')
+  })
+})
+
+describe('random tables one into the next', () => {
+  it.each(['libnftables', 'nft'])('end through %s as they do in memory', async (by) => {
+    await using namespace = await privateNamespace(lab, 'snat-random')
+    const script = inCheckout('test/kernel/guest/snat-random.ts')
+    const { code, stdout, stderr } = await lab.runScript(script, { netns: namespace.name, args: [by], timeoutMs: 200_000 })
+    expect(code, stderr).toBe(0)
+    expect(JSON.parse(stdout)).toEqual({ tables: 150, faults: [] })
   })
 })
 

@@ -80,13 +80,9 @@ export class FakeNftables implements NftablesKernel {
 
   /** `tcp 10.0.0.1 80 => masquerade`, sorted, of all maps of a table; undefined where there is none. */
   elements(table: string): string[] | undefined {
-    const maps = this.#tables.get(table)?.maps
-    if (maps === undefined) return undefined
-    return [...maps]
-      .flatMap(([name, { elements }]) =>
-        [...elements.values()].map(({ key, value }) => `${name} ${keyText(key)} => ${valueText(value)}`),
-      )
-      .sort()
+    const [family = '', name = ''] = table.split(' ')
+    const there = this.#tables.get(table)
+    return there === undefined ? undefined : elementsIn(printed(family, name, there))
   }
 
   tables(): string[] {
@@ -233,6 +229,18 @@ function printed(family: string, name: string, { maps, chains }: Table): NftObje
     ...[...chains.values()].map(({ body }) => ({ chain: { ...body, handle: ++handle } })),
     ...[...chains.values()].flatMap(({ rules }) => rules.map((rule) => ({ rule: { ...rule, handle: ++handle } }))),
   ]
+}
+
+/** The elements of a table as it was read, from memory or from a kernel: `vip4 tcp 10.0.0.1 80 => masquerade`, sorted. */
+export function elementsIn(objects: readonly NftObject[]): string[] {
+  const maps = objects.flatMap(({ map }) => (map === undefined ? [] : [map as Body]))
+  return maps
+    .flatMap(({ name, elem = [] }) =>
+      (elem as [{ elem: { val: unknown } }, unknown][]).map(
+        ([key, value]) => `${name} ${keyText(key.elem.val)} => ${valueText(value)}`,
+      ),
+    )
+    .sort()
 }
 
 function keyText(key: unknown): string {

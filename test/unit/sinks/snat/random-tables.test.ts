@@ -3,30 +3,8 @@ import { describe, expect, it } from 'vitest'
 import type { NftCommand } from '../../../../src/kernel/for-sinks.ts'
 import type { DesiredService } from '../../../../src/model/desired-state.ts'
 import { serviceKey } from '../../../../src/model/virtual-service.ts'
-import { NOTHING_SERVED, rig, service, state, TABLE, translated } from './rig.ts'
-
-const V4 = ['masquerade', '10.0.0.9', '10.0.0.10', '10.0.0.9-10.0.0.12']
-const V6 = ['masquerade', 'fd00::9', 'fd00::9-fd00::12']
-const BACKENDS = { ipv4: ['10.2.1.2:80', '10.2.2.2:80', '10.2.3.2:0'], ipv6: ['[fd00:2:1::2]:80', '[fd00:2:2::2]:0'] }
-
-/** Which of a few places is used, and how; the same places in each table, so that tables meet. */
-const place = (text: string, nats: readonly string[], backends: readonly string[] = []) =>
-  fc
-    .record({ nat: fc.constantFrom(...nats, 'none'), used: fc.subarray([...backends]), there: fc.boolean() })
-    .map(({ nat, used, there }) => {
-      if (!there) return undefined
-      return nat === 'none' ? service(text, used) : translated(text, nat, used)
-    })
-
-const table = fc
-  .tuple(
-    ...['tcp/10.9.0.1:80', 'udp/10.9.0.1:80', 'tcp/10.9.0.1:0', 'sctp/10.9.0.2:80'].map((text) => place(text, V4)),
-    ...['tcp/[fd00:9::1]:80', 'udp/[fd00:9::1]:0'].map((text) => place(text, V6)),
-    place('fwmark/7/ipv4', V4, BACKENDS.ipv4),
-    place('fwmark/7/ipv6', V6, BACKENDS.ipv6),
-    place('tcp/10.9.0.7:40000', V4),
-  )
-  .map((services) => services.filter((one): one is DesiredService => one !== undefined))
+import { randomServices } from '../../../support/random-snat.ts'
+import { NOTHING_SERVED, rig, state, TABLE } from './rig.ts'
 
 const tampering = fc.constantFrom('nothing', 'nothing', 'nothing', 'flush', 'element', 'rules')
 
@@ -74,36 +52,39 @@ describe('random tables one into the next', () => {
   it('end as wanted, with the fewest elements written, and leave foreign tables alone', async () => {
     let tampered = 0
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(table, tampering, fc.boolean()), { minLength: 2, maxLength: 8 }), async (steps) => {
-        let { pass, kernel, elements, transactions, sink } = rig()
-        const foreign = { family: 'inet', table: 'firewalld', name: 'filter' }
-        kernel.byOthers([{ add: { table: { family: 'inet', name: 'firewalld' } } }, { add: { chain: foreign } }])
-        const before = await kernel.readTable('inet', 'firewalld')
-        for (const [services, kind, restart] of steps) {
-          if (restart) ({ pass, kernel, elements, transactions, sink } = rig({ kernel }))
-          const was = elements() ?? []
-          if (was.length > 0) tampered += tamper(kernel, kind) ? 1 : 0
-          const meddled = was.length > 0 && kind !== 'nothing'
-          const { opened, closed } = await pass(state(services), meddled ? 'full' : 'changes')
-          const now = expected(services)
-          expect(elements() ?? []).toEqual(now)
-          if (!services.some(({ sourceNat }) => sourceNat !== undefined)) expect(kernel.tables()).not.toContain(TABLE)
-          expect([opened.unconfirmed.size, ...opened.failed, ...closed.failed]).toEqual([0])
-          const wrote = transactions()
-          expect(wrote.length).toBeLessThanOrEqual(2)
-          if (!meddled && now.length > 0 && was.length > 0) expect(written(wrote).sort()).toEqual(fewest(was, now))
-          const again = await pass(state(services), 'full')
-          expect([again.opened.applied, again.closed.applied, again.opened.driftRepaired, transactions()]).toEqual([
-            {},
-            {},
-            0,
-            [],
-          ])
-        }
-        expect(await kernel.readTable('inet', 'firewalld')).toEqual(before)
-        await sink.remove()
-        expect(kernel.tables()).toEqual(['inet firewalld'])
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(randomServices, tampering, fc.boolean()), { minLength: 2, maxLength: 8 }),
+        async (steps) => {
+          let { pass, kernel, elements, transactions, sink } = rig()
+          const foreign = { family: 'inet', table: 'firewalld', name: 'filter' }
+          kernel.byOthers([{ add: { table: { family: 'inet', name: 'firewalld' } } }, { add: { chain: foreign } }])
+          const before = await kernel.readTable('inet', 'firewalld')
+          for (const [services, kind, restart] of steps) {
+            if (restart) ({ pass, kernel, elements, transactions, sink } = rig({ kernel }))
+            const was = elements() ?? []
+            if (was.length > 0) tampered += tamper(kernel, kind) ? 1 : 0
+            const meddled = was.length > 0 && kind !== 'nothing'
+            const { opened, closed } = await pass(state(services), meddled ? 'full' : 'changes')
+            const now = expected(services)
+            expect(elements() ?? []).toEqual(now)
+            if (!services.some(({ sourceNat }) => sourceNat !== undefined)) expect(kernel.tables()).not.toContain(TABLE)
+            expect([opened.unconfirmed.size, ...opened.failed, ...closed.failed]).toEqual([0])
+            const wrote = transactions()
+            expect(wrote.length).toBeLessThanOrEqual(2)
+            if (!meddled && now.length > 0 && was.length > 0) expect(written(wrote).sort()).toEqual(fewest(was, now))
+            const again = await pass(state(services), 'full')
+            expect([again.opened.applied, again.closed.applied, again.opened.driftRepaired, transactions()]).toEqual([
+              {},
+              {},
+              0,
+              [],
+            ])
+          }
+          expect(await kernel.readTable('inet', 'firewalld')).toEqual(before)
+          await sink.remove()
+          expect(kernel.tables()).toEqual(['inet firewalld'])
+        },
+      ),
       { numRuns: 300 },
     )
     expect(tampered).toBeGreaterThan(50)
@@ -111,7 +92,7 @@ describe('random tables one into the next', () => {
 
   it('a crash between open and close costs no translation that is needed, and leaves none for good', async () => {
     await fc.assert(
-      fc.asyncProperty(table, table, table, async (first, second, third) => {
+      fc.asyncProperty(randomServices, randomServices, randomServices, async (first, second, third) => {
         const one = rig()
         await one.pass(state(first))
         const keep = new Set(first.map(({ identity }) => serviceKey(identity)))
