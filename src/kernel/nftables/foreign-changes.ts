@@ -5,17 +5,20 @@ import type { Transaction } from './transactions.ts'
 export class ForeignChanges {
   #holding = false
   #lost = false
-  #transactions: Transaction[] = []
+  /** Heard while one of ours is under way: each may be it. */
+  #undecided: Transaction[] = []
+  #foreign: Transaction[] = []
 
   hear(transaction: Transaction): void {
-    this.#transactions.push(transaction)
+    if (this.#holding) this.#undecided.push(transaction)
+    else this.#foreign.push(transaction)
   }
 
   hearLoss(): void {
     this.#lost = true
   }
 
-  /** A transaction of ours begins: nothing is told before `release`. */
+  /** A transaction of ours begins: what is heard from now on is not told before `release`. */
   hold(): void {
     this.#holding = true
   }
@@ -23,15 +26,16 @@ export class ForeignChanges {
   /** It is over; `own` is the generation that it made, where it did and where that is certain. */
   release(own: number | undefined): void {
     this.#holding = false
-    this.#transactions = this.#transactions.filter(({ generation }) => generation !== own)
+    this.#foreign.push(...this.#undecided.filter(({ generation }) => generation !== own))
+    this.#undecided = []
   }
 
   /** What others did since it was taken last. */
   take(): NftChange | undefined {
-    if (this.#holding || (!this.#lost && this.#transactions.length === 0)) return undefined
-    const tables = this.#lost ? undefined : new Set(this.#transactions.flatMap(({ tables }) => [...tables]))
+    if (!this.#lost && this.#foreign.length === 0) return undefined
+    const tables = this.#lost ? undefined : new Set(this.#foreign.flatMap(({ tables }) => [...tables]))
     this.#lost = false
-    this.#transactions = []
+    this.#foreign = []
     return { tables }
   }
 }

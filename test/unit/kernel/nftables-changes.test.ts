@@ -142,6 +142,16 @@ describe('who watches the ruleset', () => {
     expect(told).toHaveLength(1)
   })
 
+  it('is told also where we write without a pause', () => {
+    const { watching, hear, told } = watch()
+    watching.hold()
+    hear([...table(NEWTABLE, INET, 'theirs'), ...generation(1)])
+    watching.release(2)
+    watching.hold()
+    vi.runAllTimers()
+    expect(told).toEqual([{ tables: new Set(['inet theirs']) }])
+  })
+
   it('is told of one that may be ours and may not', () => {
     const { watching, hear, told } = watch()
     watching.hold()
