@@ -41,13 +41,14 @@ const MODES = {
 
 function poolLines({ service, pool, backends }: ServiceStanding, now: string, paint: Paint): string[] {
   const lines: string[] = []
-  const { mode, panic_since: since, quorum, held_failures: held } = pool
+  const { mode, panic_since: since, quorum, announced, held_failures: held } = pool
   if (mode !== 'normal' && backends.length > 0)
     lines.push(paint('red', `  ${MODES[mode]}${since === undefined ? '' : `, for ${spanOf(since, now)}`}`))
   if (quorum !== undefined) {
     const text = `  quorum ${quorum.has ? 'had' : 'lost'} for ${spanOf(quorum.since, now)}: ${quorum.measure} of ${quorum.min} by ${quorum.by}`
     lines.push(quorum.has ? text : paint('red', text))
   }
+  if (announced === false) lines.push(paint('red', '  its address is not announced: its quorum is not had'))
   if (held.length > 0)
     lines.push(
       paint(
