@@ -3,7 +3,16 @@ import { destinationKey } from '../../model/destination.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { StillServed } from './snat-sink.ts'
 import type { TableImage } from './table-image.ts'
-import { backendOf, type Match, type MatchKey, matchKey, ownerOf, type Translation, translationsOf } from './translation.ts'
+import {
+  backendOf,
+  type Match,
+  type MatchKey,
+  matchKey,
+  ownerOf,
+  serviceOfKey,
+  type Translation,
+  translationsOf,
+} from './translation.ts'
 
 /** What has to be written for one service. */
 export interface Unit {
@@ -49,12 +58,13 @@ export function superfluous(
   still: StillServed,
 ): MatchKey[] {
   const keys: MatchKey[] = []
-  for (const [key, { match }] of held) if (!isNeeded(match, desired, still)) keys.push(key)
+  for (const [key, { match }] of held) if (!isNeeded(key, match, desired, still)) keys.push(key)
   return keys
 }
 
-function isNeeded(match: Match, desired: DesiredState, still: StillServed): boolean {
-  const owner = ownerOf(match)
+function isNeeded(key: MatchKey, match: Match, desired: DesiredState, still: StillServed): boolean {
+  // Every pass asks this of everything that is held, and puts no names together.
+  const owner = match.kind === 'vip' ? serviceOfKey(key) : ownerOf(match)
   const service = desired.services.get(owner)
   if (service === undefined) {
     if (desired.undecided?.has(owner)) return true

@@ -12,19 +12,21 @@ export const DEFAULT_PORTS: PortRange = { first: 32_768, last: 60_999 }
  * whole range is given back.
  */
 export function freeStretch(range: PortRange, taken: Iterable<Port>): PortRange {
-  const inside = [...new Set(taken)].filter((port) => port >= range.first && port <= range.last).sort((a, b) => a - b)
-  if (inside.length === 0) return range
+  const inside = new Set<Port>()
+  for (const port of taken) if (port >= range.first && port <= range.last) inside.add(port)
+  if (inside.size === 0) return range
   let best = { first: range.first, last: range.first - 1 }
   let first = range.first
-  for (const port of [...inside, range.last + 1]) {
+  for (const port of [...[...inside].sort((a, b) => a - b), range.last + 1]) {
     if (port - first > best.last - best.first + 1) best = { first, last: port - 1 }
     first = port + 1
   }
   return best.last < best.first ? range : best
 }
 
-/** The ports of all virtual services, with source NAT or not. */
-export function* virtualPorts(desired: DesiredState): Iterable<Port> {
+/** The ports of all virtual services, with source NAT or not, and the reserved ones. */
+export function* takenPorts(desired: DesiredState, reserved: readonly Port[]): Iterable<Port> {
+  yield* reserved
   for (const { identity } of desired.services.values()) if (identity.kind === 'address') yield identity.port
   for (const key of desired.undecided ?? []) {
     const port = portOf(key)

@@ -244,9 +244,10 @@ export class SnatPass {
   /** Which services are translated as they want to be. */
   #judge(everything: boolean): void {
     const { memory } = this.#tools
-    const wanting = new Map([...this.#desired.services].filter(([, { sourceNat }]) => sourceNat !== undefined))
-    for (const key of memory.unconfirmed) if (!wanting.has(key)) memory.unconfirmed.delete(key)
-    for (const [key, service] of wanting) {
+    const { services } = this.#desired
+    for (const key of memory.unconfirmed) if (services.get(key)?.sourceNat === undefined) memory.unconfirmed.delete(key)
+    for (const [key, service] of services) {
+      if (service.sourceNat === undefined) continue
       if (!everything && memory.previous.get(key) === service && !memory.unconfirmed.has(key)) continue
       if (missingOf(key, service, memory.believed ?? NO_TABLE) === undefined) memory.unconfirmed.delete(key)
       else memory.unconfirmed.add(key)
@@ -255,7 +256,7 @@ export class SnatPass {
       if (owner === this.#tools.table.name || owner === CONNTRACK || memory.unconfirmed.has(owner as ServiceKey)) continue
       memory.backoff.keepOnly(owner, new Set())
     }
-    memory.previous = this.#desired.services
+    memory.previous = services
   }
 
   async #deleteUntranslated(matches: Map<MatchKey, Match>): Promise<void> {

@@ -11,7 +11,7 @@ import { IptablesTable } from './iptables-table.ts'
 import { SnatMemory } from './memory.ts'
 import { NftTable } from './nft-table.ts'
 import { driftOf, isNone } from './plan.ts'
-import { DEFAULT_PORTS, freeStretch, virtualPorts } from './port-range.ts'
+import { DEFAULT_PORTS, freeStretch, takenPorts } from './port-range.ts'
 import { SnatPass } from './snat-pass.ts'
 import { NO_TABLE } from './table-image.ts'
 import { TableWatch } from './table-watch.ts'
@@ -97,6 +97,7 @@ class TableSnatSink implements SnatSink {
   readonly #listeners = new Set<() => void>()
   readonly #watch: TableWatch
   #turn: Promise<unknown> = Promise.resolve()
+  #ports: { readonly desired: DesiredState; readonly range: PortRange } | undefined
 
   constructor(table: TranslationTable, options: Omit<SnatSinkOptions, 'kernel'>) {
     this.#table = table
@@ -111,7 +112,8 @@ class TableSnatSink implements SnatSink {
   open(desired: DesiredState, scope: 'changes' | 'full', now: number): Promise<SnatReport> {
     return this.#inTurn(async () => {
       const report = await this.#pass(desired, now).open(scope)
-      this.#watch.follow(this.#memory.believed?.state === 'absent' ? undefined : this.#table)
+      const { believed } = this.#memory
+      this.#watch.follow(believed === undefined || believed.state === 'absent' ? undefined : this.#table)
       return report
     })
   }
@@ -152,9 +154,16 @@ class TableSnatSink implements SnatSink {
   }
 
   #pass(desired: DesiredState, now: number): SnatPass {
-    const { ports = DEFAULT_PORTS, reservedPorts = [], conntrack, log } = this.#options
+    const { conntrack, log } = this.#options
     const tools = { table: this.#table, conntrack, memory: this.#memory, counts: this.#counts, log }
-    return new SnatPass(tools, desired, freeStretch(ports, [...virtualPorts(desired), ...reservedPorts]), now)
+    return new SnatPass(tools, desired, this.#portsFor(desired), now)
+  }
+
+  /** Both halves of a pass ask for the same state. */
+  #portsFor(desired: DesiredState): PortRange {
+    const { ports = DEFAULT_PORTS, reservedPorts = [] } = this.#options
+    if (this.#ports?.desired !== desired) this.#ports = { desired, range: freeStretch(ports, takenPorts(desired, reservedPorts)) }
+    return this.#ports.range
   }
 
   /** Reads, and tells whether the table is otherwise than we left it. What is believed stays: the full pass that follows counts the drift. */

@@ -1,3 +1,4 @@
+import { PointsmanError } from '../../errors.ts'
 import type { TranslationTable } from './translation-table.ts'
 
 /** Milliseconds from a message that may mean a change until it is looked at: they come in bursts. */
@@ -26,7 +27,17 @@ export class TableWatch {
   /** Where there is a table changes are listened to from now on; without one nobody needs to hear of them. */
   follow(table: TranslationTable | undefined): void {
     if (table === undefined) this.end()
-    else this.#end ??= table.onChange((certainty) => (certainty === 'changed' ? this.#listeners.changed() : this.#lookSoon()))
+    else this.#end ??= this.#listen(table)
+  }
+
+  /** Undefined where the kernel does not tell: full passes notice, and the next pass tries again. */
+  #listen(table: TranslationTable): (() => void) | undefined {
+    try {
+      return table.onChange((certainty) => (certainty === 'changed' ? this.#listeners.changed() : this.#lookSoon()))
+    } catch (error) {
+      if (error instanceof PointsmanError) return undefined
+      throw error
+    }
   }
 
   end(): void {

@@ -14,7 +14,7 @@ export type Match =
   | { readonly kind: 'vip'; readonly protocol: Protocol; readonly address: IpAddress; readonly port: Port }
   | { readonly kind: 'mark'; readonly fwmark: number; readonly address: IpAddress; readonly port: Port }
 
-/** One text per match: `tcp/10.0.0.1:80`, `mark/7/10.1.0.1:80`. */
+/** One text per match: `tcp/10.0.0.1:80`, which is the key of the service too, `mark/7/10.1.0.1:80`. */
 export type MatchKey = Brand<string, 'MatchKey'>
 
 /** What becomes of the source: `masquerade`, `10.0.0.9`, or a range of addresses `10.0.0.9-10.0.0.12`. */
@@ -45,8 +45,12 @@ export function matchFamily(match: Match): AddressFamily {
 /** The service that a match belongs to. */
 export function ownerOf(match: Match): ServiceKey {
   if (match.kind === 'mark') return serviceKey({ kind: 'fwmark', fwmark: match.fwmark, family: matchFamily(match) })
-  const { protocol, address, port } = match
-  return serviceKey({ kind: 'address', protocol, address, port })
+  return serviceOfKey(matchKey(match))
+}
+
+/** The service of a match by virtual address, of which the key is at hand. */
+export function serviceOfKey(key: MatchKey): ServiceKey {
+  return key as string as ServiceKey
 }
 
 /** The backend of a match by firewall mark. */
@@ -62,8 +66,8 @@ export function targetOf(sourceNat: SourceNat): Target {
 
 /** First and last address of a target that is a range of more than one. */
 export function rangeOf(target: Target): readonly [IpAddress, IpAddress] | undefined {
-  const [first, last] = target.split('-')
-  return last === undefined ? undefined : [first as IpAddress, last as IpAddress]
+  const dash = target.indexOf('-')
+  return dash < 0 ? undefined : [target.slice(0, dash) as IpAddress, target.slice(dash + 1) as IpAddress]
 }
 
 /** The translations that a service wants; none without source NAT. */

@@ -110,6 +110,17 @@ describe('where nftables fails', () => {
     expect(elements()).toHaveLength(2)
   })
 
+  it('goes on where the kernel tells nobody of changes', async () => {
+    const { pass, kernel, elements } = rig()
+    kernel.onChange = () => {
+      throw new PointsmanError('NO_PERMISSION', 'Not allowed to listen.')
+    }
+    expect((await pass(state([translated(WEB)]))).opened).toMatchObject({ unconfirmed: keys(), failed: [] })
+    kernel.flushRuleset()
+    expect((await pass(state([translated(WEB)]), 'full')).opened.driftRepaired).toBe(2)
+    expect(elements()).toHaveLength(1)
+  })
+
   it('removing rejects where it fails', async () => {
     const { pass, kernel, sink } = rig()
     await pass(state([translated(WEB)]))
