@@ -56,6 +56,8 @@ export interface IpvsSettings {
 
 /** What concerns the source NAT of all services. */
 export interface SnatSettings {
+  /** Absent: nftables, and iptables where that cannot be had. */
+  readonly by?: 'nftables' | 'iptables'
   /** Absent: what the sink chooses. */
   readonly ports?: PortRange
 }

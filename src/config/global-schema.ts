@@ -53,6 +53,10 @@ const port = integer('a port', 1, 65535)
 
 const snatSchema = mapping(
   {
+    by: optional(
+      choice(['auto', 'nftables', 'iptables']),
+      'What it is made with; auto by default: nftables, and iptables where that cannot be had.',
+    ),
     port_range: section(
       mapping(
         { from: optional(port, 'The first one.'), to: optional(port, 'The last one.') },

@@ -79,7 +79,11 @@ function warnOfLogKeys(written: WrittenGlobal, findings: Findings): void {
 const FEWEST_PORTS = 256
 
 function readSnat({ snat }: WrittenGlobal, findings: Findings): SnatSettings {
-  const range = snat?.port_range
+  const by = snat?.by === undefined || snat.by === 'auto' ? {} : { by: snat.by }
+  return { ...by, ...readPorts(snat?.port_range, findings) }
+}
+
+function readPorts(range: NonNullable<WrittenGlobal['snat']>['port_range'], findings: Findings): Pick<SnatSettings, 'ports'> {
   if (range === undefined) return {}
   const path = ['global', 'snat', 'port_range']
   const remedy = 'write port_range: { from: 32768, to: 60999 }, or leave it out'

@@ -1,7 +1,7 @@
 import type { PointsmanError } from '../errors.ts'
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
-import type { openConntrackKernel, RuleMark } from '../kernel/for-daemon.ts'
+import type { openConntrackKernel, openIptablesKernel, RuleMark } from '../kernel/for-daemon.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
 import type { AddressSinkOptions } from '../sinks/addresses/create-address-sink.ts'
 import type { IpvsSinkOptions } from '../sinks/ipvs/ipvs-sink.ts'
@@ -22,6 +22,8 @@ export interface Host {
   openKernel(deadline: number, onStuck?: (error: PointsmanError) => void): Promise<IpvsKernel>
   /** Rejects with NFT_MISSING, NO_PERMISSION, KERNEL_REFUSED or UNSUPPORTED_PLATFORM. */
   openNftables(): Promise<SnatSinkOptions['kernel']>
+  /** Nothing is run before it is needed. */
+  openIptables(): ReturnType<typeof openIptablesKernel>
   openConntrack(): ReturnType<typeof openConntrackKernel>
   /** Interfaces and their addresses. */
   openRoutes(): AddressSinkOptions['kernel']

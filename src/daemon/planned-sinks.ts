@@ -2,12 +2,12 @@ import type { SinkChange } from '../model/change.ts'
 import type { DesiredState } from '../model/desired-state.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
-import { createSnatSink } from '../sinks/snat/snat-sink.ts'
 import { type AddressStore, openAddresses } from '../store/addresses.ts'
 import { openSnatUse } from '../store/snat-use.ts'
 import type { Host } from './host.ts'
 import { asPointsmanError } from './passes.ts'
 import { hasOwned, instanceOf, type SinksInput } from './sinks.ts'
+import { openSnatWay, type SnatWay, snatSinkBy } from './snat-way.ts'
 
 /** What source NAT and addresses would change, and what cannot be said of them, in sentences. */
 export interface PlannedSinks {
@@ -20,12 +20,13 @@ export interface PlannedSinks {
  * one that takes everything and does nothing.
  */
 export async function planSinks(
-  { host, configuration: { settings, snat } }: Pick<SinksInput, 'host' | 'configuration'>,
+  { host, configuration }: Pick<SinksInput, 'host' | 'configuration'>,
   desired: DesiredState,
   isServed: (service: ServiceKey) => boolean,
   now: number,
 ): Promise<PlannedSinks> {
-  const { stateDir: directory, instance } = settings
+  const { stateDir: directory, instance } = configuration.settings
+  const { by, ...ports } = configuration.snat
   const services = [...desired.services.values()]
   const still = { service: isServed, destination: isServed }
   const changes: SinkChange[] = []
@@ -39,10 +40,11 @@ export async function planSinks(
     }
   }
   const use = await openSnatUse({ directory })
-  if (use.isUsed || services.some(({ sourceNat }) => sourceNat !== undefined))
+  if (use.by !== undefined || services.some(({ sourceNat }) => sourceNat !== undefined))
     await planning('snat', async (parts) => {
-      const kernel = unwritten(parts.use(await host.openNftables()))
-      const sink = parts.use(createSnatSink({ kernel, ...instanceOf(instance), ...snat }))
+      const way = await openSnatWay(host, by)
+      parts.use(way.kernel)
+      const sink = parts.use(snatSinkBy(unwritten(way), { ...instanceOf(instance), ...ports }))
       const opened = await sink.open(desired, 'full', now)
       const closed = await sink.close(desired, still, now)
       for (const { message } of closed.failed) notes.push(message)
@@ -71,15 +73,22 @@ function changesOf(sink: SinkChange['sink'], halves: readonly Counts[]): SinkCha
   return [...counts].flatMap(([kind, count]) => (count > 0 && kind !== 'announce' ? [{ sink, kind, count }] : []))
 }
 
-type Nftables = Awaited<ReturnType<Host['openNftables']>>
-
-function unwritten(kernel: Nftables): Nftables {
+function unwritten({ by, kernel }: SnatWay): SnatWay {
+  const nothing = async () => {}
+  if (by === 'iptables')
+    return {
+      by,
+      kernel: { by, saveNat: (family) => kernel.saveNat(family), restoreNat: nothing, [Symbol.asyncDispose]: nothing },
+    }
   return {
-    by: kernel.by,
-    apply: async () => {},
-    readTable: (family, name) => kernel.readTable(family, name),
-    onChange: () => () => {},
-    [Symbol.asyncDispose]: async () => {},
+    by,
+    kernel: {
+      by: kernel.by,
+      apply: nothing,
+      readTable: (family, name) => kernel.readTable(family, name),
+      onChange: () => () => {},
+      [Symbol.asyncDispose]: nothing,
+    },
   }
 }
 

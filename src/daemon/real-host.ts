@@ -2,6 +2,7 @@ import { probeFor } from '../health/registry.ts'
 import {
   holdTable,
   openConntrackKernel,
+  openIptablesKernel,
   openIpvsKernel,
   openNftablesKernel,
   openRouteKernel,
@@ -18,6 +19,7 @@ export function realHost(version?: string): Host {
   return {
     openKernel: (deadline, onStuck) => openIpvsKernel({ deadlineMs: deadline, ...(onStuck !== undefined && { onStuck }) }),
     openNftables: () => openNftablesKernel(),
+    openIptables: () => openIptablesKernel(),
     openConntrack: () => openConntrackKernel(),
     openRoutes: () => openRouteKernel(),
     holdTable: (command) => holdTable({ command, ...(version !== undefined && { version }) }),

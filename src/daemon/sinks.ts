@@ -6,10 +6,12 @@ import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
 import { createSinksInOrder, type InOrderSink } from '../sinks/in-order.ts'
 import type { IpvsSink } from '../sinks/ipvs/ipvs-sink.ts'
 import type { SinkLog } from '../sinks/ipvs/transition.ts'
-import { createSnatSink, type SnatSink } from '../sinks/snat/snat-sink.ts'
+import type { SnatSink, SnatSinkOptions } from '../sinks/snat/snat-sink.ts'
 import { type AddressRecord, openAddresses } from '../store/addresses.ts'
-import { openSnatUse } from '../store/snat-use.ts'
+import { openSnatUse, type SnatBy } from '../store/snat-use.ts'
 import type { Host } from './host.ts'
+import { asPointsmanError } from './passes.ts'
+import { openSnatWay, snatSinkBy } from './snat-way.ts'
 
 /** All that writes to the kernel, as one sink, and what of it only metrics ask. */
 export interface KernelSinks extends AsyncDisposable {
@@ -22,7 +24,7 @@ export interface KernelSinks extends AsyncDisposable {
 
 /** What the sinks are made from. */
 export interface SinksInput {
-  readonly host: Pick<Host, 'openNftables' | 'openConntrack' | 'openRoutes'>
+  readonly host: Pick<Host, 'openNftables' | 'openIptables' | 'openConntrack' | 'openRoutes'>
   readonly ipvs: IpvsSink
   readonly configuration: Pick<Configuration, 'settings' | 'snat'>
   readonly log?: SinkLog
@@ -35,7 +37,10 @@ const NO_TRANSLATIONS: ReadonlyMap<ServiceKey, bigint> = new Map()
  * process did. Rejects with STATE_UNWRITABLE and STATE_NEWER.
  */
 export async function openSinks({ host, ipvs, configuration, log }: SinksInput): Promise<KernelSinks> {
-  const { settings, snat: snatSettings } = configuration
+  const {
+    settings,
+    snat: { by, ...ports },
+  } = configuration
   const { stateDir: directory, instance } = settings
   const use = await openSnatUse({ directory })
   const store = await openAddresses({ directory })
@@ -44,10 +49,13 @@ export async function openSinks({ host, ipvs, configuration, log }: SinksInput):
   const common = log === undefined ? {} : { log }
   const kernels = opening.use(new AsyncDisposableStack())
   const openSnat = async (): Promise<SnatSink> => {
-    const kernel = kernels.use(await host.openNftables())
-    await use.begin()
-    const conntrack = kernels.use(host.openConntrack())
-    opened.snat = createSnatSink({ kernel, conntrack, ...instanceOf(instance), ...snatSettings, ...common })
+    const way = await openSnatWay(host, by)
+    kernels.use(way.kernel)
+    const options = { conntrack: kernels.use(host.openConntrack()), ...instanceOf(instance), ...ports, ...common }
+    const former = use.by
+    await use.begin(way.by)
+    if (former !== undefined && former !== way.by) await removeFormer(former, host, options)
+    opened.snat = snatSinkBy(way, options)
     return opened.snat
   }
   const openAddressSink = async (): Promise<AddressSink> => {
@@ -57,7 +65,7 @@ export async function openSinks({ host, ipvs, configuration, log }: SinksInput):
   const sink = opening.use(
     createSinksInOrder({
       ipvs,
-      snat: { usedBefore: use.isUsed, open: openSnat, emptied: () => use.end() },
+      snat: { usedBefore: use.by !== undefined, open: openSnat, emptied: () => use.end() },
       addresses: { usedBefore: hasOwned(store.record), open: openAddressSink },
     }),
   )
@@ -67,6 +75,19 @@ export async function openSinks({ host, ipvs, configuration, log }: SinksInput):
     translations: async () => (await opened.snat?.readConnections()) ?? NO_TRANSLATIONS,
     addresses: () => opened.addresses?.facts(),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+/** What an earlier process made the other way would translate beside us. Where that way is gone, so are most likely its rules. */
+async function removeFormer(by: SnatBy, host: SinksInput['host'], options: Omit<SnatSinkOptions, 'kernel'>): Promise<void> {
+  try {
+    const way = await openSnatWay(host, by)
+    await using _ = way.kernel
+    await using sink = snatSinkBy(way, options)
+    await sink.remove()
+  } catch (error) {
+    const { code, message } = asPointsmanError(error)
+    options.log?.warn({ code }, `The source NAT that an earlier run made with ${by} could not be removed: ${message}`)
   }
 }
 

@@ -19,7 +19,7 @@ export function diagnoseNetwork(facts: DoctorFacts): Finding[] {
 
 function nftables({ nftables: answer }: DoctorFacts): Finding[] {
   if (answer === undefined) return []
-  return ['problem' in answer ? fail('source NAT', answer.problem) : ok('source NAT', `nftables answers (${answer.by})`)]
+  return ['problem' in answer ? fail('source NAT', answer.problem) : ok('source NAT', `it can be made (${answer.by})`)]
 }
 
 function connections({ conntrack }: DoctorFacts): Finding[] {

@@ -8,7 +8,13 @@ import type { Host } from '../../../src/daemon/host.ts'
 import { runDaemon } from '../../../src/daemon.ts'
 import { formatIssue } from '../../../src/document/issue.ts'
 import { probeFor } from '../../../src/health/registry.ts'
-import { openConntrackKernel, openIpvsKernel, openNftablesKernel, openRouteKernel } from '../../../src/kernel/for-daemon.ts'
+import {
+  openConntrackKernel,
+  openIptablesKernel,
+  openIpvsKernel,
+  openNftablesKernel,
+  openRouteKernel,
+} from '../../../src/kernel/for-daemon.ts'
 import type { IpvsKernel } from '../../../src/kernel/for-sinks.ts'
 
 class PlayedHost implements Host {
@@ -24,6 +30,7 @@ class PlayedHost implements Host {
   }
 
   openNftables = () => openNftablesKernel()
+  openIptables = () => openIptablesKernel()
   openConntrack = () => openConntrackKernel()
   openRoutes = () => openRouteKernel()
 

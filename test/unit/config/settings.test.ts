@@ -107,6 +107,8 @@ describe('global.snat', () => {
   it('says only what is written', () => {
     expect(loaded(globals('')).snat).toEqual({})
     expect(loaded(snat('')).snat).toEqual({})
+    expect(loaded(snat('by: auto')).snat).toEqual({})
+    expect(loaded(snat('by: iptables')).snat).toEqual({ by: 'iptables' })
     expect(loaded(snat('port_range: { from: 20000, to: 29999 }')).snat).toEqual({ ports: { first: 20_000, last: 29_999 } })
   })
 

@@ -6,6 +6,7 @@ import type { RuleMark } from '../../../src/kernel/for-daemon.ts'
 import { formatEndpoint } from '../../../src/model/address.ts'
 import type { ProbeResult } from '../../../src/model/probe-result.ts'
 import type { ProbeKind } from '../../../src/model/probe-spec.ts'
+import { FakeIptables } from '../../support/fake-iptables.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 import { FakeNftables } from '../../support/fake-nftables.ts'
 import { FakeRouteKernel } from '../../support/fake-route-kernel.ts'
@@ -16,6 +17,8 @@ export class FakeHost implements Host {
   readonly nftables = new FakeNftables()
   /** What opening nftables rejects with. */
   noNftables: PointsmanError | undefined
+  /** Not installed unless a test says otherwise. */
+  readonly iptables = new FakeIptables()
   readonly routes = new FakeRouteKernel()
   readonly told: string[] = []
   readonly sysctls = new Map<string, number>([['net.ipv4.vs.expire_nodest_conn', 1]])
@@ -30,6 +33,10 @@ export class FakeHost implements Host {
   /** Backends that were asked. */
   readonly probed: string[] = []
   held: string | undefined
+
+  constructor() {
+    this.iptables.failure = new PointsmanError('NFT_MISSING', 'There is no iptables here.')
+  }
 
   async openKernel(): Promise<FakeKernel> {
     if (this.missing !== undefined) throw this.missing
@@ -66,6 +73,10 @@ export class FakeHost implements Host {
   async openNftables(): Promise<FakeNftables> {
     if (this.noNftables !== undefined) throw this.noNftables
     return this.nftables
+  }
+
+  openIptables(): FakeIptables {
+    return this.iptables
   }
 
   openConntrack(): ReturnType<Host['openConntrack']> {

@@ -116,6 +116,33 @@ describe('a daemon with source NAT and addresses', () => {
     expect(rig.log).toContainEqual(expect.objectContaining({ level: 'error', object: WEB, code: 'NFT_MISSING' }))
   })
 
+  test('without nftables does it with iptables, and takes it out when nftables has come', async () => {
+    const host = hostWithNetwork()
+    host.noNftables = NO_NFT
+    host.iptables.failure = undefined
+    const directory = await temporaryDirectory()
+    const yaml = (place: string, port: number) => yamlOf(place, port, web)
+    const first = await startDaemon(yaml, { host, directory })
+    await ready(first)
+    expect(host.iptables.rules('ipv4', 'POINTSMAN')).toEqual([expect.stringContaining('--ctorigdst 10.0.0.1')])
+    expect(host.kernel.service(WEB)).toBeDefined()
+    await first.stop()
+    host.noNftables = undefined
+    host.kernel.break(undefined)
+    await startDaemon(yaml, { host, directory })
+    await until(() => host.nftables.elements(TABLE)).toEqual([WEB_ELEMENT])
+    expect(host.iptables.rules('ipv4', 'POINTSMAN')).toBeUndefined()
+  })
+
+  test('with iptables alone, where the configuration says so', async () => {
+    const host = hostWithNetwork()
+    host.iptables.failure = undefined
+    const rig = await startDaemon((directory, port) => yamlOf(directory, port, web, 'snat: { by: iptables }'), { host })
+    await ready(rig)
+    expect(host.nftables.tables()).toEqual([])
+    expect(host.iptables.rules('ipv4', 'POINTSMAN')).toHaveLength(1)
+  })
+
   test('without nftables and without a service that needs it is not disturbed by that', async () => {
     const host = new FakeHost()
     host.noNftables = NO_NFT
@@ -181,6 +208,15 @@ describe('one pass', () => {
     const { plan } = await planNow(host, configuration)
     expect(plan).not.toHaveProperty('sinkChanges')
     expect(plan.changes).toEqual([])
+  })
+
+  test('plan writes nothing with iptables either', async () => {
+    const host = hostWithNetwork()
+    host.noNftables = NO_NFT
+    host.iptables.failure = undefined
+    const { plan } = await planNow(host, await oneShot(web))
+    expect(plan.sinkChanges?.filter(({ sink }) => sink === 'snat')).not.toEqual([])
+    expect(host.iptables.transactions).toEqual([])
   })
 
   test('plan and once say so where nftables cannot be had', async () => {
