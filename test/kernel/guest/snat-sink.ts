@@ -1,12 +1,19 @@
 /**
  * The source NAT sink in its network namespace. Standard input has one order a line, standard output one answer a line; `disturbed` comes
- * unasked. With the argument `heal` it makes a full pass whenever it is disturbed, and prints what that did.
+ * unasked. Arguments: `libnftables`, `nft`, `iptables-nft` or `iptables-legacy`; `heal` or nothing; the folder of iptables. With `heal` it makes a full pass whenever it is disturbed, and prints what that did.
  */
 import { createInterface } from 'node:readline'
 import { openConntrackKernel } from '../../../src/kernel/open-conntrack-kernel.ts'
+import { openIptablesKernel } from '../../../src/kernel/open-iptables-kernel.ts'
 import { openNftablesKernel } from '../../../src/kernel/open-nftables-kernel.ts'
 import type { DesiredState } from '../../../src/model/desired-state.ts'
-import { createSnatSink, type SnatReport, type StillServed } from '../../../src/sinks/snat/snat-sink.ts'
+import {
+  createIptablesSnatSink,
+  createSnatSink,
+  type SnatReport,
+  type SnatSink,
+  type StillServed,
+} from '../../../src/sinks/snat/snat-sink.ts'
 import { service, state } from '../../support/desired.ts'
 import { translated } from '../../support/source-nat.ts'
 
@@ -29,10 +36,9 @@ export interface SnatService {
   readonly backends?: readonly string[]
 }
 
-const [by, heal] = process.argv.slice(2)
-await using kernel = await openNftablesKernel(by === 'nft' || by === 'libnftables' ? { by } : {})
+const [by, heal, path] = process.argv.slice(2)
 await using conntrack = openConntrackKernel()
-await using sink = createSnatSink({ kernel, conntrack })
+await using sink = await openSink()
 let desired: DesiredState = state([])
 let still: StillServed = { service: () => false, destination: () => false }
 
@@ -44,11 +50,19 @@ sink.onDisturbed(() => {
   const began = performance.now()
   void pass('full').then((report) => say({ healed: ++healed, report, milliseconds: performance.now() - began }))
 })
-say({ ready: kernel.by })
+say({ ready: true })
 
 for await (const line of createInterface({ input: process.stdin })) {
   const order = JSON.parse(line) as SnatOrder
   say({ id: order.id, answer: await obey(order) })
+}
+
+async function openSink(): Promise<SnatSink> {
+  if (by === 'iptables-nft' || by === 'iptables-legacy') {
+    const kernel = openIptablesKernel({ variant: by, ...(path === undefined ? {} : { path }) })
+    return createIptablesSnatSink({ kernel, conntrack })
+  }
+  return createSnatSink({ kernel: await openNftablesKernel({ by: by === 'nft' ? 'nft' : 'libnftables' }), conntrack })
 }
 
 async function obey(order: SnatOrder): Promise<unknown> {

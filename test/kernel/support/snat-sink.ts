@@ -1,5 +1,6 @@
 import type { SnatReport } from '../../../src/sinks/snat/snat-sink.ts'
 import { inCheckout, type Lab, type LabProcess } from '../../lab/lab.ts'
+import { unpackedIptables } from '../../peers/iptables.ts'
 import type { SnatOrder } from '../guest/snat-sink.ts'
 
 interface Passed {
@@ -16,10 +17,11 @@ export class SnatSinkInLab implements AsyncDisposable {
     this.#process = process
   }
 
-  /** `by`: `libnftables` or `nft`; with `heal` it makes a full pass whenever somebody else changed its table. */
+  /** `by`: `libnftables`, `nft`, `iptables-nft` or `iptables-legacy`; with `heal` it makes a full pass whenever somebody else changed its table. */
   static async start(lab: Lab, netns: string, by = 'libnftables', heal = ''): Promise<SnatSinkInLab> {
     const script = inCheckout('test/kernel/guest/snat-sink.ts')
-    const process = await lab.spawnScript(script, { netns, args: [by, heal], keepInput: true })
+    const { path, env } = by.startsWith('iptables') ? await unpackedIptables() : { path: '', env: {} }
+    const process = await lab.spawnScript(script, { netns, env, args: [by, heal, path], keepInput: true })
     await process.waitForLine((line) => line.includes('"ready"'), 60_000)
     return new SnatSinkInLab(process)
   }
