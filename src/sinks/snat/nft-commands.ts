@@ -4,16 +4,20 @@ import { samePorts } from './port-range.ts'
 import { BASE_CHAIN, type ChainShape, chainOf, fixedChains, MAPS, mapOf, PRIORITY, rangeChain, ruleComment } from './ruleset.ts'
 import type { TableImage } from './table-image.ts'
 import { type Match, type MatchKey, matchKey, rangeOf, type Target, type Translation } from './translation.ts'
-import { heldAfter, type TableEdit } from './translation-table.ts'
+import type { TableEdit } from './translation-table.ts'
 
 const FAMILY = 'inet'
 
-/** One transaction that brings a table from what it holds to what it is to hold. Empty: nothing is to be done. */
-export function commandsFor(table: string, image: TableImage, edit: TableEdit): NftCommand[] {
-  const after = [...heldAfter(image, edit).values()]
-  if (image.state === 'absent' || image.state === 'damaged') return wholeTable(table, after, edit.ports)
+/** One transaction that brings a table from what it holds to what it is to hold, `after`. Empty: nothing is to be done. */
+export function commandsFor(
+  table: string,
+  image: TableImage,
+  edit: TableEdit,
+  after: ReadonlyMap<MatchKey, Translation>,
+): NftCommand[] {
+  if (image.state === 'absent' || image.state === 'damaged') return wholeTable(table, [...after.values()], edit.ports)
   const rulesAreRight = image.state === 'sound' && samePorts(image.ports, edit.ports)
-  const ranges = rangesOf(after)
+  const ranges = rangesAfter(image, edit, after)
   const leaving = [...image.ranges].filter((range) => !ranges.has(range))
   const coming = [...ranges].filter((range) => !rulesAreRight || !image.ranges.has(range))
   return [
@@ -23,6 +27,15 @@ export function commandsFor(table: string, image: TableImage, edit: TableEdit): 
     ...addElements(table, lastOfEach(edit.put)),
     ...leaving.flatMap((range) => deleteChain(table, chainOf(range) as string)),
   ]
+}
+
+/** The ranges of addresses that are in use after an edit. Looks at all that is held only where there are any. */
+export function rangesAfter(
+  image: TableImage,
+  { put }: TableEdit,
+  after: ReadonlyMap<MatchKey, Translation>,
+): ReadonlySet<Target> {
+  return image.ranges.size === 0 && image.state !== 'damaged' ? rangesOf(put) : rangesOf(after.values())
 }
 
 export function deleteTable(table: string): NftCommand[] {

@@ -1,6 +1,6 @@
 import type { NftablesKernel, NftCommand, NftObject } from '../../kernel/for-sinks.ts'
 import type { PortRange } from '../../model/source-nat.ts'
-import { commandsFor, deleteTable } from './nft-commands.ts'
+import { commandsFor, deleteTable, rangesAfter } from './nft-commands.ts'
 import {
   BASE_CHAIN,
   type ChainShape,
@@ -55,11 +55,11 @@ export class NftTable implements TranslationTable {
   }
 
   async write(image: TableImage, edit: TableEdit): Promise<TableImage> {
-    const commands = commandsFor(this.#table, image, edit)
+    const held = heldAfter(image, edit)
+    const commands = commandsFor(this.#table, image, edit, held)
     if (commands.length > 0) await this.#kernel.apply(commands)
     if (commands.some(writesRule)) this.#printed.clear()
-    const held = heldAfter(image, edit)
-    const ranges = new Set([...held.values()].map(({ target }) => target).filter((target) => rangeOf(target) !== undefined))
+    const ranges = rangesAfter(image, edit, held)
     return { state: 'sound', held, ranges, ports: edit.ports }
   }
 
