@@ -172,6 +172,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     running,
     operator,
     sources: () => status.sources,
+    failing: () => status.failingObjects,
     readTable: () => table.readTable(),
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
     now: clock,

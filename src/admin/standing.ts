@@ -96,6 +96,8 @@ export interface ServiceStanding {
   /** Whether every source has answered; until then nothing is removed. */
   readonly complete: boolean
   readonly pool: PoolStanding
+  /** What the last pass could not do for it; absent: nothing. */
+  readonly failures?: readonly string[]
   readonly sources: readonly SourceStanding[]
   readonly backends: readonly BackendStanding[]
 }

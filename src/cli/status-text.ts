@@ -23,6 +23,7 @@ function serviceBlock(service: ServiceStanding, now: string, paint: Paint): stri
   const lines = [
     `${paint('bold', service.service)}  ${service.key}  ${scheduler}, ${serving} of ${backends.length} serve${complete ? '' : ', not every source has answered'}`,
     ...poolLines(service, now, paint),
+    ...(service.failures ?? []).map((failure) => paint('red', `  failing: ${failure}`)),
     ...sources.map((source) => sourceLine(source, service.service, now, paint)),
     ...(backends.length === 0 ? [] : table(backends, now, paint)),
   ]

@@ -73,7 +73,8 @@ class SinksInOrder implements InOrderSink {
     const snat = new Part('snat', this.#snat, translated, now)
     const addresses = new Part('addresses', this.#addresses, placed, now)
     const scopes = { snat: this.#snat.scopeOf(scope), addresses: this.#addresses.scopeOf(scope) }
-    if (snat.isWanted || addresses.isWanted) await this.#requireAllowed(desired, now, options)
+    // Later passes leave out what is not allowed, because writes were made.
+    if (scope === 'full' && (snat.isWanted || addresses.isWanted)) await this.#requireAllowed(desired, now, options)
     const opened = await snat.run((sink) => sink.open(desired, scopes.snat, now))
     const unconfirmed = snat.standstill === undefined ? (opened?.unconfirmed ?? new Set<ServiceKey>()) : translated
     await addresses.run((sink) => sink.withdraw(desired, now))

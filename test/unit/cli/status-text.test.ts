@@ -73,6 +73,7 @@ describe('status', () => {
   test('says what is wrong with a pool, its sources and the kernel', () => {
     const sick = service({
       complete: false,
+      failures: ['web is not opened yet.'],
       pool: {
         mode: 'panic',
         panic_since: ago(90),
@@ -95,6 +96,7 @@ describe('status', () => {
     })
     const text = statusText({ ...answer(sick), kernel_error: 'The kernel is stuck.' }, MARKED)
     expect(text).toContain('wrr, 2 of 2 serve, not every source has answered\n')
+    expect(text).toContain('<red>  failing: web is not opened yet.</>\n')
     expect(text).toContain('<red>  panic: too few are up, so that members serve as they did before, for 90s</>')
     expect(text).toContain(
       '<red>  quorum lost for 90s: 0 of 2 by count</>\n<red>  its address is not announced: its quorum is not had</>',

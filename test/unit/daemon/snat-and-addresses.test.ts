@@ -1,5 +1,8 @@
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { StatusAnswer } from '../../../src/admin/standing.ts'
 import { loadConfiguration } from '../../../src/config/load.ts'
+import { askDaemon } from '../../../src/daemon/ask-daemon.ts'
 import { passOnce, planNow } from '../../../src/daemon/one-shot.ts'
 import { PointsmanError } from '../../../src/errors.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
@@ -28,6 +31,12 @@ function hostWithNetwork(): FakeHost {
   host.routes.plug(networkLink('eth0', 2))
   host.routes.addresses.push(interfaceAddress(2, '10.0.0.250/24'))
   return host
+}
+
+/** What `pointsman status` says that fails, by service. */
+async function statusOf(rig: DaemonRig) {
+  const { services } = (await askDaemon(join(rig.directory, 'state'), 'GET', '/status')) as StatusAnswer
+  return services.map(({ key, failures }) => [key, failures])
 }
 
 describe('a daemon with source NAT and addresses', () => {
@@ -113,6 +122,10 @@ describe('a daemon with source NAT and addresses', () => {
     expect(status).toBe(200)
     expect(JSON.parse(text)).toMatchObject({ status: 'degraded', reasons: [{ reason: 'object-failing' }] })
     expect(text).toContain(NO_NFT.message)
+    expect(await statusOf(rig)).toEqual([
+      [WEB, [NO_NFT.message]],
+      [SHOP, undefined],
+    ])
     expect(rig.log).toContainEqual(expect.objectContaining({ level: 'error', object: WEB, code: 'NFT_MISSING' }))
   })
 
