@@ -4,20 +4,16 @@ import { samePorts } from './port-range.ts'
 import { BASE_CHAIN, type ChainShape, chainOf, fixedChains, MAPS, mapOf, PRIORITY, rangeChain, ruleComment } from './ruleset.ts'
 import type { TableImage } from './table-image.ts'
 import { type Match, type MatchKey, matchKey, rangeOf, type Target, type Translation } from './translation.ts'
-import type { TableEdit } from './translation-table.ts'
+import { heldAfter, type TableEdit } from './translation-table.ts'
 
 const FAMILY = 'inet'
 
-/** One transaction that brings a table from what it holds to what it is to hold, `after`. Empty: nothing is to be done. */
-export function commandsFor(
-  table: string,
-  image: TableImage,
-  edit: TableEdit,
-  after: ReadonlyMap<MatchKey, Translation>,
-): NftCommand[] {
-  if (image.state === 'absent' || image.state === 'damaged') return wholeTable(table, [...after.values()], edit.ports)
+/** One transaction that brings a table from what it holds to what it is to hold. Empty: nothing is to be done. */
+export function commandsFor(table: string, image: TableImage, edit: TableEdit): NftCommand[] {
+  if (image.state === 'absent' || image.state === 'damaged')
+    return wholeTable(table, [...heldAfter(image, edit).values()], edit.ports)
   const rulesAreRight = image.state === 'sound' && samePorts(image.ports, edit.ports)
-  const ranges = rangesAfter(image, edit, after)
+  const ranges = rangesAfter(image, edit)
   const leaving = [...image.ranges].filter((range) => !ranges.has(range))
   const coming = [...ranges].filter((range) => !rulesAreRight || !image.ranges.has(range))
   return [
@@ -30,12 +26,9 @@ export function commandsFor(
 }
 
 /** The ranges of addresses that are in use after an edit. Looks at all that is held only where there are any. */
-export function rangesAfter(
-  image: TableImage,
-  { put }: TableEdit,
-  after: ReadonlyMap<MatchKey, Translation>,
-): ReadonlySet<Target> {
-  return image.ranges.size === 0 && image.state !== 'damaged' ? rangesOf(put) : rangesOf(after.values())
+export function rangesAfter(image: TableImage, edit: TableEdit): ReadonlySet<Target> {
+  const none = image.ranges.size === 0 && image.state !== 'damaged'
+  return rangesOf(none ? edit.put : heldAfter(image, edit).values())
 }
 
 export function deleteTable(table: string): NftCommand[] {

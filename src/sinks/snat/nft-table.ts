@@ -14,7 +14,7 @@ import {
 } from './ruleset.ts'
 import { hold, NO_TABLE, property, readElements, type TableImage } from './table-image.ts'
 import { type HeldTranslation, type MatchKey, rangeOf, type Target } from './translation.ts'
-import { heldAfter, type TableEdit, type TranslationTable } from './translation-table.ts'
+import { holdAfter, type TableEdit, type TranslationTable } from './translation-table.ts'
 
 /** Rules of one chain as they were read. */
 interface ReadRules {
@@ -55,12 +55,11 @@ export class NftTable implements TranslationTable {
   }
 
   async write(image: TableImage, edit: TableEdit): Promise<TableImage> {
-    const held = heldAfter(image, edit)
-    const commands = commandsFor(this.#table, image, edit, held)
+    const commands = commandsFor(this.#table, image, edit)
+    const ranges = rangesAfter(image, edit)
     if (commands.length > 0) await this.#kernel.apply(commands)
     if (commands.some(writesRule)) this.#printed.clear()
-    const ranges = rangesAfter(image, edit, held)
-    return { state: 'sound', held, ranges, ports: edit.ports }
+    return { state: 'sound', held: holdAfter(image, edit), ranges, ports: edit.ports }
   }
 
   async remove(): Promise<void> {

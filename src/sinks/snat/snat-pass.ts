@@ -1,6 +1,6 @@
 import { PointsmanError } from '../../errors.ts'
 import type { ConntrackKernel } from '../../kernel/for-sinks.ts'
-import type { DesiredState } from '../../model/desired-state.ts'
+import type { DesiredService, DesiredState } from '../../model/desired-state.ts'
 import type { PortRange } from '../../model/source-nat.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
@@ -36,6 +36,8 @@ export class SnatPass {
   readonly #ports: PortRange
   readonly #applied: Record<string, number> = {}
   #driftRepaired = 0
+  /** The services with source NAT that are looked at, for they or the table may have changed. */
+  #visits: readonly (readonly [ServiceKey, DesiredService])[] = []
 
   constructor(tools: SnatTools, desired: DesiredState, ports: PortRange, now: number) {
     this.#tools = tools
@@ -47,12 +49,13 @@ export class SnatPass {
   async open(scope: 'changes' | 'full'): Promise<SnatReport> {
     const { memory } = this.#tools
     const wanting = wantsTranslation(this.#desired)
-    const everything = await this.#see(scope, wanting)
-    if (everything !== 'failed') {
-      await this.#try(() => this.#writeMissing(everything))
+    const seen = await this.#see(scope, wanting)
+    this.#visits = this.#toVisit(seen !== 'as before')
+    if (seen !== 'failed') {
+      await this.#try(() => this.#writeMissing())
       if (memory.believed?.state === 'sound') await this.#deleteUntranslated(memory.repaired)
     }
-    this.#judge(everything !== false)
+    this.#judge()
     return this.#report()
   }
 
@@ -66,16 +69,16 @@ export class SnatPass {
     return this.#report()
   }
 
-  /** Reads the table where it has to be. Gives back whether every service is to be looked at, for what is held may be otherwise than thought. */
-  async #see(scope: 'changes' | 'full', wanting: boolean): Promise<boolean | 'failed'> {
+  /** Reads the table where it has to be. */
+  async #see(scope: 'changes' | 'full', wanting: boolean): Promise<'read' | 'as before' | 'failed'> {
     const { memory, log } = this.#tools
     const first = memory.believed === undefined
     const idle = !wanting && memory.believed?.state === 'absent' && !memory.unsure
-    if (idle || (scope === 'changes' && !first && !memory.unsure)) return false
+    if (idle || (scope === 'changes' && !first && !memory.unsure)) return 'as before'
     if (scope === 'changes' && this.#tableWaits()) return 'failed'
     try {
       await this.#read()
-      return true
+      return 'read'
     } catch (error) {
       if (first && !wanting && error instanceof PointsmanError) {
         log?.info(
@@ -83,7 +86,7 @@ export class SnatPass {
           `No source NAT is asked for, and whether an earlier run left any cannot be seen: ${error.message}`,
         )
         memory.believed = NO_TABLE
-        return false
+        return 'read'
       }
       this.#failTable(error)
       return 'failed'
@@ -113,9 +116,20 @@ export class SnatPass {
     log?.warn(detail, `Somebody else changed the ${table.name}; it is put right.`)
   }
 
-  async #writeMissing(everything: boolean): Promise<void> {
+  #toVisit(everything: boolean): readonly (readonly [ServiceKey, DesiredService])[] {
+    const { previous, unconfirmed } = this.#tools.memory
+    const visits: (readonly [ServiceKey, DesiredService])[] = []
+    for (const entry of this.#desired.services) {
+      const [key, service] = entry
+      if (service.sourceNat === undefined) continue
+      if (everything || previous.get(key) !== service || unconfirmed.has(key)) visits.push(entry)
+    }
+    return visits
+  }
+
+  async #writeMissing(): Promise<void> {
     const { memory } = this.#tools
-    const units = this.#units(everything)
+    const units = this.#units()
     const image = memory.believed as TableImage
     const keeps = units.length > 0 || image.held.size > 0
     if (!keeps || (units.length === 0 && image.state === 'sound' && samePorts(image.ports, this.#ports))) return
@@ -125,7 +139,8 @@ export class SnatPass {
       if (!isRefusal(error)) throw error
       // Somebody may have been at the table since it was read.
       await this.#read()
-      await this.#writeApart(this.#units(true))
+      this.#visits = this.#toVisit(true)
+      await this.#writeApart(this.#units())
     }
   }
 
@@ -139,13 +154,10 @@ export class SnatPass {
     }
   }
 
-  #units(everything: boolean): Unit[] {
-    const { backoff, lost, previous, believed } = this.#tools.memory
-    const due = backoff.due(this.#now)
+  #units(): Unit[] {
+    const { backoff, lost, believed } = this.#tools.memory
     const units: Unit[] = []
-    for (const [key, service] of this.#desired.services) {
-      if (service.sourceNat === undefined) continue
-      if (!everything && previous.get(key) === service && !due.has(key)) continue
+    for (const [key, service] of this.#visits) {
       const unit = missingOf(key, service, believed as TableImage)
       if (unit !== undefined && !backoff.holds(key, unit.wanted, this.#now)) units.push(unit)
     }
@@ -155,24 +167,26 @@ export class SnatPass {
 
   async #write(units: readonly Unit[]): Promise<void> {
     const { memory } = this.#tools
-    const before = memory.believed as TableImage
+    const { held } = memory.believed as TableImage
+    const had = new Set(units.flatMap(({ put }) => put.map(({ match }) => matchKey(match))).filter((key) => held.has(key)))
     await this.#edit({ put: units.flatMap(({ put }) => put), drop: [], ports: this.#ports })
     for (const { service, put } of units) {
       memory.backoff.clear(service)
-      for (const { match } of put) this.#noteConfirmed(matchKey(match), match, before.held.has(matchKey(match)))
+      for (const { match } of put) this.#noteConfirmed(matchKey(match), match, had.has(matchKey(match)))
     }
   }
 
   async #edit(edit: TableEdit): Promise<void> {
     const { memory, table } = this.#tools
     const before = memory.believed as TableImage
+    const stood = before.state === 'sound' ? [] : [...before.held]
     memory.believed = await table.write(before, edit)
     if (before.state !== 'sound')
       this.#count(before.state === 'absent' ? 'add-table' : before.state === 'rules' ? 'write-rules' : 'rebuild-table')
     else if (!samePorts(before.ports, edit.ports)) this.#count('write-rules')
     // Without its rules no translation was in force, whatever the maps held.
     const tried = memory.structureLost ? memory.repaired : memory.added
-    if (before.state !== 'sound') for (const [key, { match }] of before.held) tried.set(key, match)
+    for (const [key, { match }] of stood) tried.set(key, match)
     if (memory.structureLost) this.#driftRepaired += 1
     memory.structureLost = false
   }
@@ -242,13 +256,11 @@ export class SnatPass {
   }
 
   /** Which services are translated as they want to be. */
-  #judge(everything: boolean): void {
+  #judge(): void {
     const { memory } = this.#tools
     const { services } = this.#desired
     for (const key of memory.unconfirmed) if (services.get(key)?.sourceNat === undefined) memory.unconfirmed.delete(key)
-    for (const [key, service] of services) {
-      if (service.sourceNat === undefined) continue
-      if (!everything && memory.previous.get(key) === service && !memory.unconfirmed.has(key)) continue
+    for (const [key, service] of this.#visits) {
       if (missingOf(key, service, memory.believed ?? NO_TABLE) === undefined) memory.unconfirmed.delete(key)
       else memory.unconfirmed.add(key)
     }

@@ -19,7 +19,7 @@ export interface TranslationTable {
   read(ports: PortRange): Promise<TableImage>
   /**
    * All of an edit or none of it. What is wrong with the table itself is put right in the same moment, and what it holds stays held. `image` is
-   * what it is believed to hold; given back is what it holds afterwards.
+   * what it is believed to hold, and is used up by it; given back is what it holds afterwards.
    */
   write(image: TableImage, edit: TableEdit): Promise<TableImage>
   /** Takes everything away. A table that is not there is no error. */
@@ -29,8 +29,16 @@ export interface TranslationTable {
 }
 
 /** What is held after an edit. */
-export function heldAfter(image: TableImage, { put, drop }: TableEdit): Map<MatchKey, HeldTranslation> {
-  const held = new Map(image.held)
+export function heldAfter({ held }: TableImage, edit: TableEdit): ReadonlyMap<MatchKey, HeldTranslation> {
+  return changed(new Map(held), edit)
+}
+
+/** The same, in the place of what was held: thousands of others are not copied for one. */
+export function holdAfter(image: TableImage, edit: TableEdit): ReadonlyMap<MatchKey, HeldTranslation> {
+  return image.state === 'absent' ? heldAfter(image, edit) : changed(image.held as Map<MatchKey, HeldTranslation>, edit)
+}
+
+function changed(held: Map<MatchKey, HeldTranslation>, { put, drop }: TableEdit): ReadonlyMap<MatchKey, HeldTranslation> {
   for (const key of drop) held.delete(key)
   for (const { match, target } of put) held.set(matchKey(match), { match, target, connections: 0n })
   return held
