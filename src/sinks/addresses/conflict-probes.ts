@@ -3,7 +3,7 @@ import type { NetworkLink, RouteKernel } from '../../kernel/for-sinks.ts'
 import type { IpAddress } from '../../model/address.ts'
 
 /** Milliseconds that asking takes, and after which a late answer is looked for again. */
-const ASKING = 520
+const ASKING = 540
 const LATE = 50
 /** Milliseconds for which an answer is worth anything. */
 const FRESH = 5_000
@@ -58,7 +58,7 @@ export class ConflictProbes {
   get wait(): number | undefined {
     let wait: number | undefined
     for (const { verdict, at } of this.#answers.values()) {
-      const due = verdict.kind === 'asking' ? Math.max(LATE, at + ASKING - this.#clock()) : 0
+      const due = verdict.kind === 'asking' ? Math.max(LATE, Math.ceil(at + ASKING - this.#clock())) : 0
       wait = Math.min(wait ?? due, due)
     }
     return wait

@@ -273,6 +273,14 @@ describe('what others do', () => {
     expect(kernel.hosts).toEqual(['10.0.0.50 eth0'])
   })
 
+  it('an address of ours that somebody takes to another interface is theirs', async () => {
+    await settle(state([WEB]))
+    kernel.takeOff(VIP, 2)
+    kernel.addresses.push(interfaceAddress(3, '10.0.0.50/32'))
+    expect((await settle(state([WEB]), 'full')).foreign).toBe(1)
+    expect([kernel.hosts, owned(), sink.facts().held]).toEqual([['10.0.0.50 eth1'], [], 0])
+  })
+
   it('an address that was taken away is told of, put back, counted and announced again', async () => {
     await settle(state([WEB]))
     now += 5_000

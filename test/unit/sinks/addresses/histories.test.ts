@@ -69,6 +69,9 @@ class History {
   readonly #inIpvs = new Set<string>()
   /** Addresses that somebody else put there, as they are in the kernel. */
   readonly #foreign = new Set<InterfaceAddress>()
+  /** What must not happen and did. */
+  readonly broken: string[] = []
+  readonly #once = new Set<string>()
   #now = 1_000_000
   #sink: AddressSink = this.#newSink()
 
@@ -87,6 +90,7 @@ class History {
       this.kernel.addresses.push(one)
     }
     for (const one of this.kernel.addresses) this.#foreign.add(one)
+    this.kernel.onWrite = this.#witness
   }
 
   get desired(): DesiredState {
@@ -94,6 +98,17 @@ class History {
   }
 
   opened = (name: ServiceKey): boolean => this.#inIpvs.has(name)
+
+  /** Nothing is added that nobody can reach yet, or that is not recorded; what was ours may come back. */
+  readonly #witness = (write: string): void => {
+    const [what, text = ''] = write.split(' ')
+    if (what !== 'add') return
+    const known = [...this.store.record.addresses.values()].filter((one) => one.address === text)
+    const open = KEYS.some((name) => name.includes(text) && this.opened(name as ServiceKey))
+    if (!open && !this.#once.has(text)) this.broken.push(`${write} before IPVS`)
+    if (known.length === 0) this.broken.push(`${write} without a record`)
+    this.#once.add(text)
+  }
 
   async take(one: Step): Promise<void> {
     const { kernel } = this
@@ -235,8 +250,9 @@ class History {
   /** The process dies at its n-th write from now, and another begins. */
   async #crash(after: number): Promise<void> {
     let writes = 0
-    this.kernel.onWrite = () => {
+    this.kernel.onWrite = (write) => {
       if (writes++ >= after) throw new Crash()
+      this.#witness(write)
     }
     const record = this.store.write.bind(this.store)
     this.store.write = async (edits) => {
@@ -244,7 +260,7 @@ class History {
       await record(edits)
     }
     for (let turn = 0; turn < 2; turn++) await this.pass('full').catch(() => undefined)
-    this.kernel.onWrite = () => undefined
+    this.kernel.onWrite = this.#witness
     this.store.write = record
     this.#sink = this.#newSink()
   }
@@ -273,6 +289,7 @@ it('ends with what is wanted, keeps what is not ours, then writes nothing, and l
       const history = new History(dummies)
       for (const one of steps) await history.take(one)
       await history.settle()
+      expect(history.broken).toEqual([])
       expect(history.ours()).toEqual(history.expected())
       expect(history.recorded()).toEqual(history.ours())
       const { writes } = history.kernel
