@@ -41,11 +41,11 @@ function run(program: string, text: string): NftRun {
 }
 
 function start(program: string, text: string): ChildProcess {
-  // `-f -` opens /dev/stdin anew, and that can be done with a file, not with the socket that Node would make.
+  // nft opens its input by name, which can be done with a file, not with the socket that Node would make; `-` is /dev/stdin, and not every /dev has it.
   const input = memoryFile('nft')
   try {
     for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(input, rest))
-    return spawn(program, ['-j', '-f', '-'], {
+    return spawn(program, ['-j', '-f', '/proc/self/fd/0'], {
       cwd: '/',
       detached: true,
       env: { PATH: FOLDERS.join(':'), LC_ALL: 'C' },

@@ -25,9 +25,13 @@ export function reasonIn(words: string): string {
   return reason.trim().replace(/\.+$/, '').slice(0, LONGEST)
 }
 
-/** The error that a reason of nftables stands for, if it is one of the known. */
+/** What stands in front of the kernel's own reason. In front of anything else it is a reason of the library: a file, a module. */
+const PREFIX = /^(Could not process rule|cache initialization failed): /
+
+/** The error of the kernel that a reason of nftables stands for, if it is one of the known. */
 export function errnoOf(reason: string): string | undefined {
-  return ERRNOS.find(([text]) => reason.includes(text))?.[1]
+  const words = reason.replace(PREFIX, '')
+  return ERRNOS.find(([text]) => words.startsWith(text))?.[1]
 }
 
 /** nftables refused; `words` are its own. */

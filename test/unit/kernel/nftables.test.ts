@@ -105,6 +105,7 @@ describe('a call', () => {
     const answers = [
       refused('internal:0:0-0: Error: No such file or directory; did you mean table ‘t’ in family ip?\n'),
       refused('internal:0:0-0: Error: syntax error'),
+      refused('Error: Could not open file "/dev/stdin": No such file or directory\n'),
       { ...DONE, output: 'nonsense' },
     ]
     const calls = answers.map(() => kernel.readTable('inet', 't'))
@@ -120,6 +121,7 @@ describe('a call', () => {
         status: 'rejected',
         reason: expect.objectContaining({ message: expect.stringContaining('nftables refused: syntax error.') }),
       },
+      { status: 'rejected', reason: expect.objectContaining({ detail: { reason: expect.stringContaining('/dev/stdin') } }) },
       { status: 'rejected', reason: expect.objectContaining({ message: expect.stringContaining('cannot be read') }) },
     ])
   })
