@@ -142,6 +142,7 @@ export async function passOnce(
   const desired = besideRoads(wanted, ownership.record)
   notes.push(...notesOn(claimsSentence(claims.origin)), ...teller.notes(), ...unknownIn(found))
   const report = await settle(sink, desired, options, await sink.reconcile(desired, 'full', steadyScheduler.now(), options))
+  notes.push(...notesOn(pendingSentence(report)))
   await Promise.all([snapshots.flush(), claims.flush()])
   return { report, transitions, unanswered, held, found, notes }
 }
@@ -163,12 +164,23 @@ const DRAIN_PASSES = 3
 /** Milliseconds between two of them at the most: as long as the sink may rest between two reads of a large or slow table. */
 const DRAIN_WAIT = 10_000
 
-/** What nobody uses goes before the command ends, and addresses about which neighbours were asked come; what still has connections is left draining. */
+/** Milliseconds in which neighbours must have said that they do not hold an address; asking takes half a second on a quiet machine. */
+const NEIGHBOURS_WAIT = 10_000
+
+/**
+ * What nobody uses goes before the command ends, and addresses about which neighbours were asked come; what still has connections is left
+ * draining.
+ */
 async function settle(sink: InOrderSink, desired: DesiredState, options: PassOptions, first: PassReport): Promise<PassReport> {
+  const end = steadyScheduler.now() + NEIGHBOURS_WAIT
   let report = first
-  for (let pass = 0; pass < DRAIN_PASSES && isUnsettled(report) && report.wakeAt !== undefined; pass++) {
+  let drainPasses = 0
+  while (report.wakeAt !== undefined) {
     const wait = report.wakeAt - steadyScheduler.now()
-    if (wait > DRAIN_WAIT) break
+    const asks = (report.pending ?? 0) > 0 && steadyScheduler.now() < end
+    const drains = report.draining > 0 && drainPasses < DRAIN_PASSES
+    if (wait > DRAIN_WAIT || !(asks || drains)) break
+    if (!asks) drainPasses += 1
     await sleep(Math.max(0, wait))
     const next = await sink.reconcile(desired, 'changes', steadyScheduler.now(), options)
     report = { ...next, applied: sum(report.applied, next.applied), driftRepaired: report.driftRepaired + next.driftRepaired }
@@ -176,8 +188,10 @@ async function settle(sink: InOrderSink, desired: DesiredState, options: PassOpt
   return report
 }
 
-function isUnsettled({ draining, pending = 0 }: PassReport): boolean {
-  return draining > 0 || pending > 0
+function pendingSentence({ pending = 0 }: PassReport): string | undefined {
+  if (pending === 0) return undefined
+  const which = pending === 1 ? '1 address is' : `${pending} addresses are`
+  return `${which} not added yet, because the neighbours have not answered in time whether another host holds it; run this again.`
 }
 
 function sum(a: PassReport['applied'], b: PassReport['applied']): Record<string, number> {

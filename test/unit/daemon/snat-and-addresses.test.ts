@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { StatusAnswer } from '../../../src/admin/standing.ts'
 import { loadConfiguration } from '../../../src/config/load.ts'
@@ -221,6 +222,15 @@ describe('one pass', () => {
     const { plan } = await planNow(host, configuration)
     expect(plan).not.toHaveProperty('sinkChanges')
     expect(plan.changes).toEqual([])
+  })
+
+  test('waits for neighbours that are slow to say that they do not hold an address', async () => {
+    const host = hostWithNetwork()
+    host.routes.answers = sleep(1_500)
+    const { report, notes } = await passOnce(host, 'once', await oneShot(web), { probing: 'off' })
+    expect(report).not.toHaveProperty('pending')
+    expect(notes).toEqual([])
+    expect(host.routes.hosts).toEqual(['10.0.0.1 eth0'])
   })
 
   test('plan writes nothing with iptables either', async () => {
