@@ -138,6 +138,45 @@ describe('a daemon with source NAT and addresses', () => {
     expect((await second.stop()).code).toBe(0)
   })
 
+  it('has an address on the link while its quorum is had, and no longer than the hold time beyond it', async () => {
+    const [rs1] = net.realServers
+    if (rs1 === undefined) throw new Error('there is no real server')
+    const serve = async () => {
+      const script = inCheckout('test/kernel/guest/source-witness.ts')
+      const witness = await lab.spawnScript(script, { netns: rs1.netns, args: ['9090'] })
+      await witness.waitForLine((line) => line === 'ready', 60_000)
+      return witness
+    }
+    const service = {
+      name: 'quorum',
+      listen: '10.1.0.202:80',
+      full_nat: true,
+      virtual_address: { announce_when: 'quorum', hold: '2s' },
+      health_check: { type: 'tcp', interval: '500ms', timeout: '1500ms', fall: 2, rise: 1 },
+      backends: ['10.2.1.2:9090'],
+    }
+    const place = freshDirectory('quorum')
+    const configuration = configurationText(place, [service], { global })
+    await using daemon = await Daemon.start(lab, place, { netns: net.director.netns, configuration })
+    const held = () => net.check(net.director, 'ip -o addr show to 10.1.0.202')
+    await daemon.fullPasses(2)
+    expect(await held()).toBe('')
+    expect(await net.check(net.director, 'ipvsadm -Sn')).toContain('10.1.0.202:80')
+    const first = await serve()
+    await expect.poll(held, { timeout: 30_000, interval: 200 }).toContain('10.1.0.202')
+    expect(await ask(net.client, { ...web, address: '10.1.0.202', times: 1 })).toEqual([['10.2.1.1']])
+    first.kill('SIGKILL')
+    await first.exited
+    await expect.poll(held, { timeout: 30_000, interval: 200 }).toBe('')
+    const lost = daemon.log.findIndex(({ msg }) => msg.includes('is taken away: its quorum has been lost for 2s'))
+    expect(lost).toBeGreaterThan(0)
+    const second = await serve()
+    await expect.poll(held, { timeout: 30_000, interval: 200 }).toContain('10.1.0.202')
+    expect(await ask(net.client, { ...web, address: '10.1.0.202', times: 1 })).toEqual([['10.2.1.1']])
+    second.kill('SIGKILL')
+    expect((await daemon.stop()).code).toBe(0)
+  })
+
   it('a plan says what would change, once does it', async () => {
     const path = `${directory}/once.yaml`
     await lab.writeFile(path, configurationText(`${directory}-once`, services, { global }))
