@@ -29,6 +29,8 @@ export interface InOrderOptions {
   readonly addresses: SinkToOpen<AddressSink>
   /** 0 up to 1, for the jitter of retries; Math.random by default. */
   readonly random?: () => number
+  /** Milliseconds for which a pass waits for source NAT and for addresses, each, before it goes on without them; 5,000 by default. */
+  readonly patience?: number
 }
 
 /**
@@ -41,6 +43,9 @@ export function createSinksInOrder(options: InOrderOptions): InOrderSink {
   return new SinksInOrder(options)
 }
 
+/** Long enough for thousands of elements on a slow machine, short enough for a backend that fails elsewhere. */
+const PATIENCE = 5_000
+
 const NOTHING_DESIRED: DesiredState = { services: new Map() }
 
 class SinksInOrder implements InOrderSink {
@@ -52,13 +57,14 @@ class SinksInOrder implements InOrderSink {
   readonly #listeners = new Set<() => void>()
   readonly #still: StillServed
 
-  constructor({ ipvs, snat, addresses, random = Math.random }: InOrderOptions) {
-    const disturbed = () => {
+  constructor({ ipvs, snat, addresses, random = Math.random, patience = PATIENCE }: InOrderOptions) {
+    const onDisturbed = () => {
       for (const listener of this.#listeners) listener()
     }
     this.#ipvs = ipvs
-    this.#snat = new OpenedLater(snat, disturbed, random)
-    this.#addresses = new OpenedLater(addresses, disturbed, random)
+    const options = { onDisturbed, random, patience }
+    this.#snat = new OpenedLater(snat, options)
+    this.#addresses = new OpenedLater(addresses, options)
     this.#still = { service: (key) => ipvs.holds(key), destination: (service, destination) => ipvs.holds(service, destination) }
   }
 
@@ -92,7 +98,7 @@ class SinksInOrder implements InOrderSink {
     const table: PartOutcome = { sink: 'ipvs', ok: true, report, seconds: (performance.now() - began) / 1000 }
     if (mode === 'keep') return told(table, [], [])
     const now = (options.clock ?? Date.now)()
-    for (const later of [this.#snat, this.#addresses]) later.tryAtOnce()
+    for (const later of [this.#snat, this.#addresses]) await later.readyAtOnce()
     const snat = new Part('snat', this.#snat, new Set(), now)
     const addresses = new Part('addresses', this.#addresses, new Set(), now)
     if ([...this.#ipvs.lastTable().keys()].some((key) => this.#ipvs.holds(key))) {

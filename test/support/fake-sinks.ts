@@ -27,6 +27,8 @@ export class FakeSnatSink extends Disturbable implements SnatSink {
   readonly translations = new Map<ServiceKey, string>()
   /** Services whose translation the kernel refuses. */
   readonly refused = new Set<ServiceKey>()
+  /** `open` waits for it. */
+  answers: Promise<unknown> = Promise.resolve()
   /** Connections that each translation has seen. */
   counted = 0n
   readonly scopes: string[] = []
@@ -42,6 +44,7 @@ export class FakeSnatSink extends Disturbable implements SnatSink {
 
   async open(desired: DesiredState, scope: 'changes' | 'full', now: number): Promise<SnatReport> {
     this.#enter()
+    await this.answers
     this.scopes.push(scope)
     const applied: Record<string, number> = {}
     for (const [key, { sourceNat }] of desired.services) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { PointsmanError } from '../../../src/errors.ts'
 import type { DesiredService } from '../../../src/model/desired-state.ts'
@@ -19,7 +20,7 @@ const web = (backends: readonly string[], more: Partial<DesiredService> = {}) =>
   service(WEB, backends, { name: 'web', ...translated, ...placed, ...more })
 const shop = (more: Partial<DesiredService> = {}) => service(SHOP, ['10.1.0.9:80'], { name: 'shop', ...more })
 
-function inOrder({ snatBefore = false, addressesBefore = false } = {}) {
+function inOrder({ snatBefore = false, addressesBefore = false, patience = 5_000 } = {}) {
   const steps: string[] = []
   const ipvs = rig()
   ipvs.kernel.onWrite = (commands) => void steps.push(...commands.map(commandText))
@@ -46,6 +47,7 @@ function inOrder({ snatBefore = false, addressesBefore = false } = {}) {
       },
     },
     random: () => 0.5,
+    patience,
   })
   return {
     sink,
@@ -284,6 +286,40 @@ describe('a sink that cannot be had', () => {
     ipvs.kernel.break('KERNEL_STUCK')
     await expect(sink.reconcile(state([web(['10.1.0.1:80'])]), 'full', 0)).rejects.toMatchObject({ code: 'KERNEL_STUCK' })
     expect(did()).toEqual([`translate ${WEB}`])
+  })
+})
+
+describe('a sink that takes long', () => {
+  test('is not waited for by the services of others, and is given more time once it was seen to need it', async () => {
+    const { sink, snat, ipvs, did } = inOrder({ patience: 10 })
+    const { promise: answers, resolve: answer } = Promise.withResolvers<void>()
+    snat.answers = answers
+    const wanted = state([web(['10.1.0.1:80']), shop()])
+    const report = await sink.reconcile(wanted, 'full', 0)
+    expect(ipvs.kernel.service(SHOP)).toBeDefined()
+    expect(ipvs.kernel.service(WEB)).toBeUndefined()
+    expect(report).toMatchObject({ failed: [{ object: WEB, code: 'KERNEL_STUCK' }], wakeAt: 1_000 })
+    did()
+    expect((await sink.reconcile(wanted, 'changes', 1_000)).failed).toHaveLength(1)
+    expect(did()).toEqual([])
+    await sleep(300)
+    answer()
+    await expect.poll(() => snat.scopes).toEqual(['full'])
+    snat.answers = sleep(100)
+    expect((await sink.reconcile(wanted, 'changes', 2_000)).failed).toEqual([])
+    expect(snat.scopes).toEqual(['full', 'changes'])
+    expect(ipvs.kernel.service(WEB)).toBeDefined()
+  })
+
+  test('is waited for at the end', async () => {
+    const { sink, snat, did } = inOrder({ patience: 10 })
+    const { promise: answers, resolve: answer } = Promise.withResolvers<void>()
+    snat.answers = answers
+    await sink.reconcile(state([web(['10.1.0.1:80'])]), 'full', 0)
+    const end = sink.exit('remove', { clock: () => 1 })
+    answer()
+    await end
+    expect(did()).toEqual([`translate ${WEB}`, 'no translations', 'snat is out of use', 'no addresses'])
   })
 })
 
