@@ -113,7 +113,7 @@ export class AddressPass {
     return ready
   }
 
-  #refuse({ address, link }: Addition, holder: string): void {
+  #refuse({ address, link, lost }: Addition, holder: string): void {
     const { memory, log } = this.#tools
     const error = new PointsmanError(
       'ADDRESS_CONFLICT',
@@ -122,7 +122,7 @@ export class AddressPass {
     )
     memory.conflicts.add(address)
     memory.conflictsSeen++
-    this.#refused.push({ address, link: link.index, linkName: link.name, services: [] })
+    this.#refused.push(...lost)
     log?.error({ code: error.code, ...error.detail }, error.message)
     memory.backoff.fail(address, address, link.index, this.#now, error)
   }

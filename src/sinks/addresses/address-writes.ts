@@ -91,16 +91,15 @@ export class AddressWrites {
 
   #added(addition: Addition): void {
     const { memory, log } = this.#tools
-    const { address, link, services } = addition
-    const key = additionKey(addition)
+    const { address, link, services, lost } = addition
     memory.backoff.clear(address)
     memory.conflicts.delete(address)
     memory.announcements.begin(address, link.index)
     this.count('add-address')
-    if (memory.held.has(key))
+    if (lost.some((one) => memory.held.has(ownedKey(one))))
       this.#repaired({ address, interface: link.name }, `The address ${address} was taken off ${link.name} and is back.`)
     else log?.info({ address, interface: link.name, services }, `The address ${address} is on ${link.name} now.`)
-    memory.held.add(key)
+    memory.held.add(additionKey(addition))
     memory.present++
   }
 

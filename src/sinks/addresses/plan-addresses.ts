@@ -2,7 +2,7 @@ import type { InterfaceAddress, NetworkLink } from '../../kernel/for-sinks.ts'
 import { familyOf, type IpAddress } from '../../model/address.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import { type AddressRecord, type OwnedAddress, ownedKey } from '../../store/addresses.ts'
-import { isLinkLocal, type OnLinkPrefix, onLinkPrefixes, type Placement, placeAddress } from './placement.ts'
+import { addressLabel, isLinkLocal, type OnLinkPrefix, onLinkPrefixes, type Placement, placeAddress } from './placement.ts'
 import { type SharedAddress, sameServices } from './wanted-addresses.ts'
 
 /** What is wanted, what is ours and what is there. */
@@ -22,8 +22,10 @@ export interface Addition {
   readonly address: IpAddress
   readonly link: NetworkLink
   readonly services: readonly ServiceKey[]
-  /** It is on another link of ours now and goes from there once it is here. */
+  /** It is, or was, on another link and goes from there, or from the record, once it is here. */
   readonly move: boolean
+  /** Where it was ours and is no more. */
+  readonly lost: readonly OwnedAddress[]
 }
 
 /** What makes the interfaces as they are wanted. Where `needsOwnLink` the plan is made again once there is one. */
@@ -108,11 +110,10 @@ class Planning {
     if (placement.kind === 'link') this.#planOn(placement.link, address, shared, owned, present)
     else {
       if (placement.kind === 'missing') this.#plan.unplaced.push({ address, reason: placement.reason })
-      else this.#plan.needsOwnLink ||= shared.open || present.length > 0
+      else this.#plan.needsOwnLink ||= shared.open
       // It stays where it is until there is a better place.
       this.#plan.held.push(...present)
       for (const { link } of present) this.#use(link)
-      this.#plan.forget.push(...owned.filter(({ link }) => !this.#links.has(link)))
     }
   }
 
@@ -135,16 +136,14 @@ class Planning {
     }
     this.#plan.held.push(...present)
     for (const one of present) this.#use(one.link)
-    // What nobody can reach yet is not added; what was ours and was taken away is put back.
-    if (!open && owned.length === 0) return
+    // What nobody can reach is not added, nor put back.
+    if (!open) return
     this.#use(link.index)
-    if (link.up || link.index === this.#ownLink?.index) this.#plan.add.push({ address, link, services, move: present.length > 0 })
-    else
-      this.#plan.unplaced.push({
-        address,
-        reason: `the interface ${link.name} is down: set it up (ip link set ${link.name} up).`,
-      })
-    this.#plan.forget.push(...owned.filter((one) => !present.includes(one) && one.link !== link.index))
+    const lost = owned.filter((one) => !present.includes(one))
+    const move = owned.some((one) => one.link !== link.index)
+    const reason = `the interface ${link.name} is down: set it up (ip link set ${link.name} up).`
+    if (link.up || link.index === this.#ownLink?.index) this.#plan.add.push({ address, link, services, move, lost })
+    else this.#plan.unplaced.push({ address, reason })
   }
 
   /** `own` is the link of our own where there is one, and lo where there can be none. */
@@ -195,10 +194,12 @@ class Planning {
     return this.#reading(owned)?.deprecated === true
   }
 
-  /** Ours is the address alone; the same one with a network is somebody else's. */
+  /** Ours is the address alone, with our label where it has room: the same one with a network, or without the label, is somebody else's. */
   #reading({ address, link }: OwnedAddress): InterfaceAddress | undefined {
     const host = familyOf(address) === 'ipv4' ? 32 : 128
-    return this.#there.get(address)?.find((one) => one.link === link && one.prefixLength === host)
+    const label = addressLabel(address, this.#links.get(link)?.name ?? '')
+    const isOurs = (one: InterfaceAddress) => one.prefixLength === host && (label === undefined || one.label === label)
+    return this.#there.get(address)?.find((one) => one.link === link && isOurs(one))
   }
 
   #hasForeign(link: NetworkLink): boolean {

@@ -298,6 +298,25 @@ describe('what others do', () => {
     expect(messages('warn')).toEqual([expect.stringContaining('taken off eth0 and is back')])
   })
 
+  it('what was taken away is put back once IPVS holds its service again', async () => {
+    await settle(state([WEB]))
+    kernel.takeOff(VIP, 2)
+    opened = new Set()
+    await settle(state([WEB]), 'full')
+    expect([kernel.hosts, owned()]).toEqual([[], ['10.0.0.50 2']])
+    opened = 'all'
+    expect((await settle(state([WEB]))).driftRepaired).toBe(1)
+    expect(kernel.hosts).toEqual(['10.0.0.50 eth0'])
+  })
+
+  it('the same address without our label is not ours', async () => {
+    await settle(state([WEB]))
+    kernel.takeOff(VIP, 2)
+    kernel.addresses.push(interfaceAddress(2, '10.0.0.50/32'))
+    expect((await settle(state([WEB]), 'full')).foreign).toBe(1)
+    expect([kernel.hosts, owned()]).toEqual([['10.0.0.50 eth0'], []])
+  })
+
   it('an IPv6 address that could become the own source is deprecated again', async () => {
     await settle(state([WEB6]))
     kernel.addresses = kernel.addresses.map((one) => (one.address === VIP6 ? { ...one, deprecated: false } : one))
@@ -336,7 +355,7 @@ describe('what others do', () => {
     kernel.plug({ ...own, up: false })
     expect((await settle(state([AWAY]), 'full')).driftRepaired).toBe(1)
     kernel.unplug(own.index)
-    await settle(state([AWAY]), 'full')
+    expect((await settle(state([AWAY]), 'full')).driftRepaired).toBe(1)
     expect(kernel.hosts).toEqual(['192.0.2.7 pointsman'])
     const again = [...kernel.links.values()].find(({ name }) => name === 'pointsman')
     kernel.addresses.push(interfaceAddress(again?.index ?? 0, '192.0.2.99/32'))

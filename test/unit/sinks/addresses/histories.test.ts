@@ -71,7 +71,6 @@ class History {
   readonly #foreign = new Set<InterfaceAddress>()
   /** What must not happen and did. */
   readonly broken: string[] = []
-  readonly #once = new Set<string>()
   #now = 1_000_000
   #sink: AddressSink = this.#newSink()
 
@@ -99,15 +98,14 @@ class History {
 
   opened = (name: ServiceKey): boolean => this.#inIpvs.has(name)
 
-  /** Nothing is added that nobody can reach yet, or that is not recorded; what was ours may come back. */
+  /** Nothing is added that nobody can reach yet, or that is not recorded. */
   readonly #witness = (write: string): void => {
     const [what, text = ''] = write.split(' ')
     if (what !== 'add') return
     const known = [...this.store.record.addresses.values()].filter((one) => one.address === text)
     const open = KEYS.some((name) => name.includes(text) && this.opened(name as ServiceKey))
-    if (!open && !this.#once.has(text)) this.broken.push(`${write} before IPVS`)
+    if (!open) this.broken.push(`${write} before IPVS`)
     if (known.length === 0) this.broken.push(`${write} without a record`)
-    this.#once.add(text)
   }
 
   async take(one: Step): Promise<void> {
@@ -129,8 +127,8 @@ class History {
         const foreign = ADDRESSES[one.address] as IpAddress
         // Who adds what is there already gets EEXIST.
         if (kernel.addresses.some((on) => on.address === foreign)) return
-        // The record may still name what was ours there: then nobody can tell the two apart.
-        if (this.store.record.addresses.has(`${foreign} ${one.link}`)) return
+        // What waits to be put back there has no label in IPv6: nobody can tell the two apart.
+        if (familyOf(foreign) === 'ipv6' && this.store.record.addresses.has(`${foreign} ${one.link}`)) return
         const there = interfaceAddress(one.link, `${foreign}/${familyOf(foreign) === 'ipv4' ? 32 : 128}`, { deprecated: true })
         kernel.addresses.push(there)
         this.#foreign.add(there)
@@ -198,14 +196,19 @@ class History {
       .sort()
   }
 
-  /** What the record has, but for what waits there for a link to come up. */
+  /** What the record has, but for what is wanted and waits to be put back: for a link, for IPVS. */
   recorded(): string[] {
-    const there = new Set(this.ours())
-    const texts = [...this.store.record.addresses.values()].map(({ address: one, link, linkName }) => {
-      const text = `${one} ${linkName}`
-      return there.has(text) || this.kernel.links.get(link)?.up === true ? text : undefined
-    })
-    return texts.filter((text) => text !== undefined).sort()
+    const ours = this.ours()
+    const waits = (vip: IpAddress) => this.#isWanted(vip) && !ours.some((text) => text.startsWith(`${vip} `))
+    const recorded = [...this.store.record.addresses.values()].filter((one) => !waits(one.address))
+    return recorded.map((one) => `${one.address} ${one.linkName}`).sort()
+  }
+
+  #isWanted(vip: IpAddress): boolean {
+    const services = [...this.#services.values()].filter(
+      ({ identity }) => identity.kind === 'address' && identity.address === vip,
+    )
+    return this.#leaving(vip).length > 0 || services.some(({ virtualAddress }) => virtualAddress?.announced === true)
   }
 
   #wanted(vip: IpAddress): string | undefined {
