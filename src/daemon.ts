@@ -1,23 +1,28 @@
-import { type Observable, Subject } from 'rxjs'
+import { merge, type Observable, Subject } from 'rxjs'
 import { judgeHealth } from './admin/health.ts'
 import { type BuildInfo, Metrics } from './admin/metrics.ts'
 import { Scrape } from './admin/scrape.ts'
 import { type AdminContent, startAdminServer } from './admin/server.ts'
+import type { Translated } from './admin/translation-text.ts'
 import type { Configuration, Overrides } from './config/configuration.ts'
 import { announceStart, logSourceWarnings } from './daemon/announce.ts'
 import { backendStates } from './daemon/backend-states.ts'
 import { claimsPast, keepClaimsIn, openCatalogWith, wantedBefore } from './daemon/claims.ts'
+import { conntrackUsage } from './daemon/conntrack-usage.ts'
 import { openControlSocket } from './daemon/control-socket.ts'
+import { disturbedResync } from './daemon/disturbed.ts'
 import type { Host } from './daemon/host.ts'
 import { openJournalOf } from './daemon/keep-journal.ts'
 import { KernelWatch } from './daemon/kernel-known.ts'
 import { keepIn, PATIENCE, pastOf, sourcesOf } from './daemon/last-good.ts'
+import { restoreSysctls, setSysctls } from './daemon/managed-sysctls.ts'
 import { Operator } from './daemon/operator.ts'
 import { namesOf, OperatorControl } from './daemon/operator-control.ts'
 import { becomeStuck } from './daemon/passes.ts'
 import { followConfiguration } from './daemon/reconfigure.ts'
 import { RoadKeeper } from './daemon/road-keeper.ts'
 import { Running } from './daemon/running.ts'
+import { openSinks } from './daemon/sinks.ts'
 import { Status } from './daemon/status.ts'
 import { leave } from './daemon/stop.ts'
 import { announceStores, openStores } from './daemon/stores.ts'
@@ -70,7 +75,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const metrics = new Metrics(options.build, health, { wall: Date.now, steady: clock })
   const listeners = { status, metrics, logger }
   const kernel = parts.use(await host.openKernel(settings.kernelDeadline, (error) => becomeStuck(error, listeners)))
-  const { ownership, snapshots, claims, words } = await openStores(settings.stateDir, parts, logger)
+  const { ownership, snapshots, claims, words, sysctls } = await openStores(settings.stateDir, parts, logger)
   const journal = options.journal && parts.use(await openJournalOf(options.journal, options.build, { metrics, logger }))
   const formerClaims = claimsPast(claims, ownership.record)
   const before = wantedBefore(configuration, formerClaims, clock())
@@ -84,10 +89,11 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       now: clock,
     }),
   )
-  const sink = parts.use(
+  const table = parts.use(
     createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) }),
   )
-  const found = await sink.readTable().catch(() => undefined)
+  const sinks = parts.use(await openSinks({ host, ipvs: table, configuration, log: logger }))
+  const found = await table.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
   metrics.configLoaded(configuration.services.length)
   const supervisor = new Supervisor(host)
@@ -95,16 +101,27 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const watch = { settle: settings.watchSettle, poll: settings.watchPoll }
 
   const scrape = new Scrape(metrics, {
-    read: () => sink.readTable({ statistics: true }),
+    read: () => table.readTable({ statistics: true }),
     names: () => serviceNames(running?.services ?? before.services, ownership.record),
     states: () => (running?.update === undefined ? [] : backendStates(running.update, running.certificates, clock())),
     perBackend: settings.perBackendMetrics,
+    translated: async () => translatedOf(await sinks.translations(), running?.services ?? before.services, ownership.record),
+    lookUp: () => {
+      metrics.conntrack(conntrackUsage(host))
+      const facts = sinks.addresses()
+      if (facts !== undefined) metrics.addresses(facts)
+    },
   })
   const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
   if (settings.admin !== 'off') {
     const server = parts.use(await startAdminServer({ host: settings.admin.address, port: settings.admin.port }, content))
     logger.info({ address: server.address }, 'the admin address is served')
   }
+  const manageSysctls = async () => {
+    const { settings: now, services } = running?.configuration ?? configuration
+    if (now.manageSysctls) await setSysctls(services, { host, store: sysctls, logger })
+  }
+  await manageSysctls()
   announceStart(host, logger, { configuration, warnings, ownership, snapshots })
   announceStores(logger, { claims, words })
   const onWords = (changes: readonly Changed[], ranOut: boolean) => {
@@ -116,7 +133,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
   running = new Running(configuration, {
     ...listeners,
-    sink,
+    sink: sinks.sink,
     supervisor,
     openSource: registries.source,
     probeFor: (kind, target) => host.probeFor(kind, target),
@@ -124,7 +141,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       host,
       settings: () => (running?.configuration ?? configuration).probeRoads,
       record: ownership.record,
-      inKernel: () => identitiesIn(sink.lastTable(), found),
+      inKernel: () => identitiesIn(table.lastTable(), found),
       logger,
     }),
     probeLimit: settings.maxProbes,
@@ -139,8 +156,12 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     onLastGood: keepIn(snapshots),
     ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
     resyncInterval: settings.resyncInterval,
-    resync$,
+    resync$: merge(
+      resync$,
+      disturbedResync((listener) => sinks.sink.onDisturbed(listener)),
+    ),
     afterFullPass: () => {
+      void manageSysctls()
       metrics.expireNodestConn(host.readSysctl(EXPIRE_NODEST_CONN))
       kernelWatch.look()
       // After a step of the clock the words on disk would end at the wrong hour: a crash must not find them like that.
@@ -151,19 +172,24 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     running,
     operator,
     sources: () => status.sources,
-    readTable: () => sink.readTable(),
+    failing: () => status.failingObjects,
+    readTable: () => table.readTable(),
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
     now: clock,
   })
   parts.use(openControlSocket(settings.stateDir, content, control, logger))
-  const following = followConfiguration({ ...options, watch }, { ...listeners, host, running, supervisor, resync$ })
+  const following = followConfiguration(
+    { ...options, watch },
+    { ...listeners, host, running, supervisor, resync$, manageSysctls },
+  )
   try {
     const signal = await Promise.race([options.stop, running.ended.then(() => 'the end of the road')])
     logger.info({ signal }, `stopping on ${signal}`)
   } finally {
     following.unsubscribe()
   }
-  await leave({ running, sink, status, supervisor, logger })
+  const restore = () => restoreSysctls({ host, store: sysctls, logger })
+  await leave({ running, sink: sinks.sink, restoreSysctls: restore, status, supervisor, logger })
 }
 
 function written(transition: Transition, teller: Teller, metrics: Metrics): void {
@@ -180,6 +206,21 @@ function metricsPath({ metricsEnabled, metricsPath: path }: Configuration['setti
 function identitiesIn(known: IpvsTable, found: IpvsTable | undefined): ServiceIdentity[] {
   const table = known.size > 0 || found === undefined ? known : found
   return [...table.values()].map(({ service }) => service.identity)
+}
+
+/** Services without a name are not known to anybody any more. */
+function translatedOf(
+  translations: ReadonlyMap<ServiceKey, bigint>,
+  services: WantedServices['services'],
+  record: OwnershipRecord,
+): Translated[] {
+  if (translations.size === 0) return []
+  const known = new Map<ServiceKey, Pick<Translated, 'name' | 'identity'>>(record.services)
+  for (const { identity, name } of services) known.set(serviceKey(identity), { identity, name })
+  return [...translations].flatMap(([key, connections]) => {
+    const service = known.get(key)
+    return service === undefined ? [] : [{ name: service.name, identity: service.identity, connections }]
+  })
 }
 
 /** The names of what is ours and not for probes alone: of what is wanted, and of what left it and still drains. */

@@ -6,6 +6,7 @@ export const EXIT = {
   noIpvs: 20,
   kernelQuery: 21,
   noPermission: 22,
+  noNft: 23,
   unreadable: 30,
   applyFailed: 31,
   invalid: 32,
@@ -35,6 +36,8 @@ interface CatalogueEntry {
  */
 export const CATALOGUE = {
   ACTION_NOT_ALLOWED: { exit: EXIT.actionNotAllowed, retryable: false },
+  ADDRESS_CONFLICT: { exit: EXIT.applyFailed, retryable: true },
+  ADDRESS_UNPLACED: { exit: EXIT.applyFailed, retryable: true },
   ADMIN_ADDRESS: { exit: EXIT.adminAddress, retryable: false },
   APPLY_FAILED: { exit: EXIT.applyFailed, retryable: true },
   BAD_INPUT: { exit: EXIT.badInput, retryable: false },
@@ -56,6 +59,7 @@ export const CATALOGUE = {
   KERNEL_STUCK: { exit: EXIT.kernelQuery, retryable: false },
   LAST_BACKEND: { exit: EXIT.lastBackend, retryable: false },
   NETLINK_PROTOCOL: { exit: EXIT.kernelQuery, retryable: true },
+  NFT_MISSING: { exit: EXIT.noNft, retryable: true },
   NOTHING_HELD: { exit: EXIT.nothingHeld, retryable: false },
   NOT_DRAINED: { exit: EXIT.notDrained, retryable: false },
   NO_DAEMON: { exit: EXIT.noDaemon, retryable: false },

@@ -16,6 +16,11 @@ export const FAILPOINTS = [
   'ipvs.after-daemon-write',
   'ipvs.before-daemon-forget',
   'ipvs.after-daemon-forget',
+  'addresses.before-intent-record',
+  'addresses.after-intent-record',
+  'addresses.after-additions',
+  'addresses.after-deletions',
+  'addresses.after-forget-record',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

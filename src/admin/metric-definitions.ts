@@ -115,6 +115,24 @@ export const DEFINITIONS = {
     'Connections that were active when a drain reached its deadline.',
     ['sink'],
   ),
+  conntrackEntries: gauge('pointsman_conntrack_entries', 'Connections that the kernel tracks in this network namespace.'),
+  conntrackLimit: gauge(
+    'pointsman_conntrack_entries_limit',
+    'How many it tracks at most; beyond that new connections are dropped.',
+  ),
+  addressesHeld: gauge('pointsman_addresses_held', 'Virtual addresses of ours that are on an interface.'),
+  addressConflicts: gauge('pointsman_address_conflicts', 'Virtual addresses that are not added because another host holds them.'),
+  addressConflictsSeen: counter(
+    'pointsman_address_conflicts_total',
+    'How often a neighbour said that it holds an address of ours.',
+    [],
+  ),
+  addressRepairs: counter('pointsman_address_repairs_total', 'Addresses that somebody took away and that were put back.', []),
+  addressAnnouncements: counter(
+    'pointsman_address_announcements_total',
+    'Gratuitous ARPs and unsolicited neighbour advertisements that left.',
+    [],
+  ),
   lastAttempt: gauge('pointsman_sink_last_attempt_timestamp_seconds', 'When the last pass began.', ['sink']),
   lastSuccess: gauge(
     'pointsman_sink_last_success_timestamp_seconds',

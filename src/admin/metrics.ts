@@ -37,6 +37,15 @@ export interface SourceFacts {
   readonly answeredAt?: number
 }
 
+/** How the virtual addresses stand; the last three count since the process began. */
+export interface AddressFacts {
+  readonly held: number
+  readonly conflicts: number
+  readonly conflictsSeen: number
+  readonly repairs: number
+  readonly announcements: number
+}
+
 const CLAIM_STATES = ['serving', 'held', 'yielding'] as const
 
 /** How a service of a registry stood and stands. */
@@ -69,6 +78,7 @@ export class Metrics {
   readonly #made: Instruments
   readonly #sources = new Map<string, KnownSource>()
   readonly #clocks: Clocks
+  #addresses: AddressFacts | undefined
 
   constructor(build: BuildInfo, health: () => Health, clocks: Clocks) {
     this.#clocks = clocks
@@ -77,6 +87,7 @@ export class Metrics {
     this.#made.buildInfo.set({ version: build.version, commit: build.commit ?? '', node: build.node }, 1)
     this.#made.expireNodestConn.remove()
     this.#made.configTime.remove()
+    this.conntrack(undefined)
     this.#made.configLoaded.inc({ result: 'rejected' }, 0)
     onCollect(this.#made.ready, (gauge) => gauge.set(health().status === 'not-ready' ? 0 : 1))
     onCollect(this.#made.degraded, (gauge) => {
@@ -179,6 +190,29 @@ export class Metrics {
   expireNodestConn(value: number | undefined): void {
     if (value === undefined) this.#made.expireNodestConn.remove()
     else this.#made.expireNodestConn.set(value)
+  }
+
+  /** Undefined where connections are not tracked: the series go. */
+  conntrack(usage: { readonly count: number; readonly max: number } | undefined): void {
+    if (usage === undefined) {
+      this.#made.conntrackEntries.remove()
+      this.#made.conntrackLimit.remove()
+      return
+    }
+    this.#made.conntrackEntries.set(usage.count)
+    this.#made.conntrackLimit.set(usage.max)
+  }
+
+  /** Totals since the process began, but for what is held and in conflict now. */
+  addresses(facts: AddressFacts): void {
+    const { addressesHeld, addressConflicts, addressConflictsSeen, addressRepairs, addressAnnouncements } = this.#made
+    const before = this.#addresses
+    addressesHeld.set(facts.held)
+    addressConflicts.set(facts.conflicts)
+    addressConflictsSeen.inc(facts.conflictsSeen - (before?.conflictsSeen ?? 0))
+    addressRepairs.inc(facts.repairs - (before?.repairs ?? 0))
+    addressAnnouncements.inc(facts.announcements - (before?.announcements ?? 0))
+    this.#addresses = facts
   }
 
   configLoaded(services: number): void {

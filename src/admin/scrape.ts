@@ -4,6 +4,7 @@ import type { Metrics } from './metrics.ts'
 import { type ServiceStates, stateText } from './state-text.ts'
 import { TrafficLedger, type TrafficView } from './traffic-ledger.ts'
 import { trafficText } from './traffic-text.ts'
+import { type Translated, translationText } from './translation-text.ts'
 
 /** Where the series of services and backends come from. */
 export interface TrafficInput {
@@ -14,6 +15,10 @@ export interface TrafficInput {
   /** The states of the backends of our services. */
   states(): Iterable<ServiceStates>
   readonly perBackend: boolean
+  /** Services with source NAT; may reject. */
+  translated?(): Promise<Iterable<Translated>>
+  /** Tells the metrics what is looked up for each answer. */
+  lookUp?(): void
 }
 
 /** Milliseconds a scrape waits for the kernel; Prometheus gives up after ten seconds. */
@@ -53,6 +58,13 @@ export class Scrape {
     } catch {
       this.#metrics.scrapeFailed('states')
     }
+    try {
+      const translated = this.#input.translated?.()
+      if (translated !== undefined) yield* translationText(await within(PATIENCE, translated))
+    } catch {
+      this.#metrics.scrapeFailed('translations')
+    }
+    this.#input.lookUp?.()
     yield await this.#metrics.text()
   }
 

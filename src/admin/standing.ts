@@ -83,6 +83,8 @@ export interface PoolStanding {
     readonly min: number
     readonly by: 'count' | 'weight' | 'percent'
   }
+  /** Whether the address of the service is there; absent where that does not hang on the quorum. */
+  readonly announced?: boolean
   /** Backends that fail together with too many others, and serve all the same. */
   readonly held_failures: readonly string[]
 }
@@ -94,6 +96,8 @@ export interface ServiceStanding {
   /** Whether every source has answered; until then nothing is removed. */
   readonly complete: boolean
   readonly pool: PoolStanding
+  /** What the last pass could not do for it; absent: nothing. */
+  readonly failures?: readonly string[]
   readonly sources: readonly SourceStanding[]
   readonly backends: readonly BackendStanding[]
 }

@@ -8,7 +8,7 @@ import { heldJson } from './held-text.ts'
 
 /** How many differences a plan has; `plan` exits with 10 when there are any. */
 export function changeCount(plan: Plan): number {
-  return plan.changes.length + plan.tableChanges.length
+  return plan.changes.length + plan.tableChanges.length + (plan.sinkChanges?.length ?? 0)
 }
 
 /** A plan for programs: changes in the order in which a pass makes them, objects named by their keys. */
@@ -16,6 +16,7 @@ export function planJson({ plan, unanswered, held, found }: Omit<PlanResult, 'no
   return {
     changes: plan.changes.map(changeJson),
     table_changes: plan.tableChanges,
+    sink_changes: plan.sinkChanges ?? [],
     foreign: plan.foreign.map(foreignJson),
     held: heldJson(held),
     found: foundJson(found),

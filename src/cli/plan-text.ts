@@ -1,6 +1,6 @@
 import type { HeldOfService } from '../daemon/desired-once.ts'
 import { formatEndpoint } from '../model/address.ts'
-import type { Change, ForeignObject, Plan, TableChange } from '../model/change.ts'
+import type { Change, ForeignObject, Plan, SinkChange, TableChange } from '../model/change.ts'
 import type { Destination } from '../model/destination.ts'
 import { isRoadName } from '../model/probe-road.ts'
 import { type ServiceIdentity, type ServiceKey, serviceKey } from '../model/virtual-service.ts'
@@ -14,6 +14,8 @@ export function planText(plan: Plan, held: readonly HeldOfService[], paint: Pain
   const shown = plan.changes.filter(({ name }) => !isRoadName(name))
   const blocks = [...byService(shown)].map(([key, changes]) => serviceBlock(key, changes, paint))
   if (plan.tableChanges.length > 0) blocks.push(plan.tableChanges.flatMap((change) => tableLines(change, paint)).join('\n'))
+  const beside = plan.sinkChanges ?? []
+  if (beside.length > 0) blocks.push(beside.map((change) => sinkLine(change, paint)).join('\n'))
   if (held.length > 0)
     blocks.push(paint('yellow', ['held by the guard:', ...heldLines(held).map((line) => `    ${line}`)].join('\n')))
   if (plan.foreign.length > 0) blocks.push(foreignBlock(plan.foreign, paint))
@@ -92,6 +94,22 @@ function tableLines(change: TableChange, paint: Paint): string[] {
   }
 }
 
+const SINK_NAMES = { snat: 'source NAT', addresses: 'addresses' } as const
+
+/** `+ source NAT: 3 elements` */
+function sinkLine({ sink, kind, count: number }: SinkChange, paint: Paint): string {
+  const [verb = '', ...noun] = kind.split('-')
+  const text = `${SINK_NAMES[sink]}: ${counted(number, noun.join(' '))}`
+  if (verb === 'add') return paint('green', `+ ${text}`)
+  if (verb === 'delete') return paint('red', `- ${text}`)
+  return paint('yellow', `~ ${text} (${verb})`)
+}
+
+function counted(number: number, noun: string): string {
+  if (number === 1) return `1 ${noun}`
+  return noun.endsWith('s') ? `${number} ${noun}${noun.endsWith('ss') ? 'es' : ''}` : `${number} ${noun}s`
+}
+
 function foreignBlock(foreign: readonly ForeignObject[], paint: Paint): string {
   const lines = foreign.map((object) => {
     if (object.kind === 'service') {
@@ -108,10 +126,12 @@ function summary(plan: Plan, paint: Paint): string {
   if (changeCount(plan) === 0) return `${paint('bold', 'No changes.')}${foreign}`
   const shown = plan.changes.filter(({ name }) => !isRoadName(name))
   const number = (prefix: string): number => shown.filter(({ kind }) => kind.startsWith(prefix)).length
+  const sinks = (plan.sinkChanges ?? []).reduce((sum, change) => sum + change.count, 0)
+  const beside = sinks === 0 ? '' : `, ${sinks} of source NAT and addresses`
   const table = plan.tableChanges.length === 0 ? '' : `, ${plan.tableChanges.length} for the whole table`
   const roads = new Set(plan.changes.filter(({ name }) => isRoadName(name)).map(({ name }) => name)).size
   const probes = roads === 0 ? '' : ` ${count(roads, 'service')} for probes alone ${roads === 1 ? 'changes' : 'change'} as well.`
-  return `${paint('bold', 'Plan:')} ${number('add-')} to add, ${number('edit-')} to change, ${number('delete-')} to remove${table}.${probes}${foreign}`
+  return `${paint('bold', 'Plan:')} ${number('add-')} to add, ${number('edit-')} to change, ${number('delete-')} to remove${table}${beside}.${probes}${foreign}`
 }
 
 function endpointOf({ address, port }: Destination): string {

@@ -15,6 +15,8 @@ export const SETTING_FLAGS: Readonly<Record<SettingName, { readonly placeholder:
   max_probes: { placeholder: 'number', help: 'how many probes of backends may be under way at a time' },
   watch_settle: { placeholder: 'duration', help: 'how long a watched file must be quiet before it is read' },
   watch_poll: { placeholder: 'duration', help: 'how often a watched file is looked at although no event came' },
+  instance: { placeholder: 'name', help: 'name of the nftables table and of the interface of our own' },
+  manage_sysctls: { placeholder: 'boolean', help: 'whether sysctls that the services need are set' },
 }
 
 /** What beats the file: the flags among a command's options, then the environment. */

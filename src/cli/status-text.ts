@@ -23,6 +23,7 @@ function serviceBlock(service: ServiceStanding, now: string, paint: Paint): stri
   const lines = [
     `${paint('bold', service.service)}  ${service.key}  ${scheduler}, ${serving} of ${backends.length} serve${complete ? '' : ', not every source has answered'}`,
     ...poolLines(service, now, paint),
+    ...(service.failures ?? []).map((failure) => paint('red', `  failing: ${failure}`)),
     ...sources.map((source) => sourceLine(source, service.service, now, paint)),
     ...(backends.length === 0 ? [] : table(backends, now, paint)),
   ]
@@ -41,13 +42,14 @@ const MODES = {
 
 function poolLines({ service, pool, backends }: ServiceStanding, now: string, paint: Paint): string[] {
   const lines: string[] = []
-  const { mode, panic_since: since, quorum, held_failures: held } = pool
+  const { mode, panic_since: since, quorum, announced, held_failures: held } = pool
   if (mode !== 'normal' && backends.length > 0)
     lines.push(paint('red', `  ${MODES[mode]}${since === undefined ? '' : `, for ${spanOf(since, now)}`}`))
   if (quorum !== undefined) {
     const text = `  quorum ${quorum.has ? 'had' : 'lost'} for ${spanOf(quorum.since, now)}: ${quorum.measure} of ${quorum.min} by ${quorum.by}`
     lines.push(quorum.has ? text : paint('red', text))
   }
+  if (announced === false) lines.push(paint('red', '  its address is not announced: its quorum is not had'))
   if (held.length > 0)
     lines.push(
       paint(

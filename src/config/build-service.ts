@@ -3,6 +3,7 @@ import type { Path } from '../document/document.ts'
 import { show } from '../document/reading.ts'
 import { interpret } from '../document/schema.ts'
 import { standsFor } from '../document/suggest.ts'
+import type { PolicySpec } from '../model/policy-spec.ts'
 import { isRoadName } from '../model/probe-road.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import { type SourceSpec, sourceName } from '../model/source-spec.ts'
@@ -22,6 +23,7 @@ import {
   readPersistence,
 } from './service-rules.ts'
 import { sourceSchema, type WrittenSource } from './source-schema.ts'
+import { LEAST_QUORUM, readVirtualAddress } from './virtual-address.ts'
 
 /** Milliseconds. */
 const INITIAL_DRAIN = 300_000
@@ -52,7 +54,8 @@ export function buildService(draft: Draft, findings: Findings): BuiltService {
   if (identity === undefined || context === undefined || own.name === undefined) return { draft, identity, spec: undefined }
   const flags = effective(draft, 'flags').value
   const onePacket = effective(draft, 'one_packet').value
-  const snatAddress = effective(draft, 'snat_ip').value
+  const snatRange = effective(draft, 'snat_ip').value
+  const virtualAddress = readVirtualAddress(draft, identity, findings)
   const scheduler = effective(draft, 'scheduler').value ?? 'wlc'
   const weight = effective(draft, 'weight').value ?? 1
   const spec: ServiceSpec = {
@@ -69,11 +72,18 @@ export function buildService(draft: Draft, findings: Findings): BuiltService {
     hold: readHold(draft),
     drainTimeout: merged(draft, 'drain').timeout ?? INITIAL_DRAIN,
     adopt: effective(draft, 'adopt').value ?? 'named',
-    ...(context.fullNat && snatAddress !== undefined ? { snatAddress } : {}),
+    ...(context.fullNat && snatRange !== undefined ? { snatRange } : {}),
+    ...(virtualAddress === undefined ? {} : { virtualAddress }),
     checks,
-    policy: readPolicy(draft, { service: context, scheduler, weight, backends }, findings),
+    policy: withQuorum(readPolicy(draft, { service: context, scheduler, weight, backends }, findings), virtualAddress),
   }
   return { draft, identity, spec }
+}
+
+/** An address that is announced by a quorum needs one. */
+function withQuorum(policy: PolicySpec, virtualAddress: ServiceSpec['virtualAddress']): PolicySpec {
+  if (virtualAddress?.announceWhen !== 'quorum' || policy.quorum !== undefined) return policy
+  return { ...policy, quorum: LEAST_QUORUM }
 }
 
 type Context = BackendContext & Pick<ServiceSpec, 'fullNat'>

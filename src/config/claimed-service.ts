@@ -18,7 +18,15 @@ import { warnOfServices } from './service-warnings.ts'
  * What an operator alone may say, and the weight, which every instance says for itself. Of health checks a registry says when
  * they are asked, not what: it could name programs, files and other hosts.
  */
-const { adopt: _, traffic_log: __, weight: ___, health_check: ____, health_checks: _____, ...inherited } = defaultsSchema.shape
+const {
+  adopt: _,
+  traffic_log: __,
+  weight: ___,
+  health_check: ____,
+  health_checks: _____,
+  virtual_address: ______,
+  ...inherited
+} = defaultsSchema.shape
 const health_check = mapping(timingKeys, 'How backends are probed.')
 
 /** What a service of a registry may say of itself; the grammars are those of the configuration. */

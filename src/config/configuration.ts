@@ -4,6 +4,7 @@ import type { CatalogSpec } from '../model/catalog-spec.ts'
 import type { IpvsTimeouts, SyncDaemon } from '../model/ipvs-table.ts'
 import type { MarkRange } from '../model/probe-road.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
+import type { PortRange } from '../model/source-nat.ts'
 import type { StateEventKind } from '../model/state-event.ts'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -41,12 +42,24 @@ export interface Settings {
   readonly watchSettle: number
   /** How often a watched file is looked at although no event came. */
   readonly watchPoll: number
+  /** Part of the names of what is ours in the kernel: the nftables table and the interface for addresses. */
+  readonly instance: string
+  /** Whether sysctls that the services need are set, and put back by `on_exit: remove`. */
+  readonly manageSysctls: boolean
 }
 
 /** What belongs to the kernel's IPVS as a whole. What is absent is not ours. */
 export interface IpvsSettings {
   readonly timeouts?: Partial<IpvsTimeouts>
   readonly syncDaemons?: readonly SyncDaemon[]
+}
+
+/** What concerns the source NAT of all services. */
+export interface SnatSettings {
+  /** Absent: nftables, and iptables where that cannot be had. */
+  readonly by?: 'nftables' | 'iptables'
+  /** Absent: what the sink chooses. */
+  readonly ports?: PortRange
 }
 
 /** Who is told of transitions. At least one of the four is there. Of programs: the absolute path, then the arguments. */
@@ -81,6 +94,7 @@ export interface Configuration {
   readonly ipvs: IpvsSettings
   readonly hooks?: HooksSettings
   readonly probeRoads: ProbeRoadSettings
+  readonly snat: SnatSettings
 }
 
 /** Issues are in the order of the file; there is at least one where `ok` is false. */
@@ -103,6 +117,8 @@ export type SettingName =
   | 'max_probes'
   | 'watch_settle'
   | 'watch_poll'
+  | 'instance'
+  | 'manage_sysctls'
 
 /** What beats the file: flags first, then the environment. */
 export interface Overrides {

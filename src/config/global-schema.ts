@@ -49,6 +49,25 @@ const ipvsSchema = mapping(
   'What belongs to the IPVS of the kernel as a whole; keys that are left out stay as they are in the kernel.',
 )
 
+const port = integer('a port', 1, 65535)
+
+const snatSchema = mapping(
+  {
+    by: optional(
+      choice(['auto', 'nftables', 'iptables']),
+      'What it is made with; auto by default: nftables, and iptables where that cannot be had.',
+    ),
+    port_range: section(
+      mapping(
+        { from: optional(port, 'The first one.'), to: optional(port, 'The last one.') },
+        'Ports that translated connections come from; keep it off those that this host listens on.',
+        { required: ['from', 'to'] },
+      ),
+    ).optional(),
+  },
+  'What concerns the source NAT (full_nat) of all services.',
+)
+
 const trafficLogSchema = mapping(
   {
     enabled: optional(truth, 'Accepted for files of ezlb; has no effect in this version.'),
@@ -85,7 +104,10 @@ export const globalSchema = mapping(
     max_probes: setting('max_probes'),
     watch_settle: setting('watch_settle'),
     watch_poll: setting('watch_poll'),
+    instance: setting('instance'),
+    manage_sysctls: setting('manage_sysctls'),
     ipvs: section(ipvsSchema).optional(),
+    snat: section(snatSchema).optional(),
     hooks: section(hooksSchema).optional(),
     ...probeRoadKeys,
     admin_address: optional(adminAddress, 'The same as admin, for files of ezlb.'),

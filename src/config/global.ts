@@ -2,14 +2,14 @@ import type { Document } from '../document/document.ts'
 import { issueAt } from '../document/document.ts'
 import { interpret } from '../document/schema.ts'
 import { messageLengths, type SyncDaemon } from '../model/ipvs-table.ts'
-import type { Configuration, IpvsSettings, Overrides, SettingName } from './configuration.ts'
+import type { Configuration, IpvsSettings, Overrides, SettingName, SnatSettings } from './configuration.ts'
 import type { Findings } from './findings.ts'
 import { globalSchema, type WrittenGlobal } from './global-schema.ts'
 import { readProbeRoads } from './probe-road-rules.ts'
 import { SETTING_NAMES } from './setting-definitions.ts'
 import { readSettings } from './settings.ts'
 
-type Global = Pick<Configuration, 'settings' | 'ipvs' | 'hooks' | 'probeRoads'>
+type Global = Pick<Configuration, 'settings' | 'ipvs' | 'hooks' | 'probeRoads' | 'snat'>
 
 /** Settings and what belongs to IPVS as a whole, out of `global:`, flags and variables. */
 export function readGlobal(document: Document, raw: unknown, overrides: Overrides, findings: Findings): Global {
@@ -26,6 +26,7 @@ export function readGlobal(document: Document, raw: unknown, overrides: Override
     ipvs: readIpvs(written, document, findings),
     ...(hooks !== undefined && { hooks }),
     probeRoads: readProbeRoads(written, findings),
+    snat: readSnat(written, findings),
   }
 }
 
@@ -72,6 +73,32 @@ function warnOfLogKeys(written: WrittenGlobal, findings: Findings): void {
     'read the counters from the metrics',
     'key',
   )
+}
+
+/** Fewer ports than this, and a busy backend runs out of them. */
+const FEWEST_PORTS = 256
+
+function readSnat({ snat }: WrittenGlobal, findings: Findings): SnatSettings {
+  const by = snat?.by === undefined || snat.by === 'auto' ? {} : { by: snat.by }
+  return { ...by, ...readPorts(snat?.port_range, findings) }
+}
+
+function readPorts(range: NonNullable<WrittenGlobal['snat']>['port_range'], findings: Findings): Pick<SnatSettings, 'ports'> {
+  if (range === undefined) return {}
+  const path = ['global', 'snat', 'port_range']
+  const remedy = 'write port_range: { from: 32768, to: 60999 }, or leave it out'
+  const { from: first, to: last } = range
+  if (first === undefined || last === undefined) {
+    findings.refuse(path, 'the port range has no beginning or no end', remedy)
+    return {}
+  }
+  if (last - first + 1 < FEWEST_PORTS) {
+    const problem =
+      last < first ? `the port range ${first}-${last} ends before it begins` : `the port range has ${last - first + 1} ports`
+    findings.refuse(path, problem, `write at least ${FEWEST_PORTS} ports, such as { from: 32768, to: 60999 }`)
+    return {}
+  }
+  return { ports: { first, last } }
 }
 
 function readIpvs(written: WrittenGlobal, document: Document, findings: Findings): IpvsSettings {

@@ -12,6 +12,7 @@ import { Findings, inOrder } from './findings.ts'
 import { readGlobal } from './global.ts'
 import { defaultsSchema, serviceSchema } from './service-schema.ts'
 import { checkMixedFamilies, warnOfServices } from './service-warnings.ts'
+import { checkVirtualAddresses } from './virtual-address.ts'
 
 const TOP_KEYS = ['global', 'defaults', 'services', 'catalog']
 
@@ -34,6 +35,7 @@ export function loadConfiguration(
   const services = readServices(document, top, findings)
   const catalogs = readCatalogs(document, top, findings)
   checkMixedFamilies(services, global.ipvs, findings)
+  checkVirtualAddresses(services, findings)
   warnOfServices(services, findings)
   if (findings.issues.length > 0) return { ok: false, issues: inOrder(findings.issues) }
   const specs = services.flatMap(({ spec }) => (spec === undefined ? [] : [spec]))

@@ -1,5 +1,6 @@
 import { thresholdMismatch } from '../document/backend-rules.ts'
 import { standsFor } from '../document/suggest.ts'
+import { formatAddressRange } from '../document/values/address-range.ts'
 import { formatDuration } from '../document/values/duration.ts'
 import { unusableAddress } from '../document/values/endpoint.ts'
 import { familyOf } from '../model/address.ts'
@@ -116,7 +117,7 @@ export function checkScheduling(
   if (mismatch) findings.refuse(lower.path, `${mismatch.problem}${byInheritance(draft, lower.inherited)}`, mismatch.remedy)
 }
 
-/** Source NAT: what cannot work is refused already, although nothing acts on it yet. */
+/** Source NAT: what cannot work is refused. */
 export function checkFullNat(
   draft: Draft,
   identity: ServiceIdentity,
@@ -145,13 +146,16 @@ export function checkFullNat(
   }
   if (snat.value === undefined) return
   const family = serviceFamily(identity)
-  if (familyOf(snat.value) !== family) {
+  const { first, last } = snat.value
+  if (familyOf(first) !== family) {
     const names = { ipv4: 'IPv4', ipv6: 'IPv6' }
-    const problem = `${snat.value} is no ${names[family]} address, which the service needs${byInheritance(draft, snat.inherited)}`
+    const problem = `${formatAddressRange(snat.value)} is no ${names[family]} address, which the service needs${byInheritance(draft, snat.inherited)}`
     findings.refuse(snat.path, problem, `write an ${names[family]} address, or remove snat_ip to masquerade`)
   }
-  const unusable = unusableAddress(snat.value)
-  if (unusable !== undefined) findings.refuse(snat.path, `${snat.value} ${unusable}`, 'write an address of this host')
+  for (const end of new Set([first, last])) {
+    const unusable = unusableAddress(end)
+    if (unusable !== undefined) findings.refuse(snat.path, `${end} ${unusable}`, 'write an address of this host')
+  }
 }
 
 export function readDebounce(draft: Draft, findings: Findings): { readonly min: number; readonly max: number } {

@@ -2,9 +2,10 @@ import { z } from 'zod'
 import { backendSchema, memberKeys } from '../document/backend-schema.ts'
 import { accepted, type Grammar } from '../document/reading.ts'
 import { mapping, optional, section, value } from '../document/schema.ts'
+import { addressRange } from '../document/values/address-range.ts'
 import { choice, line, percent, truth } from '../document/values/choice.ts'
 import { duration } from '../document/values/duration.ts'
-import { address, endpoint } from '../document/values/endpoint.ts'
+import { endpoint } from '../document/values/endpoint.ts'
 import { integer } from '../document/values/integer.ts'
 import type { GuardSpec } from '../model/service-spec.ts'
 import { SCHEDULERS } from '../model/virtual-service.ts'
@@ -14,6 +15,7 @@ import { persistenceSchema } from './persistence.ts'
 import { policyKeys } from './policy-schema.ts'
 import { listOf } from './shared-schema.ts'
 import { sourceSchema } from './source-schema.ts'
+import { virtualAddressSchema } from './virtual-address.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -96,11 +98,12 @@ const inheritedKeys = {
     choice(['named', 'all']),
     'Which backends of a service that is in the kernel already become ours: those named here, or all; named by default.',
   ),
-  full_nat: optional(
-    truth,
-    'Source NAT, so that backends need no route back. Read and checked; this version does not act on it.',
+  full_nat: optional(truth, 'Source NAT by nftables, so that backends need no route back; with forwarding nat alone.'),
+  snat_ip: optional(
+    addressRange,
+    'Source address of full_nat, or a range of at most 256 (10.0.0.9-10.0.0.12); left out, that of the interface to the backend.',
   ),
-  snat_ip: optional(address, 'Source address of full_nat; masquerade where it is left out.'),
+  virtual_address: virtualAddressSchema.optional(),
   traffic_log: optional(truth, 'Accepted for files of ezlb; has no effect in this version.'),
 }
 

@@ -32,15 +32,7 @@ export function warnOfServices(services: readonly BuiltService[], findings: Find
   }
 }
 
-function warnOfKeys({ draft, spec }: BuiltService, own: Findings): void {
-  const fullNat = effective(draft, 'full_nat')
-  if (spec?.fullNat === true)
-    own.warn(
-      fullNat.path,
-      'full_nat is read and checked, but this version makes no source NAT',
-      'make the rule yourself, or route the replies through this host',
-      'key',
-    )
+function warnOfKeys({ draft }: BuiltService, own: Findings): void {
   const traffic = effective(draft, 'traffic_log')
   if (traffic.value === true)
     own.warn(

@@ -56,6 +56,16 @@ const directory: Grammar<string> = {
   },
 }
 
+/** Bytes of an interface name (IFNAMSIZ less the zero) are the limit: it is one. */
+const instanceName: Grammar<string> = {
+  jsonSchema: { type: 'string', pattern: '^[a-z][a-z0-9_]{0,14}$', examples: ['pointsman'] },
+  read(raw) {
+    const remedy = 'write a letter and up to 14 letters, digits and underscores, all of them small, such as pointsman'
+    if (typeof raw !== 'string') return wrongType(raw, 'a name', remedy)
+    return /^[a-z][a-z0-9_]{0,14}$/.test(raw) ? accepted(raw) : refused(`${show(raw)} is not such a name`, remedy)
+  },
+}
+
 export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition>> = {
   log_level: {
     grammar: choice(LOG_LEVELS, { warning: 'warn', verbose: 'debug' }),
@@ -109,6 +119,16 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     grammar: duration({ min: 1000, max: HOUR }),
     initial: '30s',
     description: 'How often a watched file is looked at although the system told of no change.',
+  },
+  instance: {
+    grammar: instanceName,
+    initial: 'pointsman',
+    description: 'Name of the nftables table and of the interface of our own; two instances on one host need two.',
+  },
+  manage_sysctls: {
+    grammar: truth,
+    initial: 'false',
+    description: 'Whether sysctls that the services need are set, and put back by on_exit: remove.',
   },
 }
 

@@ -78,6 +78,8 @@ function toSettings(values: Required<SettingValues>): Settings {
     maxProbes: values.max_probes as number,
     watchSettle: values.watch_settle as number,
     watchPoll: values.watch_poll as number,
+    instance: values.instance as string,
+    manageSysctls: values.manage_sysctls as boolean,
   }
 }
 

@@ -1,9 +1,11 @@
 import type { PointsmanError } from '../errors.ts'
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
-import type { RuleMark } from '../kernel/for-daemon.ts'
+import type { openConntrackKernel, openIptablesKernel, RuleMark } from '../kernel/for-daemon.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
+import type { AddressSinkOptions } from '../sinks/addresses/create-address-sink.ts'
 import type { IpvsSinkOptions } from '../sinks/ipvs/ipvs-sink.ts'
+import type { SnatSinkOptions } from '../sinks/snat/snat-sink.ts'
 
 /** The kernel's IPVS table as sinks see it. */
 export type IpvsKernel = IpvsSinkOptions['kernel']
@@ -18,6 +20,13 @@ export interface Host {
    * milliseconds without progress after which the kernel counts as stuck; `onStuck` is called once when that happens.
    */
   openKernel(deadline: number, onStuck?: (error: PointsmanError) => void): Promise<IpvsKernel>
+  /** Rejects with NFT_MISSING, NO_PERMISSION, KERNEL_REFUSED or UNSUPPORTED_PLATFORM. */
+  openNftables(): Promise<SnatSinkOptions['kernel']>
+  /** Nothing is run before it is needed. */
+  openIptables(): ReturnType<typeof openIptablesKernel>
+  openConntrack(): ReturnType<typeof openConntrackKernel>
+  /** Interfaces and their addresses. */
+  openRoutes(): AddressSinkOptions['kernel']
   /** Becomes the one writer of this network namespace until disposed of; rejects with TABLE_HELD, which says who it is. */
   holdTable(command: string): Promise<AsyncDisposable>
   whoHoldsTable(): Promise<TableHolder | undefined>
@@ -27,6 +36,8 @@ export interface Host {
   readRuleMarks(): readonly RuleMark[]
   /** A sysctl by its dotted name as a number; undefined where there is none. */
   readSysctl(name: string): number | undefined
+  /** Throws NO_PERMISSION and KERNEL_REFUSED. */
+  writeSysctl(name: string, value: number): void
   /** One message to the service manager (sd_notify(3)); nothing without NOTIFY_SOCKET. */
   notify(message: string): void
   /** Milliseconds after which the service manager wants a sign of life (WATCHDOG_USEC); undefined: it does not. */

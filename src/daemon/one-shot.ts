@@ -7,10 +7,11 @@ import type { DesiredState } from '../model/desired-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable, IpvsTimeouts, SyncDaemon } from '../model/ipvs-table.ts'
 import { isRoadName } from '../model/probe-road.ts'
-import type { ServiceIdentity, ServiceKey } from '../model/virtual-service.ts'
+import { type ServiceIdentity, type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import type { Past, SourceStatus } from '../pipeline/desired-update.ts'
 import { steadyScheduler, wallAhead } from '../pipeline/steady-scheduler.ts'
-import { createIpvsSink, type IpvsSink, type PassOptions } from '../sinks/ipvs/ipvs-sink.ts'
+import type { InOrderSink } from '../sinks/in-order.ts'
+import { createIpvsSink, type PassOptions } from '../sinks/ipvs/ipvs-sink.ts'
 import type { Transition } from '../sinks/ipvs/transition.ts'
 import type { PassReport } from '../sinks/sink.ts'
 import { openRegistriesWith } from '../sources/registry.ts'
@@ -27,7 +28,9 @@ import type { Host } from './host.ts'
 import { KernelWatch } from './kernel-known.ts'
 import { keepIn, PATIENCE, pastOf, snapshotsSentence } from './last-good.ts'
 import { wordsSentence } from './operator.ts'
+import { planSinks } from './planned-sinks.ts'
 import { keptRoads } from './probe-roads.ts'
+import { openSinks } from './sinks.ts'
 import { assertWritable } from './state-directory.ts'
 
 /** What a plan is worth: the changes, and what could not be asked. */
@@ -82,7 +85,11 @@ export async function planNow(host: Host, configuration: Configuration, probing:
     ...notesOn(unaskedSentence(once, asking)),
     ...unknownIn(found),
   )
-  const plan = await sink.planOnly(desired, { now: steadyScheduler.now() })
+  const now = steadyScheduler.now()
+  const table = await sink.planOnly(desired, { now })
+  const beside = await planSinks({ host, configuration }, desired, servedAfter(table, desired, ownership.record), now)
+  notes.push(...beside.notes)
+  const plan = { ...table, ...(beside.changes.length > 0 && { sinkChanges: beside.changes }) }
   return { plan, unanswered, held, found, notes }
 }
 
@@ -113,9 +120,10 @@ export async function passOnce(
   )
   notes.push(...notesOn(snapshotsSentence(snapshots.origin)))
   const transitions: Transition[] = []
-  const sink = parts.use(
+  const ipvs = parts.use(
     createIpvsSink({ kernel, ownership, onTransition: (each) => isRoadName(each.name) || transitions.push(each) }),
   )
+  const { sink } = parts.use(await openSinks({ host, ipvs, configuration }))
   const place = { directory: stateDir, inUse: daemonServes(stateDir) }
   const claims = parts.use(await openClaims({ ...place, onFailure: ({ message }) => notes.push(message) }))
   const teller = new ClaimNotes(keepClaimsIn(claims))
@@ -123,7 +131,7 @@ export async function passOnce(
     past: pastNow(snapshots, notes),
     ...(command === 'once' && {
       operator$: await wordsNow(stateDir, notes),
-      kernel$: new KernelWatch(host, await sink.readTable()).known$,
+      kernel$: new KernelWatch(host, await ipvs.readTable()).known$,
     }),
     onLastGood: keepIn(snapshots),
     claims: { past: claimsPast(claims, ownership.record), ...teller.options },
@@ -133,9 +141,16 @@ export async function passOnce(
   const { unanswered, held, found } = wanted
   const desired = besideRoads(wanted, ownership.record)
   notes.push(...notesOn(claimsSentence(claims.origin)), ...teller.notes(), ...unknownIn(found))
-  const report = await drainIdle(sink, desired, options, await sink.reconcile(desired, 'full', steadyScheduler.now(), options))
+  const report = await settle(sink, desired, options, await sink.reconcile(desired, 'full', steadyScheduler.now(), options))
+  notes.push(...notesOn(pendingSentence(report)))
   await Promise.all([snapshots.flush(), claims.flush()])
   return { report, transitions, unanswered, held, found, notes }
+}
+
+/** What IPVS holds after a plan was carried out: what is wanted, and what left and still drains. */
+function servedAfter(plan: Plan, desired: DesiredState, { services }: OwnershipRecord): (key: ServiceKey) => boolean {
+  const gone = new Set(plan.changes.flatMap(({ kind, service }) => (kind === 'delete-service' ? [serviceKey(service)] : [])))
+  return (key) => desired.services.has(key) || (services.has(key) && !gone.has(key))
 }
 
 /** Services for probes are the daemon's: those that it made and will want again are left alone. */
@@ -149,17 +164,34 @@ const DRAIN_PASSES = 3
 /** Milliseconds between two of them at the most: as long as the sink may rest between two reads of a large or slow table. */
 const DRAIN_WAIT = 10_000
 
-/** What nobody uses goes before the command ends; what still has connections is left draining. */
-async function drainIdle(sink: IpvsSink, desired: DesiredState, options: PassOptions, first: PassReport): Promise<PassReport> {
+/** Milliseconds in which neighbours must have said that they do not hold an address; asking takes half a second on a quiet machine. */
+const NEIGHBOURS_WAIT = 10_000
+
+/**
+ * What nobody uses goes before the command ends, and addresses about which neighbours were asked come; what still has connections is left
+ * draining.
+ */
+async function settle(sink: InOrderSink, desired: DesiredState, options: PassOptions, first: PassReport): Promise<PassReport> {
+  const end = steadyScheduler.now() + NEIGHBOURS_WAIT
   let report = first
-  for (let pass = 0; pass < DRAIN_PASSES && report.draining > 0 && report.wakeAt !== undefined; pass++) {
+  let drainPasses = 0
+  while (report.wakeAt !== undefined) {
     const wait = report.wakeAt - steadyScheduler.now()
-    if (wait > DRAIN_WAIT) break
+    const asks = (report.pending ?? 0) > 0 && steadyScheduler.now() < end
+    const drains = report.draining > 0 && drainPasses < DRAIN_PASSES
+    if (wait > DRAIN_WAIT || !(asks || drains)) break
+    if (!asks) drainPasses += 1
     await sleep(Math.max(0, wait))
     const next = await sink.reconcile(desired, 'changes', steadyScheduler.now(), options)
     report = { ...next, applied: sum(report.applied, next.applied), driftRepaired: report.driftRepaired + next.driftRepaired }
   }
   return report
+}
+
+function pendingSentence({ pending = 0 }: PassReport): string | undefined {
+  if (pending === 0) return undefined
+  const which = pending === 1 ? '1 address is' : `${pending} addresses are`
+  return `${which} not added yet, because the neighbours have not answered in time whether another host holds it; run this again.`
 }
 
 function sum(a: PassReport['applied'], b: PassReport['applied']): Record<string, number> {

@@ -18,6 +18,8 @@ export interface OperatorControlParts {
   readonly running: Pick<Running, 'approve' | 'services' | 'update'>
   readonly operator: Operator
   readonly sources: () => Moment['sources']
+  /** What the last pass could not do. */
+  readonly failing: () => Moment['failing']
   /** Reads the kernel. */
   readonly readTable: () => Promise<IpvsTable>
   /** The last change of a destination in the kernel. */
@@ -105,8 +107,9 @@ export class OperatorControl implements Control {
     } catch (error) {
       failure = asPointsmanError(error).message
     }
-    const { running, operator, sources } = this.#parts
-    const moment = { update: running.update ?? NOTHING_YET, words: operator.words, sources: sources(), table }
+    const { running, operator, sources, failing } = this.#parts
+    const update = running.update ?? NOTHING_YET
+    const moment = { update, words: operator.words, sources: sources(), table, failing: failing() }
     return { moment, ...(failure !== undefined && { failure }) }
   }
 }

@@ -42,7 +42,11 @@ export function recordPass(
   }
   const { report } = result
   const good = isGood(report, result.desired)
-  metrics.passEnded(sink, result.scope, report, good, seconds)
+  for (const part of report.parts ?? [{ sink, ok: true, report, seconds } as const]) {
+    if (part.sink !== sink) metrics.passBegan(part.sink, result.scope)
+    if (part.ok) metrics.passEnded(part.sink, result.scope, part.report, isGood(part.report, result.desired), part.seconds)
+    else metrics.passRejected(part.sink, result.scope, part.code, part.seconds)
+  }
   if (result.eventAt !== undefined && report.failed.length === 0) {
     metrics.programmed(Math.max(0, result.finishedAt - result.eventAt) / 1000)
   }

@@ -1,16 +1,33 @@
 import { probeFor } from '../health/registry.ts'
-import { holdTable, openIpvsKernel, readRuleMarks, readSysctl, systemdNotify, whoHoldsTable } from '../kernel/for-daemon.ts'
+import {
+  holdTable,
+  openConntrackKernel,
+  openIptablesKernel,
+  openIpvsKernel,
+  openNftablesKernel,
+  openRouteKernel,
+  readRuleMarks,
+  readSysctl,
+  systemdNotify,
+  whoHoldsTable,
+  writeSysctl,
+} from '../kernel/for-daemon.ts'
 import type { Host } from './host.ts'
 
 /** The machine that this process runs on. */
 export function realHost(version?: string): Host {
   return {
     openKernel: (deadline, onStuck) => openIpvsKernel({ deadlineMs: deadline, ...(onStuck !== undefined && { onStuck }) }),
+    openNftables: () => openNftablesKernel(),
+    openIptables: () => openIptablesKernel(),
+    openConntrack: () => openConntrackKernel(),
+    openRoutes: () => openRouteKernel(),
     holdTable: (command) => holdTable({ command, ...(version !== undefined && { version }) }),
     whoHoldsTable,
     probeFor,
     readRuleMarks: () => readRuleMarks(),
     readSysctl: (name) => numberOf(readSysctl(name)),
+    writeSysctl,
     notify: (message) => void systemdNotify(message),
     watchdog: watchdogInterval(process.env, process.pid),
   }

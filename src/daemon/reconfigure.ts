@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Observable, Subject, Subscription } from 'rxjs'
 import type { Metrics } from '../admin/metrics.ts'
 import type { Configuration, Overrides } from '../config/configuration.ts'
@@ -26,6 +27,8 @@ interface Parts {
   readonly logger: Logger
   readonly supervisor: Supervisor
   readonly resync$: Subject<void>
+  /** Sets the sysctls that the configuration in force needs, where that is asked for. */
+  readonly manageSysctls: () => Promise<void>
 }
 
 /** Follows the configuration file and SIGHUP for as long as the subscription lives; the signal also asks for a full pass. */
@@ -65,7 +68,10 @@ function accept(reload: Reload, started: Configuration, parts: Parts): void {
 function take(reload: Reload & { kind: 'accepted' }, started: Configuration, parts: Parts): void {
   const { status, metrics, logger, running, host } = parts
   const { configuration } = reload
-  const waiting = restartNeeded(started.settings, configuration.settings)
+  const waiting = [
+    ...restartNeeded(started.settings, configuration.settings),
+    ...(isDeepStrictEqual(started.snat, configuration.snat) ? [] : ['snat']),
+  ]
   logWarnings(logger, reload.warnings)
   for (const setting of waiting) logger.warn({ setting }, `the change of ${setting} takes effect at the next restart`)
   logger.level = configuration.settings.logLevel
@@ -73,5 +79,5 @@ function take(reload: Reload & { kind: 'accepted' }, started: Configuration, par
   status.configAccepted(waiting)
   logger.info({ services: configuration.services.length }, 'the new configuration is in force')
   running.reconfigure(configuration)
-  adviseSysctls(host, logger, configuration)
+  void parts.manageSysctls().then(() => adviseSysctls(host, logger, configuration))
 }

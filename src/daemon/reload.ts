@@ -93,6 +93,7 @@ const FIXED: readonly (keyof Settings)[] = [
   'maxProbes',
   'watchSettle',
   'watchPoll',
+  'instance',
 ]
 
 /** Names of the settings, as the file has them, that differ and wait for a restart. */

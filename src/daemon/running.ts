@@ -43,6 +43,7 @@ import { type Held, heldOf } from './approval.ts'
 import { counted } from './counted.ts'
 import type { Hooks } from './hooks.ts'
 import type { Host } from './host.ts'
+import { logAnnouncements } from './log-announcement.ts'
 import { logFinding, logGuard } from './log-guard.ts'
 import { recordPass, watchedPasses } from './passes.ts'
 import { type Certificates, type ProbeBackendsOptions, probeBackends } from './probe-backends.ts'
@@ -176,6 +177,7 @@ export class Running {
       tap((update) => {
         for (const turn of transitionsBetween(this.#latest, update)) parts.tell(turn)
         tellPools(this.#latest, update, parts)
+        logAnnouncements(this.#latest, update, parts.logger)
         this.#latest = update
       }),
       mergeWith(again$),

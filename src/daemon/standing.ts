@@ -25,6 +25,8 @@ export interface Moment {
   readonly sources: ReadonlyMap<ServiceKey, readonly SourceStatus[]>
   /** Undefined where the kernel could not be asked. */
   readonly table: IpvsTable | undefined
+  /** What the last pass could not do, by the object. */
+  readonly failing: readonly { readonly object: string; readonly message: string }[]
 }
 
 /** How a service of the desired state stands, backend by backend. */
@@ -41,6 +43,7 @@ export function serviceStanding(key: ServiceKey, moment: Moment): ServiceStandin
     scheduler: desired.scheduler,
     complete: desired.complete,
     pool: poolStanding(provenance.pool),
+    ...failuresOf(key, desired, moment.failing),
     sources: sources.map(sourceStanding),
     backends: [...backends]
       .sort(BY_NUMBER.compare)
@@ -48,7 +51,20 @@ export function serviceStanding(key: ServiceKey, moment: Moment): ServiceStandin
   }
 }
 
-function poolStanding({ mode, panicSince, quorum, heldFailures }: ServiceProvenance['pool']): PoolStanding {
+/** Objects are called by the key of their service, with that of a destination behind it, or by its address. */
+function failuresOf(
+  key: ServiceKey,
+  { identity, virtualAddress }: DesiredService,
+  failing: Moment['failing'],
+): Pick<ServiceStanding, 'failures'> {
+  const address = virtualAddress !== undefined && identity.kind === 'address' ? identity.address : undefined
+  const failures = failing.flatMap(({ object, message }) =>
+    object === key || object === address || object.startsWith(`${key} `) ? [message] : [],
+  )
+  return failures.length === 0 ? {} : { failures }
+}
+
+function poolStanding({ mode, panicSince, quorum, announced, heldFailures }: ServiceProvenance['pool']): PoolStanding {
   return {
     mode,
     ...(panicSince !== undefined && { panic_since: iso(panicSince) }),
@@ -61,6 +77,7 @@ function poolStanding({ mode, panicSince, quorum, heldFailures }: ServiceProvena
         by: quorum.spec.by,
       },
     }),
+    ...(announced !== undefined && { announced }),
     held_failures: [...heldFailures],
   }
 }

@@ -1,5 +1,5 @@
 import type { Logger } from '../log.ts'
-import type { IpvsSink } from '../sinks/ipvs/ipvs-sink.ts'
+import type { InOrderSink } from '../sinks/in-order.ts'
 import type { Running } from './running.ts'
 import type { Status } from './status.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -9,14 +9,16 @@ const SPARE = 10_000
 
 interface Parts {
   readonly running: Running
-  readonly sink: IpvsSink
+  readonly sink: Pick<InOrderSink, 'exit'>
+  /** Called after all that is ours has been removed. */
+  readonly restoreSysctls: () => Promise<void>
   readonly status: Status
   readonly supervisor: Supervisor
   readonly logger: Logger
 }
 
 /** Writes what has arrived, then does what `on_exit` of the configuration in force says. */
-export async function leave({ running, sink, status, supervisor, logger }: Parts): Promise<void> {
+export async function leave({ running, sink, restoreSysctls, status, supervisor, logger }: Parts): Promise<void> {
   const { settings } = running.configuration
   const timeout = Math.max(0, ...running.services.map(({ drainTimeout }) => drainTimeout))
   supervisor.stopping(settings.onExit === 'drain' ? timeout + SPARE : 0)
@@ -34,5 +36,6 @@ export async function leave({ running, sink, status, supervisor, logger }: Parts
   }
   const report = await sink.exit(settings.onExit, { timeout })
   for (const { object, code, message } of report.failed) logger.error({ object, code }, message)
+  if (settings.onExit === 'remove') await restoreSysctls()
   logger.info({ on_exit: settings.onExit, applied: report.applied, foreign: report.foreign }, 'stopped')
 }

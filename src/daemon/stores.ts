@@ -3,6 +3,7 @@ import { wallAhead } from '../pipeline/steady-scheduler.ts'
 import { type ClaimsStore, openClaims } from '../store/claims.ts'
 import { type OwnershipStore, openOwnership } from '../store/ownership.ts'
 import { openSnapshots, type SnapshotStore } from '../store/snapshots.ts'
+import { openSysctls, type SysctlStore } from '../store/sysctls.ts'
 import { openWords, type WordsStore } from '../store/words.ts'
 import { logFailure } from './announce.ts'
 import { claimsSentence } from './claims.ts'
@@ -16,6 +17,7 @@ export interface Stores {
   readonly snapshots: SnapshotStore
   readonly claims: ClaimsStore
   readonly words: WordsStore
+  readonly sysctls: SysctlStore
 }
 
 /** Opens everything, to be closed with `parts`. Rejects with STATE_UNWRITABLE and STATE_NEWER. */
@@ -29,7 +31,8 @@ export async function openStores(directory: string, parts: AsyncDisposableStack,
   }
   const snapshots = parts.use(await openSnapshots(options))
   const claims = parts.use(await openClaims(options))
-  return { ownership, snapshots, claims, words: parts.use(await openWords({ ...options, ahead: wallAhead })) }
+  const words = parts.use(await openWords({ ...options, ahead: wallAhead }))
+  return { ownership, snapshots, claims, words, sysctls: await openSysctls({ directory }) }
 }
 
 /** One line for each of them of which something is lost, less those of which `announceStart` tells. */

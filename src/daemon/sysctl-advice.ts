@@ -1,9 +1,13 @@
+import { type AddressFamily, familyOf } from '../model/address.ts'
+import type { Forwarding } from '../model/destination.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 
 /** A sysctl whose value harms what the configuration asks for. */
 export interface SysctlAdvice {
   readonly sysctl: string
   readonly value: number
+  /** What it should be. */
+  readonly wanted: number
   /** One sentence: what goes wrong. */
   readonly problem: string
   /** One sentence: what to do. */
@@ -12,33 +16,49 @@ export interface SysctlAdvice {
 
 export const EXPIRE_NODEST_CONN = 'net.ipv4.vs.expire_nodest_conn'
 export const EXPIRE_QUIESCENT_TEMPLATE = 'net.ipv4.vs.expire_quiescent_template'
+export const CONNTRACK = 'net.ipv4.vs.conntrack'
+const FORWARD = { ipv4: 'net.ipv4.ip_forward', ipv6: 'net.ipv6.conf.all.forwarding' } as const
 
 /** The sysctls that the advice looks at. */
-export const ADVISED_SYSCTLS = [EXPIRE_NODEST_CONN, EXPIRE_QUIESCENT_TEMPLATE] as const
+export const ADVISED_SYSCTLS = [EXPIRE_NODEST_CONN, EXPIRE_QUIESCENT_TEMPLATE, CONNTRACK, FORWARD.ipv4, FORWARD.ipv6] as const
 
 /** What the services need and the kernel is not set to. Values that are undefined could not be read and are not judged. */
 export function sysctlAdvice(services: readonly ServiceSpec[], values: ReadonlyMap<string, number | undefined>): SysctlAdvice[] {
-  const advice: SysctlAdvice[] = []
-  const nodest = values.get(EXPIRE_NODEST_CONN)
-  if (nodest === 0 && services.length > 0) {
-    advice.push({
-      sysctl: EXPIRE_NODEST_CONN,
-      value: nodest,
-      problem: `${EXPIRE_NODEST_CONN} is 0, so ${nodestVictims(services)}.`,
-      cure: `Set it with "sysctl -w ${EXPIRE_NODEST_CONN}=1" and keep it in /etc/sysctl.d.`,
-    })
-  }
-  const quiescent = values.get(EXPIRE_QUIESCENT_TEMPLATE)
   const persistent = services.filter(isPersistent)
-  if (quiescent === 0 && persistent.length > 0) {
-    advice.push({
+  const translated = services.filter(({ fullNat }) => fullNat)
+  const needs: readonly { readonly sysctl: string; readonly of: readonly ServiceSpec[]; readonly what: () => string }[] = [
+    { sysctl: EXPIRE_NODEST_CONN, of: services, what: () => nodestVictims(services) },
+    {
       sysctl: EXPIRE_QUIESCENT_TEMPLATE,
-      value: quiescent,
-      problem: `${EXPIRE_QUIESCENT_TEMPLATE} is 0, so persistent clients of ${nameList(persistent)} stay with a backend of weight 0.`,
-      cure: `Set it with "sysctl -w ${EXPIRE_QUIESCENT_TEMPLATE}=1" and keep it in /etc/sysctl.d.`,
-    })
-  }
-  return advice
+      of: persistent,
+      what: () => `persistent clients of ${nameList(persistent)} stay with a backend of weight 0`,
+    },
+    { sysctl: CONNTRACK, of: translated, what: () => `the source NAT of ${nameList(translated)} sees no packet` },
+    ...(['ipv4', 'ipv6'] as const).map((family) => {
+      const forwarded = services.filter((service) => usesNat(service, family))
+      return {
+        sysctl: FORWARD[family],
+        of: forwarded,
+        what: () => `the replies of ${nameList(forwarded)} (nat) do not pass this host`,
+      }
+    }),
+  ]
+  return needs.flatMap(({ sysctl, of, what }) => {
+    const value = values.get(sysctl)
+    if (value !== 0 || of.length === 0) return []
+    const problem = `${sysctl} is 0, so ${what()}.`
+    return [{ sysctl, value, wanted: 1, problem, cure: `Set it with "sysctl -w ${sysctl}=1" and keep it in /etc/sysctl.d.` }]
+  })
+}
+
+/** Whether replies of a backend of this family go through this host. */
+export function usesNat(service: ServiceSpec, family: AddressFamily): boolean {
+  const { identity } = service
+  const own = identity.kind === 'fwmark' ? identity.family : familyOf(identity.address)
+  if (own !== family) return false
+  const methods: Forwarding[] = [service.forwarding]
+  for (const backend of service.backends.values()) if (backend.forwarding !== undefined) methods.push(backend.forwarding)
+  return methods.some(({ method }) => method === 'nat')
 }
 
 function nodestVictims(services: readonly ServiceSpec[]): string {

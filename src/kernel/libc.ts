@@ -14,6 +14,7 @@ export function addressFamilyNumber(family: AddressFamily): number {
 }
 
 export const AF_NETLINK = 16
+export const AF_PACKET = 17
 export const SOCK_STREAM = 1
 export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
@@ -22,6 +23,12 @@ export const SOL_SOCKET = 1
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
 export const CLONE_NEWNET = 0x40000000
+const MFD_CLOEXEC = 1
+const F_SETFD = 2
+const FD_CLOEXEC = 1
+const SO_ATTACH_FILTER = 26
+/** Bytes of `struct sock_fprog` on 64-bit machines. */
+const FILTER_PROGRAM = 16
 
 /** Netlink speaks the byte order of the host. */
 export const LITTLE_ENDIAN = endianness() === 'LE'
@@ -42,14 +49,23 @@ export class SystemCallError extends Error {
 
 type Bytes = Uint8Array
 
+/** `struct sock_fprog` (`linux/filter.h`). */
+interface FilterProgram {
+  readonly len: number
+  readonly filter: Bytes
+}
+
 interface Calls {
   readonly socket: (domain: number, type: number, protocol: number) => number
   readonly bind: (fd: number, address: Bytes, length: number) => number
   readonly sendto: (fd: number, bytes: Bytes, length: number, flags: number, address: Bytes, addressLength: number) => number
   readonly recv: (fd: number, bytes: Bytes, length: number, flags: number) => number
   readonly setsockopt: (fd: number, level: number, option: number, value: Bytes, length: number) => number
+  readonly attachFilter: (fd: number, level: number, option: number, program: FilterProgram, length: number) => number
   readonly close: (fd: number) => number
   readonly setns: (fd: number, kind: number) => number
+  readonly memfd_create: (name: string, flags: number) => number
+  readonly fcntl: (fd: number, command: number, type: 'int', value: number) => number
 }
 
 let loaded: Calls | undefined
@@ -66,14 +82,18 @@ function calls(): Calls {
   // The program's own symbols first: they are there with every C library, musl included.
   const library = koffi.load(null)
   // Every pointer is `void *` and gets a byte array: no C structure leaves this file. koffi knows no ssize_t.
+  const filterProgram = koffi.struct({ len: 'unsigned short', filter: 'void *' })
   loaded = {
     socket: library.func('int socket(int domain, int type, int protocol)'),
     bind: library.func('int bind(int fd, void *address, unsigned int length)'),
     sendto: library.func('long sendto(int fd, void *bytes, size_t length, int flags, void *address, unsigned int addressLength)'),
     recv: library.func('long recv(int fd, void *bytes, size_t length, int flags)'),
     setsockopt: library.func('int setsockopt(int fd, int level, int option, void *value, unsigned int length)'),
+    attachFilter: library.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(filterProgram), 'unsigned int']),
     close: library.func('int close(int fd)'),
     setns: library.func('int setns(int fd, int kind)'),
+    memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
+    fcntl: library.func('int fcntl(int fd, int command, ...)'),
   }
   return loaded
 }
@@ -109,9 +129,15 @@ export class RawSocket implements Disposable {
     if (calls().setsockopt(this.#fd, level, option, int32(value), 4) < 0) throw failure('setsockopt')
   }
 
-  /** Sends the whole of `bytes` as one datagram. */
-  sendTo(bytes: Uint8Array, address: Uint8Array): void {
-    const sent = calls().sendto(this.#fd, bytes, bytes.length, 0, address, address.length)
+  /** Lets in what a classic BPF program (`struct sock_filter`, 8 bytes an instruction) accepts. */
+  attachFilter(program: Uint8Array): void {
+    const filter = { len: program.length / 8, filter: program }
+    if (calls().attachFilter(this.#fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, FILTER_PROGRAM) < 0) throw failure('setsockopt')
+  }
+
+  /** Sends the whole of `bytes` as one datagram. With MSG_DONTWAIT a full queue is EAGAIN. */
+  sendTo(bytes: Uint8Array, address: Uint8Array, flags = 0): void {
+    const sent = calls().sendto(this.#fd, bytes, bytes.length, flags, address, address.length)
     if (sent < 0) throw failure('sendto')
     if (sent !== bytes.length) throw new SystemCallError('sendto', 'EMSGSIZE')
   }
@@ -128,6 +154,34 @@ export class RawSocket implements Disposable {
     throw error
   }
 
+  /**
+   * Calls `listener` from the event loop when something is waiting, or was lost (ENOBUFS), until what is returned is disposed of, before the socket
+   * is. What the listener leaves is announced again. It keeps no process alive.
+   */
+  onReadable(listener: () => void): Disposable {
+    let ended = false
+    const handle = koffi.node.poll(this.#fd, { readable: true }, heard)
+    handle.unref()
+    const end = () => {
+      if (ended) return
+      ended = true
+      process.removeListener('exit', end)
+      handle.close()
+    }
+    // A call of ours while Node takes its environment down would abort the process.
+    process.once('exit', end)
+    function heard(...[status]: unknown[]): void {
+      // In a turn of its own, where what it throws is thrown as from everywhere else.
+      setImmediate(() => {
+        if (ended) return
+        // An error that waits on the socket ends the poll.
+        if (typeof status === 'number' && status < 0) handle.start({ readable: true }, heard)
+        listener()
+      })
+    }
+    return { [Symbol.dispose]: end }
+  }
+
   /** Gives the descriptor away: whoever takes it closes it. */
   release(): number {
     const fd = this.#fd
@@ -140,6 +194,18 @@ export class RawSocket implements Disposable {
     calls().close(this.#fd)
     this.#fd = -1
   }
+}
+
+/** An empty file in memory (memfd_create(2)) that nobody else finds; whoever asked for it closes it. Throws SystemCallError. */
+export function memoryFile(name: string): number {
+  const fd = calls().memfd_create(name, MFD_CLOEXEC)
+  if (fd < 0) throw failure('memfd_create')
+  return fd
+}
+
+/** Keeps a descriptor from the programs that are started from now on. Throws SystemCallError. */
+export function closeOnExec(fd: number): void {
+  if (calls().fcntl(fd, F_SETFD, 'int', FD_CLOEXEC) < 0) throw failure('fcntl')
 }
 
 /** Moves the calling thread, and no other, into the network namespace that `fd` is open on. */

@@ -26,6 +26,13 @@ export type TableChange =
   | { readonly kind: 'start-sync-daemon'; readonly after: SyncDaemon }
   | { readonly kind: 'stop-sync-daemon'; readonly before: SyncDaemon }
 
+/** Changes of one kind that a sink beside the table makes; `kind` as in its reports. */
+export interface SinkChange {
+  readonly sink: 'snat' | 'addresses'
+  readonly kind: string
+  readonly count: number
+}
+
 /** Something that is there, is not ours and is left alone. */
 export type ForeignObject =
   | { readonly kind: 'service'; readonly service: VirtualService; readonly destinations: number }
@@ -35,5 +42,7 @@ export type ForeignObject =
 export interface Plan {
   readonly changes: readonly Change[]
   readonly tableChanges: readonly TableChange[]
+  /** Absent: nobody asked for source NAT and addresses. */
+  readonly sinkChanges?: readonly SinkChange[]
   readonly foreign: readonly ForeignObject[]
 }

@@ -1,6 +1,7 @@
 import type { ChunkedMap } from './chunked-map.ts'
 import type { Destination, DestinationKey, Forwarding } from './destination.ts'
 import type { IpvsTimeouts, SyncDaemon } from './ipvs-table.ts'
+import type { SourceNat } from './source-nat.ts'
 import type { Persistence, SchedulerFlags, ServiceIdentity, ServiceKey } from './virtual-service.ts'
 
 /** One destination that should be in the kernel, and why its weight is what it is. Attributes left out are not ours. */
@@ -37,6 +38,18 @@ export interface DesiredService {
   readonly cut?: ReadonlyMap<DestinationKey, readonly string[]>
   /** What all weights in `destinations` are multiplied by; people are shown the weight without it. Absent: 1. */
   readonly weightScale?: number
+  /** Backends see the director as the source of its connections. Absent: they see the client. */
+  readonly sourceNat?: SourceNat
+  /** Its address is to be on an interface of the director. Absent: whoever wants it there puts it there. */
+  readonly virtualAddress?: WantedAddress
+}
+
+/** Where the address of a service is to be. */
+export interface WantedAddress {
+  /** By name. Absent: that of the prefix which has the address in it, else one of our own. */
+  readonly interface?: string
+  /** False: for now nobody is to reach the service here (`announce_when`), so the address is taken away. */
+  readonly announced: boolean
 }
 
 /** What the kernel should hold. A service whose object is the same as in the state before has not changed. */

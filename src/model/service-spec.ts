@@ -1,8 +1,8 @@
-import type { IpAddress } from './address.ts'
 import type { Backend } from './backend.ts'
 import type { DestinationKey, Forwarding } from './destination.ts'
 import type { PolicySpec } from './policy-spec.ts'
 import type { CheckSpec } from './probe-spec.ts'
+import type { AddressRange } from './source-nat.ts'
 import type { SourceSpec } from './source-spec.ts'
 import type { Persistence, Scheduler, SchedulerFlags, ServiceIdentity } from './virtual-service.ts'
 
@@ -28,6 +28,16 @@ export interface HoldSpec {
   readonly maxAge?: number
   /** How old an answer of an earlier process may be to stand in for a source. */
   readonly snapshotMaxAge: number
+}
+
+/** The address of a service on the director, and when it is to be there. */
+export interface VirtualAddressSpec {
+  /** By name. Absent: that of the prefix which has the address in it, else one of our own. */
+  readonly interface?: string
+  /** `quorum`: only while enough of the pool serves; the policy of the service has a quorum then. */
+  readonly announceWhen: 'always' | 'quorum'
+  /** Milliseconds for which the quorum must have been lost before the address is taken away. */
+  readonly hold: number
 }
 
 /** A virtual service as the configuration asks for it, with every default already filled in. */
@@ -58,9 +68,12 @@ export interface ServiceSpec {
   readonly drainTimeout: number
   /** Which destinations of a service that exists already become ours. */
   readonly adopt: 'named' | 'all'
-  /** Source NAT is wanted; acted on by the SNAT sink. */
+  /** Backends are to see the director as the source of its connections. */
   readonly fullNat: boolean
-  readonly snatAddress?: IpAddress
+  /** As which of its addresses they see it, with `fullNat` alone. Absent: that of the interface by which a packet leaves. */
+  readonly snatRange?: AddressRange
+  /** Absent: whoever wants the address of the service on this host puts it there. */
+  readonly virtualAddress?: VirtualAddressSpec
   /** What is asked of each member again and again; all must pass. Empty: our probes know nothing of the members. */
   readonly checks: readonly CheckSpec[]
   readonly policy: PolicySpec

@@ -1,7 +1,8 @@
 import { ChunkedMap } from '../model/chunked-map.ts'
-import type { DesiredDestination, DesiredService } from '../model/desired-state.ts'
+import type { DesiredDestination, DesiredService, WantedAddress } from '../model/desired-state.ts'
 import { type DestinationKey, sameForwarding } from '../model/destination.ts'
-import type { ServiceSpec } from '../model/service-spec.ts'
+import type { ServiceSpec, VirtualAddressSpec } from '../model/service-spec.ts'
+import type { SourceNat } from '../model/source-nat.ts'
 import type { Persistence, SchedulerFlags } from '../model/virtual-service.ts'
 import { NO_VERDICT, type PoolVerdict, type Sorry, sameTexts, scaledWeight } from './deciding/ruling.ts'
 import { weightScale } from './deciding/slow-start.ts'
@@ -30,10 +31,11 @@ export function decide(
   complete: boolean,
   previous?: Decided,
   verdict: PoolVerdict = NO_VERDICT,
+  announced = true,
 ): Decided {
   const { destinations, leftOut } = decideMembers(spec, members, previous, verdict)
   const cut = cutFrom(verdict, leftOut, previous?.service.cut)
-  const service = decideService(spec, { destinations, complete, cut }, previous?.service)
+  const service = decideService(spec, { destinations, complete, cut, announced }, previous?.service)
   const alike = previous?.spec === spec && previous.members === members && previous.verdict === verdict
   if (alike && previous.service === service && previous.leftOut === leftOut) return previous
   return { service, leftOut, spec, members, verdict }
@@ -130,9 +132,15 @@ function applied(
   return ChunkedMap.from([...[...before].filter(([key]) => !leaving.has(key)), ...changed])
 }
 
+interface Circumstances extends Pick<DesiredService, 'destinations' | 'complete'> {
+  readonly cut: DesiredService['cut']
+  /** Whether clients are to reach the service here, where its address is ours. */
+  readonly announced: boolean
+}
+
 function decideService(
   spec: ServiceSpec,
-  { destinations, complete, cut }: Pick<DesiredService, 'destinations' | 'complete'> & { readonly cut: DesiredService['cut'] },
+  { destinations, complete, cut, announced }: Circumstances,
   before: DesiredService | undefined,
 ): DesiredService {
   const scale = weightScale(spec)
@@ -149,8 +157,14 @@ function decideService(
     adopt: spec.adopt,
     ...(cut !== undefined && { cut }),
     ...(scale !== 1 && { weightScale: scale }),
+    ...(spec.fullNat && { sourceNat: spec.snatRange ?? 'masquerade' }),
+    ...(spec.virtualAddress !== undefined && { virtualAddress: wantedAddress(spec.virtualAddress, announced) }),
   }
   return before !== undefined && sameService(before, service) ? before : service
+}
+
+function wantedAddress({ interface: device }: VirtualAddressSpec, announced: boolean): WantedAddress {
+  return { ...(device !== undefined && { interface: device }), announced }
 }
 
 /** Whether two specs make the same destination of every member. */
@@ -191,9 +205,20 @@ function sameService(a: DesiredService, b: DesiredService): boolean {
     a.adopt === b.adopt &&
     a.cut === b.cut &&
     a.weightScale === b.weightScale &&
+    sameSourceNat(a.sourceNat, b.sourceNat) &&
+    sameAddress(a.virtualAddress, b.virtualAddress) &&
     sameFlags(a.flags, b.flags) &&
     samePersistence(a.persistence, b.persistence)
   )
+}
+
+function sameSourceNat(a: SourceNat | undefined, b: SourceNat | undefined): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object') return a === b
+  return a.first === b.first && a.last === b.last
+}
+
+function sameAddress(a: WantedAddress | undefined, b: WantedAddress | undefined): boolean {
+  return a?.announced === b?.announced && a?.interface === b?.interface
 }
 
 function sameFlags(a: SchedulerFlags | undefined, b: SchedulerFlags | undefined): boolean {

@@ -111,6 +111,8 @@ export interface PoolStatus {
   readonly panicSince?: number
   /** Absent where none is asked for. */
   readonly quorum?: Quorum
+  /** Whether the address of the service is to be there; absent: it does not hang on the quorum. */
+  readonly announced?: boolean
   /** Members that fail above connect together with too many others, and serve all the same. */
   readonly heldFailures: ReadonlySet<DestinationKey>
 }

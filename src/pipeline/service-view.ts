@@ -39,11 +39,12 @@ export function provenance(state: ServiceState): ServiceProvenance {
   }
 }
 
-function poolStatus({ verdict, panicSince, quorum, ejections }: Pool): PoolStatus {
+function poolStatus({ verdict, panicSince, quorum, announced, ejections }: Pool): PoolStatus {
   return {
     mode: verdict.mode,
     heldFailures: ejections.held,
     ...(panicSince !== undefined && { panicSince }),
     ...(quorum !== undefined && { quorum }),
+    ...(announced !== undefined && { announced }),
   }
 }

@@ -271,7 +271,7 @@ function verdict(state: ServiceState, now: number): ServiceState {
   const outdated = namesOf(slots, isOutdated)
   const input = { spec, members, heard: hearing.passed, flaps, unproven, outdated, complete, expiresQuiescentTemplates }
   const pool = judgePool(state.pool, input, now)
-  const decided = decide(spec, members, complete, state.decided, pool.verdict)
+  const decided = decide(spec, members, complete, state.decided, pool.verdict, pool.announced)
   return { ...state, pool, decided, dueAt: Math.min(dueAt(state), pool.dueAt) }
 }
 

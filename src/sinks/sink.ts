@@ -11,11 +11,21 @@ export interface PassReport {
   readonly foreign: number
   /** Drains still running after the pass. */
   readonly draining: number
+  /** What is under way and done by the pass at `wakeAt`, besides drains. Absent: nothing. */
+  readonly pending?: number
   /** Milliseconds since the epoch at which the sink wants to be called again although nothing changed; undefined: never. */
   readonly wakeAt?: number
   /** What it needs to read then: `full` where something that failed is tried again, for the table may be otherwise than believed. */
   readonly wakeScope?: 'changes' | 'full'
+  /** Where one sink stands for several: what each of them did. */
+  readonly parts?: readonly PartOutcome[]
 }
+
+/** What one of several sinks did in a pass; `ok: false`: nothing at all could be done. */
+export type PartOutcome = { readonly sink: string; readonly seconds: number } & (
+  | { readonly ok: true; readonly report: PassReport }
+  | { readonly ok: false; readonly code: string }
+)
 
 /** One object that could not be programmed; the others went on. */
 export interface ObjectFailure {

@@ -152,8 +152,9 @@ async function inEach(work: (lane: Lane, index: number) => Promise<void>): Promi
 /** The machine has two processors, and a daemon that starts uses one. */
 const LANES = 2
 
-const rounds = Array.from({ length: Math.ceil(FAILPOINTS.length / LANES) }, (_, round) =>
-  FAILPOINTS.slice(round * LANES, (round + 1) * LANES),
+const places = FAILPOINTS.filter((name) => name.startsWith('ipvs.'))
+const rounds = Array.from({ length: Math.ceil(places.length / LANES) }, (_, round) =>
+  places.slice(round * LANES, (round + 1) * LANES),
 )
 
 const parts = new AsyncDisposableStack()

@@ -1,10 +1,7 @@
-import { type AddressFamily, familyOf } from '../../model/address.ts'
-import type { Forwarding } from '../../model/destination.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
-import { sysctlAdvice } from '../sysctl-advice.ts'
+import { CONNTRACK, sysctlAdvice, usesNat } from '../sysctl-advice.ts'
 import { type DoctorFacts, type Finding, fail, ok, SYSCTLS, warn } from './facts.ts'
 
-const CONNTRACK = 'net.ipv4.vs.conntrack'
 const REUSE = 'net.ipv4.vs.conn_reuse_mode'
 const RP_FILTER = 'net.ipv4.conf.all.rp_filter'
 
@@ -15,9 +12,7 @@ export function diagnoseSysctls(facts: DoctorFacts): Finding[] {
     ...sysctlAdvice(services, facts.sysctls).map(({ problem, cure }) =>
       fail('sysctl', withoutStop(problem), lower(withoutStop(cure))),
     ),
-    ...conntrack(facts, services),
     ...reuse(facts),
-    ...forwarding(facts, services),
     ...reversePath(facts, services),
   ]
   const blamed = findings.map(({ message }) => message).join(' ')
@@ -29,12 +24,6 @@ export function diagnoseSysctls(facts: DoctorFacts): Finding[] {
     )
   }
   return findings
-}
-
-function conntrack({ sysctls }: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
-  const translated = services.find(({ fullNat }) => fullNat)
-  if (translated === undefined || sysctls.get(CONNTRACK) !== 0) return []
-  return [fail('sysctl', `${CONNTRACK} is 0, so the source NAT of ${translated.name} sees no packet`, setTo(CONNTRACK, 1))]
 }
 
 /** Documentation/networking/ipvs-sysctl.rst; the delay of one second went away in Linux 5.9. */
@@ -51,31 +40,10 @@ function reuse({ sysctls, kernelRelease }: DoctorFacts): Finding[] {
   return []
 }
 
-function forwarding({ sysctls }: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
-  const needs: readonly { readonly family: AddressFamily; readonly sysctl: string }[] = [
-    { family: 'ipv4', sysctl: 'net.ipv4.ip_forward' },
-    { family: 'ipv6', sysctl: 'net.ipv6.conf.all.forwarding' },
-  ]
-  return needs.flatMap(({ family, sysctl }) => {
-    const service = services.find((each) => usesNat(each, family))
-    if (service === undefined || sysctls.get(sysctl) !== 0) return []
-    return [fail('sysctl', `${sysctl} is 0, so the replies of ${service.name} (nat) do not pass this host`, setTo(sysctl, 1))]
-  })
-}
-
 function reversePath({ sysctls }: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
   if (sysctls.get(RP_FILTER) !== 1 || !services.some((service) => usesNat(service, 'ipv4'))) return []
   const problem = `${RP_FILTER} is 1: a packet is dropped without a trace if its sender would be reached by another interface`
   return [warn('sysctl', problem, `${setTo(RP_FILTER, 2)} where clients and backends are on several interfaces`)]
-}
-
-function usesNat(service: ServiceSpec, family: AddressFamily): boolean {
-  const { identity } = service
-  const own = identity.kind === 'fwmark' ? identity.family : familyOf(identity.address)
-  if (own !== family) return false
-  const methods: Forwarding[] = [service.forwarding]
-  for (const backend of service.backends.values()) if (backend.forwarding !== undefined) methods.push(backend.forwarding)
-  return methods.some(({ method }) => method === 'nat')
 }
 
 function setTo(sysctl: string, value: number): string {

@@ -1,5 +1,6 @@
 import { counted } from '../counted.ts'
 import { diagnoseKernel } from './diagnose-kernel.ts'
+import { diagnoseNetwork } from './diagnose-network.ts'
 import { diagnoseSysctls } from './diagnose-sysctls.ts'
 import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
 
@@ -9,6 +10,7 @@ export function diagnose(facts: DoctorFacts): Finding[] {
     configuration(facts),
     ...diagnoseKernel(facts),
     ...diagnoseSysctls(facts),
+    ...diagnoseNetwork(facts),
     ...otherWriters(facts),
     holder(facts),
     stateDirectory(facts),

@@ -1,4 +1,5 @@
 import type { Configuration } from '../../config/configuration.ts'
+import type { IpAddress } from '../../model/address.ts'
 import type { OwnershipOrigin } from '../../store/ownership.ts'
 import type { TableHolder } from '../host.ts'
 
@@ -28,6 +29,14 @@ export interface DoctorFacts {
   readonly capabilities: ReadonlySet<string>
   /** Of those in SYSCTLS; a name that the kernel does not have is absent. */
   readonly sysctls: ReadonlyMap<string, number>
+  /** What nftables said; absent where no service needs it. */
+  readonly nftables?: { readonly by: string } | { readonly problem: string }
+  /** Connections in the kernel's table, and how many it takes; absent where they are not tracked. */
+  readonly conntrack?: { readonly count: number; readonly max: number }
+  /** Interfaces and their addresses; absent where no service cares. */
+  readonly network?:
+    | { readonly interfaces: ReadonlySet<string>; readonly addresses: ReadonlySet<IpAddress> }
+    | { readonly problem: string }
   readonly otherWriters: readonly OtherWriter[]
   /** kube-proxy in IPVS mode binds its service addresses to this interface. */
   readonly kubeInterface: boolean

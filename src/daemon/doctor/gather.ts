@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
-import type { Configuration } from '../../config/configuration.ts'
+import type { Configuration, SnatSettings } from '../../config/configuration.ts'
 import { effectiveCapabilities, moduleState, schedulerState } from '../../kernel/for-daemon.ts'
+import type { ServiceSpec } from '../../model/service-spec.ts'
 import { openOwnership } from '../../store/ownership.ts'
+import { conntrackUsage } from '../conntrack-usage.ts'
 import type { Host } from '../host.ts'
 import { asPointsmanError } from '../passes.ts'
+import { openSnatWay } from '../snat-way.ts'
 import { whyUnwritable } from '../state-directory.ts'
 import { type DoctorFacts, type ModuleState, SYSCTLS } from './facts.ts'
 import { findOtherWriters } from './other-writers.ts'
@@ -43,6 +46,7 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
     engines: statesOf(engines, (engine) => moduleState(`ip_vs_pe_${engine}`)),
     capabilities: effectiveCapabilities(),
     sysctls: sysctls(host),
+    ...(await networkFacts(host, services, input.configuration?.snat.by)),
     otherWriters: await findOtherWriters(),
     kubeInterface: await hasInterface('kube-ipvs0'),
     holder: await host.whoHoldsTable(),
@@ -55,6 +59,45 @@ async function askIpvs(host: Host, deadline: number): Promise<{ version: string 
   try {
     await using kernel = await host.openKernel(deadline)
     return { version: (await kernel.info()).version }
+  } catch (error) {
+    return { problem: asPointsmanError(error).message }
+  }
+}
+
+/** What services with source NAT and addresses of their own need to be known. */
+async function networkFacts(
+  host: Host,
+  services: readonly ServiceSpec[],
+  by: SnatSettings['by'],
+): Promise<Pick<DoctorFacts, 'nftables' | 'conntrack' | 'network'>> {
+  const isTranslated = services.some(({ fullNat }) => fullNat)
+  const isPlaced = services.some(({ virtualAddress }) => virtualAddress !== undefined)
+  const conntrack = isTranslated ? conntrackUsage(host) : undefined
+  return {
+    ...(isTranslated && { nftables: await askNftables(host, by) }),
+    ...(conntrack !== undefined && { conntrack }),
+    ...((isTranslated || isPlaced) && { network: await askNetwork(host) }),
+  }
+}
+
+async function askNftables(host: Host, wanted: SnatSettings['by']): Promise<DoctorFacts['nftables'] & object> {
+  try {
+    const { by, kernel } = await openSnatWay(host, wanted)
+    await using _ = kernel
+    return { by: by === 'iptables' ? 'iptables, because nftables is not here' : kernel.by }
+  } catch (error) {
+    return { problem: asPointsmanError(error).message }
+  }
+}
+
+async function askNetwork(host: Host): Promise<DoctorFacts['network'] & object> {
+  try {
+    await using kernel = host.openRoutes()
+    const [links, addresses] = await Promise.all([kernel.readLinks(), kernel.readAddresses()])
+    return {
+      interfaces: new Set(links.map(({ name }) => name)),
+      addresses: new Set(addresses.map(({ address }) => address)),
+    }
   } catch (error) {
     return { problem: asPointsmanError(error).message }
   }

@@ -16,7 +16,7 @@ export function receiveDatagram(transport: NetlinkTransport, into: Uint8Array): 
 }
 
 /** Receives a datagram if one is waiting; one that was cut or holds no message is refused. */
-export function receiveWaiting(transport: NetlinkTransport, into: Uint8Array): number | undefined {
+export function receiveWaiting(transport: Pick<NetlinkTransport, 'receive'>, into: Uint8Array): number | undefined {
   const length = transport.receive(into)
   if (length === undefined) return undefined
   if (length > into.length) throw protocolError(`a datagram of ${length} bytes was cut to ${into.length}`)

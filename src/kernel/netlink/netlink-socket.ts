@@ -31,7 +31,7 @@ export function openNetlinkSocket(protocol = NETLINK_GENERIC): NetlinkTransport 
 }
 
 /** Past the system's limit where CAP_NET_ADMIN allows it, up to the limit elsewhere. */
-function enlargeReceiveBuffer(socket: RawSocket): void {
+export function enlargeReceiveBuffer(socket: RawSocket): void {
   try {
     socket.setOption(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
   } catch (error) {

@@ -4,6 +4,7 @@ import { isFoundDown } from '../../model/operational.ts'
 import type { PolicySpec } from '../../model/policy-spec.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { waitingReason } from '../tiers.ts'
+import { announcementEndsAt, isAnnounced } from './announcement.ts'
 import { type Candidate, candidateOf } from './candidate.ts'
 import { dampedOf } from './damping.ts'
 import { approveEjections, type Ejections, type Exposed, ejections, ejectionsDueAt, NO_EJECTIONS } from './ejection.ts'
@@ -29,6 +30,8 @@ export interface Pool {
   readonly servingSince?: number
   /** Absent where none is asked for. */
   readonly quorum?: Quorum
+  /** Whether the address of the service is to be there; absent: it does not hang on the quorum. */
+  readonly announced?: boolean
   readonly kernel: KernelHeld
   readonly verdict: PoolVerdict
   /** Milliseconds since the epoch at which time itself changes something here; infinite: never. */
@@ -108,12 +111,14 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
     sorry !== undefined ? 'sorry' : serving.length === 0 ? 'nobody' : panic === undefined ? 'normal' : 'panic'
   const quorum = quorumOf(before.quorum, { ...measured(serving, open.length), complete }, spec.policy.quorum, now)
   const memories = remembered(before.memories, { candidates, contenders, serving, ramps }, now)
+  const announced = isAnnounced(before.announced, { quorum, ...pastOf(memories, before.kernel) }, spec.virtualAddress, now)
   return {
     input,
     memories,
     ejections: held,
     ...(panic !== undefined && { panicSince: panic }),
     ...(quorum !== undefined && { quorum }),
+    ...(announced !== undefined && { announced }),
     kernel: usedUp(before.kernel, complete),
     verdict: sharedVerdict(before.verdict, { rulings, used, mode, ...(sorry !== undefined && { sorry }) }),
     ...(serving.length > 0 && { servingSince: before.servingSince ?? now }),
@@ -121,6 +126,7 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
       dueAt(candidates, damped, ramps, spec, now),
       firstResultsDueAt(contenders, spec, now),
       ejectionsDueAt(held, spec.checks),
+      announcementEndsAt(announced, quorum, spec.virtualAddress),
     ),
   }
 }
@@ -243,6 +249,14 @@ function rampsOf(
 function measured(serving: readonly Part[], pool: number) {
   const counted = serving.filter(({ as }) => as === 'itself')
   return { count: counted.length, weight: counted.reduce((sum, part) => sum + part.contender.candidate.weight, 0), pool }
+}
+
+/** What was of the pool before this moment. */
+function pastOf(memories: Memories, kernel: KernelHeld) {
+  return {
+    everUp: [...memories.values()].some(({ upUntil }) => upUntil !== undefined),
+    servedBefore: [...kernel.weights.values()].some((weight) => weight > 0),
+  }
 }
 
 function sorryOf({ policy: { sorryServer } }: ServiceSpec): Sorry | undefined {

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { IpvsKernel } from '../../kernel/for-sinks.ts'
 import type { ForeignObject, Plan } from '../../model/change.ts'
 import type { DesiredState } from '../../model/desired-state.ts'
-import { destinationKey } from '../../model/destination.ts'
+import { type DestinationKey, destinationKey } from '../../model/destination.ts'
 import type { ExpectedKeys, IpvsTable } from '../../model/ipvs-table.ts'
 import { isRoadName } from '../../model/probe-road.ts'
 import { type ServiceKey, serviceKey } from '../../model/virtual-service.ts'
@@ -58,6 +58,8 @@ export interface IpvsSink extends Sink {
   lastTable(): IpvsTable
   /** Reads the kernel now, for metrics; changes nothing that the sink knows. */
   readTable(options?: { readonly statistics?: boolean }): Promise<IpvsTable>
+  /** Whether a service, or a destination of it, is ours and in the kernel, drains included; nothing is while the table was not read. */
+  holds(service: ServiceKey, destination?: DestinationKey): boolean
   /** What is there, is not ours and is left alone, as the last pass saw it. */
   foreign(): readonly ForeignObject[]
   /**
@@ -128,6 +130,13 @@ class IpvsTableSink implements IpvsSink {
 
   foreign(): readonly ForeignObject[] {
     return this.#memory.foreign()
+  }
+
+  holds(service: ServiceKey, destination?: DestinationKey): boolean {
+    const owned = this.#options.ownership.record.services.get(service)
+    if (owned === undefined || (destination !== undefined && !owned.destinations.has(destination))) return false
+    const there = this.#memory.actual?.get(service)
+    return there !== undefined && (destination === undefined || there.destination(destination) !== undefined)
   }
 
   async exit(mode: 'keep' | 'drain' | 'remove', options: ExitOptions = {}): Promise<PassReport> {

@@ -8,7 +8,13 @@ import type { Host } from '../../../src/daemon/host.ts'
 import { runDaemon } from '../../../src/daemon.ts'
 import { formatIssue } from '../../../src/document/issue.ts'
 import { probeFor } from '../../../src/health/registry.ts'
-import { openIpvsKernel } from '../../../src/kernel/for-daemon.ts'
+import {
+  openConntrackKernel,
+  openIptablesKernel,
+  openIpvsKernel,
+  openNftablesKernel,
+  openRouteKernel,
+} from '../../../src/kernel/for-daemon.ts'
 import type { IpvsKernel } from '../../../src/kernel/for-sinks.ts'
 
 class PlayedHost implements Host {
@@ -22,6 +28,13 @@ class PlayedHost implements Host {
   openKernel(deadline: number): Promise<IpvsKernel> {
     return openIpvsKernel({ deadlineMs: deadline, workerUrl: new URL('./kernel-worker.ts', import.meta.url) })
   }
+
+  openNftables = () => openNftablesKernel()
+  openIptables = () => openIptablesKernel()
+  openConntrack = () => openConntrackKernel()
+  openRoutes = () => openRouteKernel()
+
+  writeSysctl(): void {}
 
   async holdTable(): Promise<AsyncDisposable> {
     return { [Symbol.asyncDispose]: async () => undefined }

@@ -6,6 +6,7 @@ import { Metrics } from '../../../src/admin/metrics.ts'
 import { Scrape } from '../../../src/admin/scrape.ts'
 import { STATE_FAMILIES } from '../../../src/admin/state-text.ts'
 import { BACKEND_FAMILIES, SERVICE_FAMILIES } from '../../../src/admin/traffic-text.ts'
+import { TRANSLATION_FAMILY } from '../../../src/admin/translation-text.ts'
 import { type ServiceKey, serviceKey } from '../../../src/model/virtual-service.ts'
 import { parseExposition, sampleOf } from './exposition-parser.ts'
 import { destination, service, table, WEB } from './readings.ts'
@@ -36,6 +37,12 @@ function newMetrics(health: () => Health = () => READY) {
 }
 
 const parsed = async (metrics: Metrics) => parseExposition(await metrics.text())
+
+async function textOf(scrape: Scrape): Promise<string> {
+  let text = ''
+  for await (const piece of scrape.text()) text += piece
+  return text
+}
 
 describe('what is exported', () => {
   test('a fresh process shows valid text and no value that nobody measured', async () => {
@@ -159,11 +166,6 @@ describe('what is exported', () => {
 describe('a scrape', () => {
   const names = () => new Map<ServiceKey, string>([[serviceKey(WEB), 'web']])
   const reading = table(service(WEB, 5n, [destination('10.0.1.1', 5n)]))
-  const textOf = async (scrape: Scrape) => {
-    let text = ''
-    for await (const piece of scrape.text()) text += piece
-    return text
-  }
 
   test('holds the series of the kernel and all others in one valid text', async () => {
     const scrape = new Scrape(newMetrics(), { read: async () => reading, names, states: () => [], perBackend: true })
@@ -199,12 +201,62 @@ describe('a scrape', () => {
   })
 })
 
+describe('source NAT and addresses', () => {
+  const input = { read: async () => table(), names: () => new Map(), states: () => [], perBackend: true }
+
+  test('translated connections by service', async () => {
+    const translated = async () => [{ name: 'web', identity: WEB, connections: 2n ** 60n }]
+    const text = await textOf(new Scrape(newMetrics(), { ...input, translated }))
+    expect(text).toContain(
+      'pointsman_service_translated_connections_total{service="web",vip="10.0.0.1:80",protocol="tcp"} 1152921504606846976\n',
+    )
+  })
+
+  test('that cannot be read are left out and counted', async () => {
+    const metrics = newMetrics()
+    const translated = async () => Promise.reject(new Error('nft does not come back'))
+    await textOf(new Scrape(metrics, { ...input, translated }))
+    expect(sampleOf(await parsed(metrics), 'pointsman_scrape_errors_total', { metric: 'translations' })).toBe(1)
+  })
+
+  test('the use of connection tracking is there while it tracks', async () => {
+    const metrics = newMetrics()
+    expect(sampleOf(await parsed(metrics), 'pointsman_conntrack_entries')).toBeUndefined()
+    metrics.conntrack({ count: 7, max: 100 })
+    expect(sampleOf(await parsed(metrics), 'pointsman_conntrack_entries')).toBe(7)
+    expect(sampleOf(await parsed(metrics), 'pointsman_conntrack_entries_limit')).toBe(100)
+  })
+
+  test('addresses: what is, and what was since the start', async () => {
+    const metrics = newMetrics()
+    const facts = { held: 2, conflicts: 1, conflictsSeen: 3, repairs: 4, announcements: 10 }
+    metrics.addresses(facts)
+    metrics.addresses({ ...facts, held: 1, conflicts: 0, announcements: 15 })
+    const families = await parsed(metrics)
+    expect(sampleOf(families, 'pointsman_addresses_held')).toBe(1)
+    expect(sampleOf(families, 'pointsman_address_conflicts')).toBe(0)
+    expect(sampleOf(families, 'pointsman_address_conflicts_total')).toBe(3)
+    expect(sampleOf(families, 'pointsman_address_repairs_total')).toBe(4)
+    expect(sampleOf(families, 'pointsman_address_announcements_total')).toBe(15)
+  })
+
+  test('are looked up for each answer', async () => {
+    const metrics = newMetrics()
+    const lookUp = () => metrics.conntrack({ count: 1, max: 2 })
+    expect(await textOf(new Scrape(metrics, { ...input, lookUp }))).toContain('pointsman_conntrack_entries 1\n')
+  })
+})
+
 test('docs/metrics.md lists exactly what is exported', () => {
   const documented = [...readFileSync('docs/metrics.md', 'utf8').matchAll(/^\| `(pointsman_\w+)` \| (\w+) \|/gm)].map(
     ([, name, type]) => `${name} ${type}`,
   )
-  const exported = [...SERVICE_FAMILIES, ...BACKEND_FAMILIES, ...STATE_FAMILIES, ...Object.values(DEFINITIONS)].map(
-    ({ name, type }) => `${name} ${type}`,
-  )
+  const exported = [
+    ...SERVICE_FAMILIES,
+    ...BACKEND_FAMILIES,
+    ...STATE_FAMILIES,
+    TRANSLATION_FAMILY,
+    ...Object.values(DEFINITIONS),
+  ].map(({ name, type }) => `${name} ${type}`)
   expect(documented.toSorted()).toEqual(exported.toSorted())
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { planJson } from '../../../src/cli/plan-json.ts'
+import { changeCount, planJson } from '../../../src/cli/plan-json.ts'
 import { planText } from '../../../src/cli/plan-text.ts'
 import { PLAIN, paintFor } from '../../../src/cli/terminal.ts'
 import type { Change, Plan } from '../../../src/model/change.ts'
@@ -95,6 +95,24 @@ Plan: 2 to add, 2 to change, 2 to remove, 3 for the whole table. 2 foreign objec
     expect(planText({ ...PLAN, changes: [], tableChanges: [] }, [], PLAIN)).toMatch(
       /No changes\. 2 foreign objects left alone\.\n$/,
     )
+  })
+
+  test('source NAT and addresses, by kind', () => {
+    const sinkChanges = [
+      { sink: 'snat', kind: 'add-table', count: 1 },
+      { sink: 'snat', kind: 'add-element', count: 3 },
+      { sink: 'snat', kind: 'edit-element', count: 1 },
+      { sink: 'addresses', kind: 'delete-address', count: 2 },
+    ] as const
+    expect(planText({ changes: [], tableChanges: [], foreign: [], sinkChanges }, [], PLAIN)).toBe(`+ source NAT: 1 table
++ source NAT: 3 elements
+~ source NAT: 1 element (edit)
+- addresses: 2 addresses
+
+Plan: 0 to add, 0 to change, 0 to remove, 7 of source NAT and addresses.
+`)
+    expect(changeCount({ changes: [], tableChanges: [], foreign: [], sinkChanges })).toBe(4)
+    expect(planJson({ ...RESULT, plan: { ...PLAN, sinkChanges } })).toMatchObject({ sink_changes: sinkChanges })
   })
 
   test('colours go around the same text', () => {

@@ -73,10 +73,12 @@ describe('status', () => {
   test('says what is wrong with a pool, its sources and the kernel', () => {
     const sick = service({
       complete: false,
+      failures: ['web is not opened yet.'],
       pool: {
         mode: 'panic',
         panic_since: ago(90),
         quorum: { has: false, since: ago(90), measure: 0, min: 2, by: 'count' },
+        announced: false,
         held_failures: ['10.0.1.1:80'],
       },
       sources: [
@@ -94,8 +96,11 @@ describe('status', () => {
     })
     const text = statusText({ ...answer(sick), kernel_error: 'The kernel is stuck.' }, MARKED)
     expect(text).toContain('wrr, 2 of 2 serve, not every source has answered\n')
+    expect(text).toContain('<red>  failing: web is not opened yet.</>\n')
     expect(text).toContain('<red>  panic: too few are up, so that members serve as they did before, for 90s</>')
-    expect(text).toContain('<red>  quorum lost for 90s: 0 of 2 by count</>')
+    expect(text).toContain(
+      '<red>  quorum lost for 90s: 0 of 2 by count</>\n<red>  its address is not announced: its quorum is not had</>',
+    )
     expect(text).toContain(
       '<red>  1 failure held, because too many fail alike at once (`pointsman approve web` believes them)</>',
     )

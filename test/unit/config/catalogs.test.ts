@@ -122,11 +122,20 @@ describe('what a service says of itself', () => {
     expect(read(words)).toEqual({ ok: true, spec: written, warnings: [] })
   })
 
-  it('tells what has no effect yet', () => {
-    expect(read({ full_nat: 'true', forwarding: 'nat' })).toMatchObject({
+  it('tells what does not do all that one might think', () => {
+    expect(read({ scheduler: 'dh' })).toMatchObject({
       ok: true,
-      warnings: [expect.stringContaining('this version makes no source NAT')],
+      warnings: [expect.stringContaining('with the scheduler dh')],
     })
+  })
+
+  it('may be translated, but its address is placed by the operator alone', () => {
+    expect(read({ full_nat: 'true', forwarding: 'nat', snat_ip: '10.0.0.9' })).toMatchObject({
+      ok: true,
+      spec: { fullNat: true, snatRange: { first: '10.0.0.9', last: '10.0.0.9' } },
+      warnings: [],
+    })
+    expect(read({ virtual_address: 'true' })).toMatchObject({ ok: false })
   })
 
   it.each([

@@ -27,7 +27,10 @@ describe('a configuration', () => {
         perBackendMetrics: true,
         watchSettle: 100,
         watchPoll: 30_000,
+        instance: 'pointsman',
+        manageSysctls: false,
       },
+      snat: {},
     })
   })
 
@@ -297,7 +300,6 @@ describe('what is accepted and does not do all that one might think', () => {
   })
 
   it.each([
-    ['full_nat: true', 'full_nat is read and checked, but this version makes no source NAT'],
     ['traffic_log: true', 'traffic_log has no effect: this version writes no traffic log'],
     [
       'scheduler: dh',

@@ -218,8 +218,11 @@ describe('persistence', () => {
 
 describe('source NAT', () => {
   it('may have an address', () => {
-    expect(service('full_nat: true\nsnat_ip: 10.0.0.9')).toMatchObject({ fullNat: true, snatAddress: '10.0.0.9' })
-    expect(service('full_nat: true')).not.toHaveProperty('snatAddress')
+    expect(service('full_nat: true\nsnat_ip: 10.0.0.9')).toMatchObject({
+      fullNat: true,
+      snatRange: { first: '10.0.0.9', last: '10.0.0.9' },
+    })
+    expect(service('full_nat: true')).not.toHaveProperty('snatRange')
   })
 
   it.each([
@@ -254,8 +257,8 @@ describe('source NAT', () => {
 
   it('inherited address gives way to full_nat: false', () => {
     const top = 'defaults: { full_nat: true, snat_ip: 10.0.0.9 }\n'
-    expect(loaded(oneService('full_nat: false', top)).services[0]).not.toHaveProperty('snatAddress')
-    expect(loaded(oneService('', top)).services[0]).toMatchObject({ snatAddress: '10.0.0.9' })
+    expect(loaded(oneService('full_nat: false', top)).services[0]).not.toHaveProperty('snatRange')
+    expect(loaded(oneService('', top)).services[0]).toMatchObject({ snatRange: { first: '10.0.0.9', last: '10.0.0.9' } })
   })
 })
 

@@ -36,8 +36,10 @@ describe('a setting', () => {
     ['max_probes', '50', { maxProbes: 50 }],
     ['watch_settle', '0', { watchSettle: 0 }],
     ['watch_poll', '5s', { watchPoll: 5000 }],
+    ['instance', 'edge_2', { instance: 'edge_2' }],
+    ['manage_sysctls', 'true', { manageSysctls: true }],
   ])('%s is %j from the file, a variable and a flag alike', (name, text, expected) => {
-    const written = text === 'false' || /^[1-9]\d*$/.test(text) ? text : JSON.stringify(text)
+    const written = text === 'true' || text === 'false' || /^[1-9]\d*$/.test(text) ? text : JSON.stringify(text)
     expect(loaded(globals(`${name}: ${written}`)).settings).toMatchObject(expected)
     expect(loaded('services: []', { environment: { [variableOf(name)]: text } }).settings).toMatchObject(expected)
     expect(loaded('services: []', { flags: { [name]: text } }).settings).toMatchObject(expected)
@@ -93,9 +95,30 @@ describe('a setting', () => {
     ).toEqual(['POINTSMAN_LOG_LEVLE: the variable is not known and has no effect; did you mean POINTSMAN_LOG_LEVEL?'])
   })
 
-  it('is known by thirteen names', () => {
-    expect(SETTING_NAMES).toHaveLength(13)
-    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(13)
+  it('is known by fifteen names', () => {
+    expect(SETTING_NAMES).toHaveLength(15)
+    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(15)
+  })
+})
+
+describe('global.snat', () => {
+  const snat = (keys: string) => globals(`snat: { ${keys} }`)
+
+  it('says only what is written', () => {
+    expect(loaded(globals('')).snat).toEqual({})
+    expect(loaded(snat('')).snat).toEqual({})
+    expect(loaded(snat('by: auto')).snat).toEqual({})
+    expect(loaded(snat('by: iptables')).snat).toEqual({ by: 'iptables' })
+    expect(loaded(snat('port_range: { from: 20000, to: 29999 }')).snat).toEqual({ ports: { first: 20_000, last: 29_999 } })
+  })
+
+  it.each([
+    ['port_range: { from: 20000 }', 'the port range has no beginning or no end'],
+    ['port_range: { from: 2000, to: 1000 }', 'the port range 2000-1000 ends before it begins'],
+    ['port_range: { from: 2000, to: 2254 }', 'the port range has 255 ports; write at least 256 ports'],
+    ['port_range: { from: 0, to: 2000 }', '0 is below 1'],
+  ])('%s is refused', (keys, problem) => {
+    expect(complaints(snat(keys))).toEqual([expect.stringContaining(problem)])
   })
 })
 

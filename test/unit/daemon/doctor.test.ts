@@ -128,6 +128,63 @@ describe('what the doctor finds', () => {
     expect(findings.map(({ message }) => message)).toEqual([expect.stringContaining('persistent clients of web stay')])
   })
 
+  describe('of source NAT and virtual addresses', () => {
+    const service = (keys: string) =>
+      configurationOf(`  - { name: web, listen: 10.0.0.1:80, backends: [10.0.1.1:80], ${keys} }\n`)
+    const network = {
+      interfaces: new Set(['lo', 'eth0']),
+      addresses: new Set(['10.0.0.9', '2001:db8::9'] as never[]),
+    }
+    const said = (keys: string, facts: Partial<DoctorFacts> = {}) =>
+      wrong({ configuration: service(keys), network, ...facts }).map(({ verdict, message }) => `${verdict} ${message}`)
+
+    test('nothing where all is there', () => {
+      const nftables = { by: 'libnftables' }
+      expect(said('full_nat: true, snat_ip: 10.0.0.9', { nftables, conntrack: { count: 80, max: 100 } })).toEqual([])
+      expect(said('virtual_address: { interface: eth0 }')).toEqual([])
+    })
+
+    test('nftables that cannot be had, in its own words', () => {
+      expect(said('full_nat: true', { nftables: { problem: 'Neither libnftables nor nft is here: install nftables.' } })).toEqual(
+        ['fail Neither libnftables nor nft is here: install nftables.'],
+      )
+    })
+
+    test('a source address that is not of this host', () => {
+      expect(said('full_nat: true, snat_ip: 10.0.0.9-10.0.0.12')).toEqual([
+        'fail 10.0.0.10 and 2 more (snat_ip of web) is on no interface of this host, so the replies of backends to it get lost',
+      ])
+      expect(said('full_nat: true, snat_ip: 10.0.0.1')).toHaveLength(1)
+      expect(said('full_nat: true, snat_ip: 10.0.0.1, virtual_address: true')).toEqual([])
+    })
+
+    test('a table of connections that is nearly full', () => {
+      expect(said('full_nat: true', { conntrack: { count: 81, max: 100 } })).toEqual([
+        'warn 81 of 100 connections are tracked (net.netfilter.nf_conntrack_max); beyond that new ones are dropped',
+      ])
+    })
+
+    test('an interface that is not there', () => {
+      expect(said('virtual_address: { interface: eth7 }')).toEqual([
+        'fail this network namespace has no interface eth7, which web names',
+      ])
+      expect(said('virtual_address: true', { network: { problem: 'The interfaces cannot be read.' } })).toEqual([
+        'fail The interfaces cannot be read.',
+      ])
+    })
+
+    test('is gathered for services that ask for it alone', async () => {
+      const host = new FakeHost()
+      const input = { stateDir: '/nowhere', kernelDeadline: 1_000 }
+      expect(await gatherFacts(host, { ...input, configuration: service('full_nat: true') })).toMatchObject({
+        nftables: { by: 'memory' },
+        network: { interfaces: new Set(['lo']) },
+      })
+      const facts = await gatherFacts(host, { ...input, configuration: service('full_nat: false') })
+      expect([facts.nftables, facts.network]).toEqual([undefined, undefined])
+    })
+  })
+
   test('full_nat without connection tracking', () => {
     const translated = configurationOf('  - { name: web, listen: 10.0.0.1:80, full_nat: true, backends: [10.0.1.1:80] }\n')
     const findings = wrong({ sysctls: withSysctl('net.ipv4.vs.conntrack', 0), configuration: translated })

@@ -6,11 +6,20 @@ import type { RuleMark } from '../../../src/kernel/for-daemon.ts'
 import { formatEndpoint } from '../../../src/model/address.ts'
 import type { ProbeResult } from '../../../src/model/probe-result.ts'
 import type { ProbeKind } from '../../../src/model/probe-spec.ts'
+import { FakeIptables } from '../../support/fake-iptables.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
+import { FakeNftables } from '../../support/fake-nftables.ts'
+import { FakeRouteKernel } from '../../support/fake-route-kernel.ts'
 
 /** A machine with an IPVS table in memory, a service manager that writes down what it is told, and sysctls to set. */
 export class FakeHost implements Host {
   readonly kernel = new FakeKernel()
+  readonly nftables = new FakeNftables()
+  /** What opening nftables rejects with. */
+  noNftables: PointsmanError | undefined
+  /** Not installed unless a test says otherwise. */
+  readonly iptables = new FakeIptables()
+  readonly routes = new FakeRouteKernel()
   readonly told: string[] = []
   readonly sysctls = new Map<string, number>([['net.ipv4.vs.expire_nodest_conn', 1]])
   ruleMarks: readonly RuleMark[] = []
@@ -24,6 +33,10 @@ export class FakeHost implements Host {
   /** Backends that were asked. */
   readonly probed: string[] = []
   held: string | undefined
+
+  constructor() {
+    this.iptables.failure = new PointsmanError('NFT_MISSING', 'There is no iptables here.')
+  }
 
   async openKernel(): Promise<FakeKernel> {
     if (this.missing !== undefined) throw this.missing
@@ -55,6 +68,28 @@ export class FakeHost implements Host {
 
   readRuleMarks(): readonly RuleMark[] {
     return this.ruleMarks
+  }
+
+  async openNftables(): Promise<FakeNftables> {
+    if (this.noNftables !== undefined) throw this.noNftables
+    return this.nftables
+  }
+
+  openIptables(): FakeIptables {
+    return this.iptables
+  }
+
+  openConntrack(): ReturnType<Host['openConntrack']> {
+    return { deleteUntranslated: async () => 0, usage: () => undefined, [Symbol.asyncDispose]: async () => {} }
+  }
+
+  openRoutes(): FakeRouteKernel {
+    return this.routes
+  }
+
+  writeSysctl(name: string, value: number): void {
+    if (!this.sysctls.has(name)) throw new PointsmanError('KERNEL_REFUSED', `${name} cannot be set to ${value} (ENOENT).`)
+    this.sysctls.set(name, value)
   }
 
   readSysctl(name: string): number | undefined {

@@ -6,6 +6,7 @@ import { loggerTo } from '../../../src/log.ts'
 import type { PassResult } from '../../../src/pipeline/wire.ts'
 import type { ObjectFailure, PassReport } from '../../../src/sinks/sink.ts'
 import { state } from '../../support/desired.ts'
+import { parseExposition, sampleOf } from '../admin/exposition-parser.ts'
 
 const refusal = (object: string, message = `${object} was refused`): ObjectFailure => ({
   object,
@@ -29,6 +30,36 @@ function rig() {
     return lines.map(({ level, msg }) => `${level}: ${msg}`)
   }
 }
+
+test('what each of several sinks did is counted as its own', async () => {
+  const logger = loggerTo({ write: () => {} }, 'silent')
+  const status = new Status('ipvs', 30_000, () => 0)
+  const build = { version: '0', commit: undefined, node: 'v24' }
+  const metrics = new Metrics(build, () => ({ status: 'ready', reasons: [] }), { wall: () => 0, steady: () => 0 })
+  const nothing: PassReport = { applied: {}, failed: [], driftRepaired: 0, foreign: 0, draining: 0 }
+  const report: PassReport = {
+    ...nothing,
+    applied: { 'add-service': 1, 'add-element': 2 },
+    failed: [refusal('tcp/10.0.0.2:80')],
+    parts: [
+      { sink: 'ipvs', ok: true, seconds: 0.1, report: { ...nothing, applied: { 'add-service': 1 } } },
+      { sink: 'snat', ok: true, seconds: 0.2, report: { ...nothing, applied: { 'add-element': 2 }, driftRepaired: 3 } },
+      { sink: 'addresses', ok: false, seconds: 0.3, code: 'NO_PERMISSION' },
+    ],
+  }
+  metrics.passBegan('ipvs', 'full')
+  const result: PassResult<PassReport> = { ok: true, report, desired: state([]), scope: 'full', startedAt: 0, finishedAt: 0 }
+  recordPass('ipvs', result, undefined, { status, metrics, logger })
+  const families = parseExposition(await metrics.text())
+  const of = (name: string, labels: Record<string, string>) => sampleOf(families, name, labels)
+  expect(of('pointsman_sink_changes_total', { sink: 'ipvs', kind: 'add-service' })).toBe(1)
+  expect(of('pointsman_sink_changes_total', { sink: 'snat', kind: 'add-element' })).toBe(2)
+  expect(of('pointsman_sink_changes_total', { sink: 'ipvs', kind: 'add-element' })).toBeUndefined()
+  expect(of('pointsman_sink_drift_repaired_total', { sink: 'snat' })).toBe(3)
+  expect(of('pointsman_sink_pass_failures_total', { sink: 'addresses', code: 'NO_PERMISSION' })).toBe(1)
+  for (const sink of ['ipvs', 'snat', 'addresses']) expect(of('pointsman_sink_passes_total', { sink, scope: 'full' })).toBe(1)
+  expect(status.failingObjects.map(({ object }) => object)).toEqual(['tcp/10.0.0.2:80'])
+})
 
 describe('the log of passes', () => {
   test('names an object when it begins to fail and when it no longer does, not at every try', () => {

@@ -1,0 +1,119 @@
+import type { SinkChange } from '../model/change.ts'
+import type { DesiredState } from '../model/desired-state.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
+import { type AddressStore, openAddresses } from '../store/addresses.ts'
+import { openSnatUse } from '../store/snat-use.ts'
+import type { Host } from './host.ts'
+import { asPointsmanError } from './passes.ts'
+import { hasOwned, instanceOf, type SinksInput } from './sinks.ts'
+import { openSnatWay, type SnatWay, snatSinkBy } from './snat-way.ts'
+
+/** What source NAT and addresses would change, and what cannot be said of them, in sentences. */
+export interface PlannedSinks {
+  readonly changes: readonly SinkChange[]
+  readonly notes: readonly string[]
+}
+
+/**
+ * What a pass would do beside the table, of which `isServed` says what would be in it afterwards. The kernel is read and not written: the sinks work on
+ * one that takes everything and does nothing.
+ */
+export async function planSinks(
+  { host, configuration }: Pick<SinksInput, 'host' | 'configuration'>,
+  desired: DesiredState,
+  isServed: (service: ServiceKey) => boolean,
+  now: number,
+): Promise<PlannedSinks> {
+  const { stateDir: directory, instance } = configuration.settings
+  const { by, ...ports } = configuration.snat
+  const services = [...desired.services.values()]
+  const still = { service: isServed, destination: isServed }
+  const changes: SinkChange[] = []
+  const notes: string[] = []
+  const planning = async (sink: SinkChange['sink'], plan: (parts: AsyncDisposableStack) => Promise<readonly Counts[]>) => {
+    await using parts = new AsyncDisposableStack()
+    try {
+      changes.push(...changesOf(sink, await plan(parts)))
+    } catch (error) {
+      notes.push(`What becomes of ${NAMES[sink]} cannot be said: ${asPointsmanError(error).message}`)
+    }
+  }
+  const use = await openSnatUse({ directory })
+  if (use.by !== undefined || services.some(({ sourceNat }) => sourceNat !== undefined))
+    await planning('snat', async (parts) => {
+      const way = await openSnatWay(host, by)
+      parts.use(way.kernel)
+      const sink = parts.use(snatSinkBy(unwritten(way), { ...instanceOf(instance), ...ports }))
+      const opened = await sink.open(desired, 'full', now)
+      const closed = await sink.close(desired, still, now)
+      for (const { message } of closed.failed) notes.push(message)
+      return [opened.applied, closed.applied]
+    })
+  const store = await openAddresses({ directory, access: 'read' })
+  if (hasOwned(store.record) || services.some(({ virtualAddress }) => virtualAddress !== undefined))
+    await planning('addresses', async (parts) => {
+      const kernel = untouched(parts.use(host.openRoutes()))
+      const sink = parts.use(createAddressSink({ kernel, store: forgetful(store), instance }))
+      const withdrawn = await sink.withdraw(desired, now)
+      const held = await sink.hold(desired, isServed, 'full', now)
+      for (const { message } of held.failed) notes.push(message)
+      return [withdrawn.applied, held.applied]
+    })
+  return { changes, notes }
+}
+
+const NAMES = { snat: 'source NAT', addresses: 'addresses' } as const
+
+type Counts = Readonly<Record<string, number>>
+
+function changesOf(sink: SinkChange['sink'], halves: readonly Counts[]): SinkChange[] {
+  const counts = new Map<string, number>()
+  for (const half of halves) for (const [kind, count] of Object.entries(half)) counts.set(kind, (counts.get(kind) ?? 0) + count)
+  return [...counts].flatMap(([kind, count]) => (count > 0 && kind !== 'announce' ? [{ sink, kind, count }] : []))
+}
+
+function unwritten({ by, kernel }: SnatWay): SnatWay {
+  const nothing = async () => {}
+  if (by === 'iptables')
+    return {
+      by,
+      kernel: { by, saveNat: (family) => kernel.saveNat(family), restoreNat: nothing, [Symbol.asyncDispose]: nothing },
+    }
+  return {
+    by,
+    kernel: {
+      by: kernel.by,
+      apply: nothing,
+      readTable: (family, name) => kernel.readTable(family, name),
+      onChange: () => () => {},
+      [Symbol.asyncDispose]: nothing,
+    },
+  }
+}
+
+type Routes = ReturnType<Host['openRoutes']>
+
+/** Neighbours are not asked: a plan is not to send packets. */
+function untouched(kernel: Routes): Routes {
+  const nothing = async () => {}
+  return {
+    readLinks: async () => (await kernel.readLinks()).map(({ neighbourAddress: _, ...link }) => link),
+    readAddresses: () => kernel.readAddresses(),
+    addAddress: nothing,
+    deprecateAddress: nothing,
+    deleteAddress: nothing,
+    addDummyLink: nothing,
+    switchOn: nothing,
+    deleteLink: nothing,
+    findHolders: async () => new Map(),
+    announce: async () => 0,
+    onEvent: () => () => {},
+    [Symbol.asyncDispose]: nothing,
+  }
+}
+
+/** The record of the plan is as it was before. */
+function forgetful({ record, origin, path }: AddressStore): AddressStore {
+  return { record, origin, path, write: async () => {} }
+}

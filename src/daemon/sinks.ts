@@ -1,0 +1,102 @@
+import type { Configuration } from '../config/configuration.ts'
+import { SETTING_DEFINITIONS } from '../config/setting-definitions.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import type { AddressFacts, AddressSink } from '../sinks/addresses/address-sink.ts'
+import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
+import { createSinksInOrder, type InOrderSink } from '../sinks/in-order.ts'
+import type { IpvsSink } from '../sinks/ipvs/ipvs-sink.ts'
+import type { SinkLog } from '../sinks/ipvs/transition.ts'
+import type { SnatSink, SnatSinkOptions } from '../sinks/snat/snat-sink.ts'
+import { type AddressRecord, openAddresses } from '../store/addresses.ts'
+import { openSnatUse, type SnatBy } from '../store/snat-use.ts'
+import type { Host } from './host.ts'
+import { asPointsmanError } from './passes.ts'
+import { openSnatWay, snatSinkBy } from './snat-way.ts'
+
+/** All that writes to the kernel, as one sink, and what of it only metrics ask. */
+export interface KernelSinks extends AsyncDisposable {
+  readonly sink: InOrderSink
+  /** Translated connections by service, read now; empty where nothing is translated. */
+  translations(): Promise<ReadonlyMap<ServiceKey, bigint>>
+  /** Undefined while no address is asked for. */
+  addresses(): AddressFacts | undefined
+}
+
+/** What the sinks are made from. */
+export interface SinksInput {
+  readonly host: Pick<Host, 'openNftables' | 'openIptables' | 'openConntrack' | 'openRoutes'>
+  readonly ipvs: IpvsSink
+  readonly configuration: Pick<Configuration, 'settings' | 'snat'>
+  readonly log?: SinkLog
+}
+
+const NO_TRANSLATIONS: ReadonlyMap<ServiceKey, bigint> = new Map()
+
+/**
+ * Puts the sinks together. Only the notes of earlier processes are read: nftables and interfaces are opened when a service asks for them, or an earlier
+ * process did. Rejects with STATE_UNWRITABLE and STATE_NEWER.
+ */
+export async function openSinks({ host, ipvs, configuration, log }: SinksInput): Promise<KernelSinks> {
+  const {
+    settings,
+    snat: { by, ...ports },
+  } = configuration
+  const { stateDir: directory, instance } = settings
+  const use = await openSnatUse({ directory })
+  const store = await openAddresses({ directory })
+  await using opening = new AsyncDisposableStack()
+  const opened: { snat?: SnatSink; addresses?: AddressSink } = {}
+  const common = log === undefined ? {} : { log }
+  const kernels = opening.use(new AsyncDisposableStack())
+  const openSnat = async (): Promise<SnatSink> => {
+    const way = await openSnatWay(host, by)
+    kernels.use(way.kernel)
+    const options = { conntrack: kernels.use(host.openConntrack()), ...instanceOf(instance), ...ports, ...common }
+    const former = use.by
+    await use.begin(way.by)
+    if (former !== undefined && former !== way.by) await removeFormer(former, host, options)
+    opened.snat = snatSinkBy(way, options)
+    return opened.snat
+  }
+  const openAddressSink = async (): Promise<AddressSink> => {
+    opened.addresses = createAddressSink({ kernel: kernels.use(host.openRoutes()), store, instance, ...common })
+    return opened.addresses
+  }
+  const sink = opening.use(
+    createSinksInOrder({
+      ipvs,
+      snat: { usedBefore: use.by !== undefined, open: openSnat, emptied: () => use.end() },
+      addresses: { usedBefore: hasOwned(store.record), open: openAddressSink },
+    }),
+  )
+  const parts = opening.move()
+  return {
+    sink,
+    translations: async () => (await opened.snat?.readConnections()) ?? NO_TRANSLATIONS,
+    addresses: () => opened.addresses?.facts(),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+/** What an earlier process made the other way would translate beside us. Where that way is gone, so are most likely its rules. */
+async function removeFormer(by: SnatBy, host: SinksInput['host'], options: Omit<SnatSinkOptions, 'kernel'>): Promise<void> {
+  try {
+    const way = await openSnatWay(host, by)
+    await using _ = way.kernel
+    await using sink = snatSinkBy(way, options)
+    await sink.remove()
+  } catch (error) {
+    const { code, message } = asPointsmanError(error)
+    options.log?.warn({ code }, `The source NAT that an earlier run made with ${by} could not be removed: ${message}`)
+  }
+}
+
+/** Whether an earlier process may have put anything on the interfaces. */
+export function hasOwned({ addresses, links }: AddressRecord): boolean {
+  return addresses.size > 0 || links.size > 0
+}
+
+/** The table of the one instance that most hosts have is called as the program is. */
+export function instanceOf(instance: string): { readonly instance?: string } {
+  return instance === SETTING_DEFINITIONS.instance.initial ? {} : { instance }
+}

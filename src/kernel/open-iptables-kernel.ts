@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process'
+import { PointsmanError } from '../errors.ts'
+import type { AddressFamily } from '../model/address.ts'
+import type { IptablesKernel } from './iptables-kernel.ts'
+import { noPermission } from './netfilter/refusals.ts'
+
+export interface OpenIptablesKernelOptions {
+  /** What a distribution calls them: `iptables` leaves the choice to it. */
+  readonly variant?: 'iptables' | 'iptables-nft' | 'iptables-legacy'
+  /** Milliseconds; 30 s where it is left out. */
+  readonly deadlineMs?: number
+  /** Folders that are searched for the programs. */
+  readonly path?: string
+}
+
+/** Where systems keep their own programs; the PATH of a service says nothing about it. */
+const FOLDERS = '/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin'
+const DEADLINE = 30_000
+/** Seconds that the programs of iptables-legacy wait for each other. */
+const LOCK_WAIT = 10
+/** Characters of its words that are shown. */
+const LONGEST = 300
+
+interface Answer {
+  readonly code: number | null
+  readonly output: string
+  readonly words: string
+}
+
+/** iptables(8) in the network namespace of this process. Nothing is run before it is needed. */
+export function openIptablesKernel(options: OpenIptablesKernelOptions = {}): IptablesKernel {
+  const { variant = 'iptables', deadlineMs = DEADLINE, path = FOLDERS } = options
+  const run = async (family: AddressFamily, verb: 'save' | 'restore', args: readonly string[], input: string) => {
+    const program = `${family === 'ipv4' ? variant : variant.replace('ip', 'ip6')}-${verb}`
+    const { code, output, words } = await answerOf(program, args, input, { deadlineMs, path })
+    if (code !== 0) throw refused(program, words)
+    return output
+  }
+  return {
+    by: 'iptables',
+    saveNat: async (family) => (await run(family, 'save', ['-c', '-t', 'nat'], '')).split('\n'),
+    restoreNat: async (family, lines) => {
+      await run(family, 'restore', ['-n', '-w', String(LOCK_WAIT)], ['*nat', ...lines, 'COMMIT', ''].join('\n'))
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+}
+
+function answerOf(
+  program: string,
+  args: readonly string[],
+  input: string,
+  { deadlineMs, path }: { readonly deadlineMs: number; readonly path: string },
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: '/', env: { ...process.env, PATH: path, LC_ALL: 'C' } })
+    const output: Buffer[] = []
+    const words: Buffer[] = []
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(
+        new PointsmanError(
+          'KERNEL_STUCK',
+          `${program} did not end within ${deadlineMs / 1000} s and was killed: look for who holds the lock of xtables.`,
+        ),
+      )
+    }, deadlineMs)
+    child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => words.push(chunk))
+    // It may end before it has read everything, and says why itself.
+    child.stdin.on('error', () => undefined)
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      reject(error.code === 'ENOENT' ? notInstalled(program) : refused(program, error.message))
+    })
+    child.once('close', (code) => {
+      clearTimeout(timer)
+      resolve({ code, output: Buffer.concat(output).toString(), words: Buffer.concat(words).toString() })
+    })
+    child.stdin.end(input)
+  })
+}
+
+function refused(program: string, words: string): PointsmanError {
+  if (/Permission denied|Operation not permitted/.test(words)) return noPermission('iptables')
+  const reason = words
+    .replace(/\s+/g, ' ')
+    .replace(/ ?(Error occurred at line|Try `).*$/, '')
+    .trim()
+    .slice(0, LONGEST)
+  return new PointsmanError('KERNEL_REFUSED', `${program} refused: ${reason || 'it gave no reason'}. It is tried again.`, {
+    detail: { reason },
+  })
+}
+
+function notInstalled(program: string): PointsmanError {
+  return new PointsmanError(
+    'NFT_MISSING',
+    `${program} is not installed: install the package nftables (or iptables) of your distribution.`,
+  )
+}

@@ -1,0 +1,248 @@
+import type { DesiredService, DesiredState } from '../model/desired-state.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import type { AddressSink } from './addresses/address-sink.ts'
+import { requireAllowed } from './ipvs/actions.ts'
+import type { ExitOptions, IpvsSink, PassOptions } from './ipvs/ipvs-sink.ts'
+import { OpenedLater, type SinkToOpen, type Standstill } from './opened-later.ts'
+import { type HalfReport, joinedHalves, joinedReports } from './reports.ts'
+import type { ObjectFailure, PartOutcome, PassReport, Sink } from './sink.ts'
+import type { SnatSink, StillServed } from './snat/snat-sink.ts'
+
+/** A pass of several sinks: the report of all of them, and what each did, the one that does the most first. */
+export interface InOrderReport extends PassReport {
+  readonly parts: readonly [PartOutcome, ...PartOutcome[]]
+}
+
+/** Source NAT, IPVS and virtual addresses as one sink. */
+export interface InOrderSink extends Sink {
+  reconcile(desired: DesiredState, scope: 'changes' | 'full', now: number, options?: PassOptions): Promise<InOrderReport>
+  /** As IpvsSink.exit; then source NAT, and the addresses last. What IPVS still holds because it is not ours alone keeps them. */
+  exit(mode: 'keep' | 'drain' | 'remove', options?: ExitOptions): Promise<InOrderReport>
+  /** Called when somebody changed what is ours so that a full pass is due. Returns the end of it. */
+  onDisturbed(listener: () => void): () => void
+}
+
+export interface InOrderOptions {
+  /** Belongs to whoever hands it in. */
+  readonly ipvs: IpvsSink
+  readonly snat: SinkToOpen<SnatSink>
+  readonly addresses: SinkToOpen<AddressSink>
+  /** 0 up to 1, for the jitter of retries; Math.random by default. */
+  readonly random?: () => number
+  /** Milliseconds for which a pass waits for source NAT and for addresses, each, before it goes on without them; 5,000 by default. */
+  readonly patience?: number
+}
+
+/**
+ * Adding: a translation is confirmed, then the service is opened in IPVS, then its address is added and announced. Removing: an address that is
+ * no longer announced first, then the service, its translation, and its address last. A service whose translation is not confirmed is
+ * not opened, for a connection that begins before its translation is there is lost; one that is open already gets no new destinations. Whatever
+ * fails in one sink stops its own services alone.
+ */
+export function createSinksInOrder(options: InOrderOptions): InOrderSink {
+  return new SinksInOrder(options)
+}
+
+/** Long enough for thousands of elements on a slow machine, short enough for a backend that fails elsewhere. */
+const PATIENCE = 5_000
+
+const NOTHING_DESIRED: DesiredState = { services: new Map() }
+
+class SinksInOrder implements InOrderSink {
+  /** The passes are those of the table; what the others do in them is told apart by `parts`. */
+  readonly name = 'ipvs'
+  readonly #ipvs: IpvsSink
+  readonly #snat: OpenedLater<SnatSink>
+  readonly #addresses: OpenedLater<AddressSink>
+  readonly #listeners = new Set<() => void>()
+  readonly #still: StillServed
+
+  constructor({ ipvs, snat, addresses, random = Math.random, patience = PATIENCE }: InOrderOptions) {
+    const onDisturbed = () => {
+      for (const listener of this.#listeners) listener()
+    }
+    this.#ipvs = ipvs
+    const options = { onDisturbed, random, patience }
+    this.#snat = new OpenedLater(snat, options)
+    this.#addresses = new OpenedLater(addresses, options)
+    this.#still = { service: (key) => ipvs.holds(key), destination: (service, destination) => ipvs.holds(service, destination) }
+  }
+
+  async reconcile(
+    desired: DesiredState,
+    scope: 'changes' | 'full',
+    now: number,
+    options: PassOptions = {},
+  ): Promise<InOrderReport> {
+    const translated = keysOf(desired, ({ sourceNat }) => sourceNat !== undefined)
+    const placed = keysOf(desired, ({ virtualAddress }) => virtualAddress !== undefined)
+    const snat = new Part('snat', this.#snat, translated, now)
+    const addresses = new Part('addresses', this.#addresses, placed, now)
+    const scopes = { snat: this.#snat.scopeOf(scope), addresses: this.#addresses.scopeOf(scope) }
+    // Later passes leave out what is not allowed, because writes were made.
+    if (scope === 'full' && (snat.isWanted || addresses.isWanted)) await this.#requireAllowed(desired, now, options)
+    const opened = await snat.run((sink) => sink.open(desired, scopes.snat, now))
+    const unconfirmed = snat.standstill === undefined ? (opened?.unconfirmed ?? new Set<ServiceKey>()) : translated
+    await addresses.run((sink) => sink.withdraw(desired, now))
+    const began = performance.now()
+    const ipvs = await this.#ipvs.reconcile(openable(desired, unconfirmed, this.#ipvs), scope, now, options)
+    const table: PartOutcome = { sink: 'ipvs', ok: true, report: ipvs, seconds: (performance.now() - began) / 1000 }
+    await snat.run((sink) => sink.close(desired, this.#still, now))
+    await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now))
+    return told(table, [snat, addresses], waitingFor(unconfirmed, desired, this.#ipvs, now))
+  }
+
+  async exit(mode: 'keep' | 'drain' | 'remove', options: ExitOptions = {}): Promise<InOrderReport> {
+    const began = performance.now()
+    const report = await this.#ipvs.exit(mode, options)
+    const table: PartOutcome = { sink: 'ipvs', ok: true, report, seconds: (performance.now() - began) / 1000 }
+    if (mode === 'keep') return told(table, [], [])
+    const now = (options.clock ?? Date.now)()
+    for (const later of [this.#snat, this.#addresses]) await later.readyAtOnce()
+    const snat = new Part('snat', this.#snat, new Set(), now)
+    const addresses = new Part('addresses', this.#addresses, new Set(), now)
+    if ([...this.#ipvs.lastTable().keys()].some((key) => this.#ipvs.holds(key))) {
+      await snat.run((sink) => sink.close(NOTHING_DESIRED, this.#still, now))
+      await addresses.run((sink) => sink.hold(NOTHING_DESIRED, this.#still.service, 'full', now))
+    } else {
+      await snat.run((sink) => removed(sink, this.#snat))
+      await addresses.run((sink) => removed(sink, this.#addresses))
+    }
+    return told(table, [snat, addresses], [])
+  }
+
+  onDisturbed(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listeners.clear()
+    await this.#snat[Symbol.asyncDispose]()
+    await this.#addresses[Symbol.asyncDispose]()
+  }
+
+  /** Nothing is written, of no sink, where the plan for the table has what is not allowed. */
+  async #requireAllowed(desired: DesiredState, now: number, { allowedActions }: PassOptions): Promise<void> {
+    if (allowedActions === undefined) return
+    const { changes, tableChanges } = await this.#ipvs.planOnly(desired, { now })
+    requireAllowed(changes, tableChanges, allowedActions, desired)
+  }
+}
+
+async function removed<S extends { remove(): Promise<void> } & AsyncDisposable>(
+  sink: S,
+  later: { emptied(): Promise<void> },
+): Promise<HalfReport> {
+  await sink.remove()
+  await later.emptied()
+  return { applied: {}, failed: [], driftRepaired: 0 }
+}
+
+/** The share of one sink in one pass, half by half. */
+class Part<S extends AsyncDisposable & { onDisturbed(listener: () => void): () => void }> {
+  readonly sink: string
+  readonly isWanted: boolean
+  standstill: Standstill | undefined
+  readonly #later: OpenedLater<S>
+  readonly #wanting: ReadonlySet<ServiceKey>
+  readonly #now: number
+  readonly #halves: HalfReport[] = []
+  #milliseconds = 0
+
+  constructor(sink: string, later: OpenedLater<S>, wanting: ReadonlySet<ServiceKey>, now: number) {
+    this.sink = sink
+    this.#later = later
+    this.#wanting = wanting
+    this.#now = now
+    this.isWanted = wanting.size > 0 || later.isInUse
+  }
+
+  /** Undefined where the sink is not wanted, or stands still. */
+  async run<R extends HalfReport>(work: (sink: S) => Promise<R>): Promise<R | undefined> {
+    if (!this.isWanted || this.standstill !== undefined) return undefined
+    const began = performance.now()
+    const result = await this.#later.run(this.#now, work)
+    this.#milliseconds += performance.now() - began
+    if ('standstill' in result) {
+      this.standstill = result.standstill
+      return undefined
+    }
+    this.#halves.push(result.done)
+    return result.done
+  }
+
+  /** Also where it stood still: then every service that needs it has failed. */
+  report(): PassReport {
+    const report = joinedHalves(this.#halves)
+    if (this.standstill === undefined) return report
+    const halted = this.standstill
+    const objects = this.#wanting.size > 0 ? [...this.#wanting] : [this.sink]
+    const failed = objects.map((object): ObjectFailure => ({ object, ...halted }))
+    return joinedReports([report, joinedHalves([{ applied: {}, failed, driftRepaired: 0, wakeAt: halted.retryAt }])])
+  }
+
+  outcome(): PartOutcome {
+    const part = { sink: this.sink, seconds: this.#milliseconds / 1000 }
+    return this.standstill === undefined
+      ? { ...part, ok: true, report: this.report() }
+      : { ...part, ok: false, code: this.standstill.code }
+  }
+}
+
+function told(
+  table: PartOutcome & { readonly ok: true },
+  parts: readonly Pick<Part<never>, 'isWanted' | 'report' | 'outcome'>[],
+  waiting: readonly ObjectFailure[],
+): InOrderReport {
+  const wanted = parts.filter(({ isWanted }) => isWanted)
+  const whole = joinedReports([table.report, ...wanted.map((part) => part.report())])
+  const known = new Set(whole.failed.map(({ object }) => object))
+  const failed = [...whole.failed, ...waiting.filter(({ object }) => !known.has(object))]
+  return { ...whole, failed, parts: [table, ...wanted.map((part) => part.outcome())] }
+}
+
+/** What IPVS is told: nothing of services that are not to be opened, and no new destinations for those that are open already. */
+function openable(desired: DesiredState, unconfirmed: ReadonlySet<ServiceKey>, ipvs: Pick<IpvsSink, 'holds'>): DesiredState {
+  if (unconfirmed.size === 0) return desired
+  const services = new Map(desired.services)
+  const undecided = new Set(desired.undecided)
+  for (const key of unconfirmed) {
+    const service = services.get(key)
+    if (service === undefined) continue
+    if (ipvs.holds(key)) services.set(key, withoutNew(service, key, ipvs))
+    else {
+      services.delete(key)
+      undecided.add(key)
+    }
+  }
+  return { ...desired, services, undecided }
+}
+
+function withoutNew(service: DesiredService, key: ServiceKey, ipvs: Pick<IpvsSink, 'holds'>): DesiredService {
+  let { destinations } = service
+  for (const destination of service.destinations.keys())
+    if (!ipvs.holds(key, destination)) destinations = destinations.without(destination)
+  return destinations === service.destinations ? service : { ...service, destinations }
+}
+
+/** Services that are not open and whose sink does not say why. */
+function waitingFor(
+  unconfirmed: ReadonlySet<ServiceKey>,
+  desired: DesiredState,
+  ipvs: Pick<IpvsSink, 'holds'>,
+  now: number,
+): ObjectFailure[] {
+  return [...unconfirmed].flatMap((key) => {
+    const service = desired.services.get(key)
+    if (service === undefined || ipvs.holds(key)) return []
+    const message = `${service.name} is not opened yet, because its source NAT is not confirmed to be in the kernel.`
+    return [{ object: key, code: 'KERNEL_REFUSED', message, retryAt: now }]
+  })
+}
+
+function keysOf(desired: DesiredState, is: (service: DesiredService) => boolean): Set<ServiceKey> {
+  const keys = new Set<ServiceKey>()
+  for (const [key, service] of desired.services) if (is(service)) keys.add(key)
+  return keys
+}

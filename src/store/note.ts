@@ -1,0 +1,46 @@
+import { constants } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { jsonLine, parseJson } from './json-line.ts'
+import { readIfThere } from './line-file.ts'
+import type { Place } from './place.ts'
+
+/** A small file that says one thing of one boot: `{ bootId, … }`. */
+export type Note = Readonly<Record<string, unknown>>
+
+/**
+ * What the note says of this boot; undefined where there is none, or one of an earlier boot. One that cannot be understood says nothing and is taken for one of
+ * this boot.
+ */
+export async function readNote(path: string, { bootId }: Place): Promise<Note | undefined> {
+  const found = await readIfThere(path).catch(() => ({ text: '' }))
+  if (found === undefined) return undefined
+  const content = parseJson(found.text)
+  if (typeof content !== 'object' || content === null || !('bootId' in content)) return {}
+  return content.bootId === bootId ? (content as Note) : undefined
+}
+
+/** Durable, and never half written. */
+export async function writeNote(path: string, { bootId }: Place, note: Note): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+  const beside = `${path}.new`
+  const file = await open(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o644)
+  try {
+    await file.writeFile(jsonLine({ bootId, ...note }))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(beside, path)
+  const directory = await open(dirname(path), constants.O_RDONLY)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** A note that cannot be removed makes the next start look again, and no more. */
+export async function removeNote(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => {})
+}

@@ -1,0 +1,58 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openIptablesKernel } from '../../../src/kernel/open-iptables-kernel.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'iptables-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+/** A program of the family of iptables, as a shell script. */
+function program(name: string, script: string): void {
+  writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`)
+  chmodSync(join(folder, name), 0o755)
+}
+
+const open = (more = {}) => openIptablesKernel({ path: `${folder}:/usr/bin:/bin`, ...more })
+
+describe('iptables', () => {
+  it('gets the nat table alone, and gives what others print line by line', async () => {
+    program('iptables-restore', `printf "%s\\n" "$*" >${folder}/args; cat >${folder}/input`)
+    program('ip6tables-save', 'echo "*nat"; echo "$@"; echo COMMIT')
+    await open().restoreNat('ipv4', [':MINE - [0:0]', '-A MINE -j RETURN'])
+    expect(readFileSync(`${folder}/input`, 'utf8')).toBe('*nat\n:MINE - [0:0]\n-A MINE -j RETURN\nCOMMIT\n')
+    expect(readFileSync(`${folder}/args`, 'utf8')).toBe('-n -w 10\n')
+    expect(await open().saveNat('ipv6')).toEqual(['*nat', '-c -t nat', 'COMMIT', ''])
+  })
+
+  it('is the variant that was asked for', async () => {
+    program('ip6tables-legacy-save', 'echo legacy')
+    expect(await open({ variant: 'iptables-legacy' }).saveNat('ipv6')).toEqual(['legacy', ''])
+  })
+
+  it.each([
+    [
+      'echo "iptables-restore v1.8.9 (nf_tables): Invalid address" >&2; echo "Error occurred at line: 2" >&2; exit 2',
+      'KERNEL_REFUSED',
+      'Invalid address. It',
+    ],
+    ['echo "Permission denied (you must be root)" >&2; exit 4', 'NO_PERMISSION', 'CAP_NET_ADMIN'],
+    ['exit 1', 'KERNEL_REFUSED', 'it gave no reason'],
+  ])('that fails is told by its words: %s', async (script, code, words) => {
+    program('iptables-restore', script)
+    const refused = open().restoreNat(
+      'ipv4',
+      Array.from({ length: 20_000 }, () => '-A MINE -j RETURN'),
+    )
+    await expect(refused).rejects.toMatchObject({ code, message: expect.stringContaining(words) })
+  })
+
+  it('that is not there is missing, and one that does not end is stuck and killed', async () => {
+    await expect(open().saveNat('ipv4')).rejects.toMatchObject({ code: 'NFT_MISSING' })
+    program('iptables-save', 'exec sleep 600')
+    await expect(open({ deadlineMs: 50 }).saveNat('ipv4')).rejects.toMatchObject({ code: 'KERNEL_STUCK' })
+  })
+})

@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest'
+import { ALL_SERVED, keys, NOTHING_SERVED, rig, service, state, TABLE, translated } from './rig.ts'
+
+const WEB = 'tcp/10.9.0.1:80'
+const DNS = 'udp/10.9.0.1:53'
+
+describe('the source NAT sink', () => {
+  it('adds a table with what is wanted in one transaction, IPv4 and IPv6, by port, any port and mark', async () => {
+    const { pass, elements, transactions } = rig()
+    const desired = state([
+      translated(WEB),
+      translated('udp/[fd00:9::1]:53', 'fd00::9'),
+      translated('sctp/10.9.0.1:9', '10.0.0.9'),
+      translated('tcp/10.9.0.2:0', '10.0.0.9-10.0.0.12'),
+      translated('fwmark/7/ipv4', '10.0.0.9', ['10.2.1.2:80', '10.2.2.2:0']),
+      service('tcp/10.9.0.3:80'),
+    ])
+    const { opened } = await pass(desired)
+    expect(opened).toMatchObject({ applied: { 'add-table': 1, 'add-element': 6 }, failed: [], driftRepaired: 0 })
+    expect(opened.unconfirmed).toEqual(keys())
+    expect(elements()).toEqual([
+      'mark4_address 7 10.2.1.2 80 => 10.0.0.9',
+      'mark4_any_port_address 7 10.2.2.2 => 10.0.0.9',
+      'vip4 tcp 10.9.0.1 80 => masquerade',
+      'vip4_address sctp 10.9.0.1 9 => 10.0.0.9',
+      'vip4_any_port tcp 10.9.0.2 => snat_10.0.0.9-10.0.0.12',
+      'vip6_address udp fd00:9::1 53 => fd00::9',
+    ])
+    expect(transactions()).toHaveLength(1)
+  })
+
+  it('sends only what changed', async () => {
+    const { pass, transactions, elements } = rig()
+    const web = translated(WEB)
+    await pass(state([web]))
+    transactions()
+    await pass(state([web, translated(DNS, '10.0.0.9')]))
+    const concat = ['udp', '10.9.0.1', 53]
+    expect(transactions()).toEqual([
+      [{ add: { element: { family: 'inet', table: 'pointsman', name: 'vip4_address', elem: [[{ concat }, '10.0.0.9']] } } }],
+    ])
+    await pass(state([web]))
+    expect(transactions()).toEqual([
+      [{ delete: { element: { family: 'inet', table: 'pointsman', name: 'vip4_address', elem: [{ concat }] } } }],
+    ])
+    expect(elements()).toEqual(['vip4 tcp 10.9.0.1 80 => masquerade'])
+  })
+
+  it('goes from one translation to another without a moment without', async () => {
+    const { pass, transactions, elements } = rig()
+    for (const nat of ['masquerade', '10.0.0.9', '10.0.0.9-10.0.0.12', '10.0.0.20-10.0.0.22', 'masquerade']) {
+      await pass(state([translated(WEB, nat)]), 'changes', ALL_SERVED)
+      expect(transactions()).toHaveLength(1)
+      expect(elements()?.[0]?.split(' => ')[1]).toBe(nat.includes('-') ? `snat_${nat}` : nat)
+    }
+  })
+
+  it('takes a range of addresses away with its last service', async () => {
+    const { pass, kernel } = rig()
+    await pass(state([translated(WEB, '10.0.0.9-10.0.0.12'), translated(DNS)]))
+    const rules = kernel.ruleCount(TABLE)
+    await pass(state([translated(WEB, '10.0.0.9'), translated(DNS)]))
+    expect(kernel.ruleCount(TABLE)).toBe(rules - 1)
+  })
+
+  it('keeps what IPVS still serves of a service that has left, and what is not decided', async () => {
+    const { pass, elements } = rig()
+    await pass(state([translated(WEB), translated(DNS)]))
+    await pass(state([translated(DNS)]), 'changes', ALL_SERVED)
+    expect(elements()).toHaveLength(2)
+    await pass(state([translated(DNS)], { undecided: keys(WEB) }))
+    expect(elements()).toHaveLength(2)
+    await pass(state([translated(DNS)]))
+    expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => masquerade'])
+  })
+
+  it('keeps a backend of a firewall mark while IPVS has it', async () => {
+    const { pass, elements } = rig()
+    const served = { ...NOTHING_SERVED, destination: (_: string, key: string) => key === '10.2.1.2:80' }
+    await pass(state([translated('fwmark/7/ipv4', 'masquerade', ['10.2.1.2:80', '10.2.2.2:80'])]))
+    await pass(state([translated('fwmark/7/ipv4', 'masquerade', ['10.2.3.2:80'])]), 'changes', served)
+    expect(elements()).toEqual(['mark4 7 10.2.1.2 80 => masquerade', 'mark4 7 10.2.3.2 80 => masquerade'])
+    await pass(state([translated('fwmark/7/ipv4', 'masquerade', ['10.2.3.2:80'])]))
+    expect(elements()).toEqual(['mark4 7 10.2.3.2 80 => masquerade'])
+  })
+
+  it('translates no new connection of a service that stays without source NAT', async () => {
+    const { pass, elements } = rig()
+    await pass(state([translated(WEB), translated(DNS)]))
+    await pass(state([service(WEB), translated(DNS)]), 'changes', ALL_SERVED)
+    expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => masquerade'])
+  })
+
+  it('leaves no table when nobody wants source NAT any more', async () => {
+    const { pass, kernel, transactions } = rig()
+    await pass(state([translated(WEB)]))
+    transactions()
+    const { closed } = await pass(state([service(WEB)]))
+    expect(closed.applied).toEqual({ 'delete-table': 1, 'delete-element': 1 })
+    expect(kernel.tables()).toEqual([])
+    expect(transactions()).toHaveLength(1)
+    expect(kernel.watched).toBe(true)
+    await pass(state([service(WEB)]))
+    expect(kernel.watched).toBe(false)
+  })
+
+  it('adds 5,000 services in one transaction and with the same rules', async () => {
+    const { pass, kernel, transactions, elements } = rig()
+    await pass(state([translated(WEB, '10.0.0.9')]))
+    const rules = kernel.ruleCount(TABLE)
+    transactions()
+    const many = Array.from({ length: 5_000 }, (_, index) =>
+      translated(`tcp/10.${10 + (index >> 8)}.0.${index & 255}:80`, index % 2 ? 'masquerade' : `10.0.${index & 255}.9`),
+    )
+    await pass(state([translated(WEB, '10.0.0.9'), ...many]))
+    expect(transactions()).toHaveLength(1)
+    expect(elements()).toHaveLength(5_001)
+    expect(kernel.ruleCount(TABLE)).toBe(rules)
+  })
+
+  it('reads nothing twice and writes nothing while nobody wants source NAT', async () => {
+    const { pass, kernel } = rig()
+    for (const scope of ['changes', 'full', 'full'] as const) await pass(state([service(WEB)]), scope)
+    expect(kernel.reads).toBe(1)
+    expect(kernel.transactions).toEqual([])
+    expect(kernel.watched).toBe(false)
+  })
+
+  it('takes away what an earlier run left', async () => {
+    const first = rig()
+    await first.pass(state([translated(WEB)]))
+    const { pass, kernel } = rig({ kernel: first.kernel })
+    await pass(state([service(WEB)]))
+    expect(kernel.tables()).toEqual([])
+  })
+
+  it('begins anew after a crash at any point and writes nothing where nothing differs', async () => {
+    const first = rig()
+    await first.pass(state([translated(WEB), translated(DNS)]))
+    first.transactions()
+    const second = rig({ kernel: first.kernel })
+    const { opened, closed } = await second.pass(state([translated(WEB), translated(DNS)]), 'full')
+    expect([opened.applied, closed.applied, second.transactions()]).toEqual([{}, {}, []])
+    // It ends between open and close: the next one closes.
+    await second.open(state([translated(WEB, '10.0.0.9')]))
+    const third = rig({ kernel: first.kernel })
+    await third.pass(state([translated(WEB, '10.0.0.9')]))
+    expect(third.elements()).toEqual(['vip4_address tcp 10.9.0.1 80 => 10.0.0.9'])
+  })
+
+  it('has a table for each instance and leaves those of others alone', async () => {
+    const first = rig()
+    first.kernel.byOthers([{ add: { table: { family: 'inet', name: 'firewalld' } } }])
+    await first.pass(state([translated(WEB)]))
+    const second = rig({ kernel: first.kernel, instance: 'blue' })
+    await second.pass(state([translated(DNS)]))
+    expect(first.kernel.tables()).toEqual(['inet firewalld', TABLE, 'inet pointsman-blue'])
+    await first.sink.remove()
+    expect(first.kernel.tables()).toEqual(['inet firewalld', 'inet pointsman-blue'])
+    await first.sink.remove()
+  })
+})
+
+describe('the ports of translated connections', () => {
+  const ranges = (transactions: readonly (readonly unknown[])[]) => [
+    ...new Set([...JSON.stringify(transactions).matchAll(/"port":\{"range":\[(\d+,\d+)\]/g)].map((match) => match[1])),
+  ]
+
+  it('keep off the ports of virtual services and reserved ones, and follow them in one transaction', async () => {
+    const { pass, transactions } = rig({ reservedPorts: [40_000] })
+    await pass(state([translated(WEB)]))
+    expect(ranges(transactions())).toEqual(['40001,60999'])
+    await pass(state([translated(WEB), service('tcp/10.9.0.2:50000'), translated('tcp/10.9.0.3:80', '10.0.0.1-10.0.0.3')]))
+    const changed = transactions()
+    expect(changed).toHaveLength(1)
+    expect(ranges(changed)).toEqual(['50001,60999'])
+    const { opened } = await pass(state([translated(WEB)]), 'full')
+    expect(opened).toMatchObject({ applied: { 'write-rules': 1 }, driftRepaired: 0 })
+  })
+
+  it('are the whole range where nothing of it is free', async () => {
+    const { pass, transactions } = rig({ ports: { first: 80, last: 81 }, reservedPorts: [81] })
+    await pass(state([translated(WEB)]))
+    expect(ranges(transactions())).toEqual(['80,81'])
+  })
+})
+
+describe('connections counted', () => {
+  it('are summed over services and over elements that were made anew', async () => {
+    const { pass, sink, kernel } = rig()
+    const desired = state([translated(WEB), translated('fwmark/7/ipv4', 'masquerade', ['10.2.1.2:80', '10.2.2.2:80'])])
+    await pass(desired)
+    kernel.count(TABLE, 'vip4', ['tcp', '10.9.0.1', 80], 5)
+    kernel.count(TABLE, 'mark4', [7, '10.2.1.2', 80], 2)
+    kernel.count(TABLE, 'mark4', [7, '10.2.2.2', 80], 3)
+    expect(Object.fromEntries(await sink.readConnections())).toEqual({ [WEB]: 5n, 'fwmark/7/ipv4': 5n })
+    kernel.flushRuleset()
+    await pass(desired, 'full')
+    kernel.count(TABLE, 'vip4', ['tcp', '10.9.0.1', 80], 1)
+    expect((await sink.readConnections()).get([...keys(WEB)][0] as never)).toBe(6n)
+    expect(sink.connections()).toEqual(await sink.readConnections())
+    await pass(state([translated(DNS)]))
+    await sink.readConnections()
+    expect([...sink.connections().keys()]).toEqual([DNS])
+  })
+
+  it('are not asked for where there are none', async () => {
+    const { pass, sink, kernel } = rig()
+    await pass(state([service(WEB)]))
+    expect([...(await sink.readConnections())]).toEqual([])
+    expect(kernel.reads).toBe(1)
+  })
+})

@@ -1,0 +1,208 @@
+import { describe, expect, it, vi } from 'vitest'
+import { ALL_SERVED, keys, NOTHING_SERVED, rig, service, state, TABLE, translated } from './rig.ts'
+
+const WEB = 'tcp/10.9.0.1:80'
+const DNS = 'udp/10.9.0.1:53'
+const MAIL = 'tcp/10.9.0.1:25'
+const DESIRED = state([translated(WEB), translated(DNS, '10.0.0.9'), translated(MAIL, '10.0.0.1-10.0.0.3')])
+const inTable = (name: string) => ({ family: 'inet', table: 'pointsman', name })
+const element = (map: string, ...concat: unknown[]) => ({ delete: { element: { ...inTable(map), elem: [{ concat }] } } })
+
+describe('what others do to the table', () => {
+  it('nft flush ruleset is told at once, healed in one transaction, counted, and connections begun meanwhile are deleted', async () => {
+    const { pass, kernel, sink, elements, transactions, cleaned } = rig()
+    await pass(DESIRED)
+    const [before] = [elements(), transactions(), cleaned()]
+    const disturbed = vi.fn()
+    sink.onDisturbed(disturbed)
+    kernel.flushRuleset()
+    expect(disturbed).toHaveBeenCalledTimes(1)
+    const { opened } = await pass(DESIRED, 'full', ALL_SERVED)
+    expect(opened).toMatchObject({ applied: { 'add-table': 1, 'add-element': 3, 'delete-connection': 3 }, driftRepaired: 4 })
+    expect(opened.unconfirmed).toEqual(keys())
+    expect(elements()).toEqual(before)
+    expect(transactions()).toHaveLength(1)
+    expect(cleaned().sort()).toEqual([WEB, DNS, MAIL].sort())
+    const again = await pass(DESIRED, 'full', ALL_SERVED)
+    expect([again.opened.driftRepaired, again.opened.applied, transactions(), cleaned()]).toEqual([0, {}, [], []])
+  })
+
+  it('a deleted element is put back, and only its connections are looked at', async () => {
+    const { pass, kernel, transactions, cleaned } = rig()
+    await pass(DESIRED)
+    transactions()
+    cleaned()
+    kernel.byOthers([element('vip4', 'tcp', '10.9.0.1', 80)])
+    const { opened } = await pass(DESIRED, 'full', ALL_SERVED)
+    expect(opened).toMatchObject({ applied: { 'add-element': 1, 'delete-connection': 1 }, driftRepaired: 1 })
+    expect(transactions()).toHaveLength(1)
+    expect(cleaned()).toEqual([WEB])
+  })
+
+  it('an element that nobody wants is taken away, a changed one is changed back', async () => {
+    const { pass, kernel, elements, cleaned } = rig()
+    await pass(DESIRED)
+    const before = elements()
+    cleaned()
+    kernel.byOthers([
+      element('vip4_address', 'udp', '10.9.0.1', 53),
+      {
+        add: {
+          element: { ...inTable('vip4'), elem: [[{ concat: ['udp', '10.9.0.1', 53] }, { goto: { target: 'masquerade' } }]] },
+        },
+      },
+      {
+        add: {
+          element: { ...inTable('vip4'), elem: [[{ concat: ['tcp', '10.8.8.8', 53] }, { goto: { target: 'masquerade' } }]] },
+        },
+      },
+    ])
+    const { opened, closed } = await pass(DESIRED, 'full')
+    expect([opened.driftRepaired, opened.applied]).toEqual([1, { 'edit-element': 1 }])
+    expect([closed.driftRepaired, closed.applied]).toEqual([1, { 'delete-element': 1 }])
+    expect(elements()).toEqual(before)
+    expect(cleaned()).toEqual([])
+  })
+
+  it.each([
+    ['a rule is missing', 'write-rules', [{ flush: { chain: inTable('ipv4') } }]],
+    [
+      'a rule is another with the same comment',
+      'write-rules',
+      (rules: Record<string, unknown>[]) => [
+        { flush: { chain: inTable('masquerade') } },
+        { add: { rule: { ...rules.find(({ chain }) => chain === 'masquerade'), expr: [{ accept: null }] } } },
+      ],
+    ],
+    [
+      'a rule of an older version',
+      'rebuild-table',
+      [
+        { flush: { chain: inTable('masquerade') } },
+        {
+          add: {
+            rule: {
+              family: 'inet',
+              table: 'pointsman',
+              chain: 'masquerade',
+              comment: 'pointsman 0 abc',
+              expr: [{ accept: null }],
+            },
+          },
+        },
+      ],
+    ],
+    ['a chain too many', 'rebuild-table', [{ add: { chain: inTable('mine') } }]],
+    [
+      'a chain of other addresses',
+      'rebuild-table',
+      [{ add: { chain: { ...inTable('snat_10.0.0.7-10.0.0.8'), hook: 'input' } } }],
+    ],
+    ['a map too few', 'rebuild-table', [{ flush: { chain: inTable('ipv6') } }, { delete: { map: inTable('vip6') } }]],
+    [
+      'the same connections twice',
+      'rebuild-table',
+      [
+        {
+          add: {
+            element: { ...inTable('vip4'), elem: [[{ concat: ['udp', '10.9.0.1', 53] }, { goto: { target: 'masquerade' } }]] },
+          },
+        },
+      ],
+    ],
+  ])('%s: %s in one transaction, nothing that is held is lost', async (_, kind, tampering) => {
+    const { pass, kernel, elements, transactions, cleaned } = rig()
+    await pass(DESIRED)
+    await pass(DESIRED, 'full')
+    const before = elements()
+    transactions()
+    cleaned()
+    const rules = (await kernel.readTable('inet', 'pointsman'))?.flatMap(({ rule }) =>
+      rule ? [rule as Record<string, unknown>] : [],
+    )
+    kernel.byOthers(typeof tampering === 'function' ? tampering(rules ?? []) : tampering)
+    const { opened } = await pass(DESIRED, 'full')
+    expect(opened.applied).toMatchObject({ [kind]: 1 })
+    expect(opened.driftRepaired).toBeGreaterThan(0)
+    expect(transactions()).toHaveLength(1)
+    expect(elements()?.length).toBe(before?.length)
+    expect(cleaned().length).toBeGreaterThan(0)
+    expect((await pass(DESIRED, 'full')).opened).toMatchObject({ applied: {}, driftRepaired: 0 })
+    expect(elements()).toEqual(before)
+  })
+
+  it('a service that has left and is served still gets its translation back', async () => {
+    const { pass, kernel, elements } = rig()
+    await pass(DESIRED)
+    const left = state([translated(DNS, '10.0.0.9')])
+    await pass(left, 'changes', ALL_SERVED)
+    const before = elements()
+    kernel.flushRuleset()
+    await pass(left, 'full', ALL_SERVED)
+    expect(elements()).toEqual(before)
+    await pass(left, 'full', NOTHING_SERVED)
+    expect(elements()).toEqual(['vip4_address udp 10.9.0.1 53 => 10.0.0.9'])
+  })
+
+  it('other tables are no matter, and lost messages have the table looked at', async () => {
+    vi.useFakeTimers()
+    const { pass, kernel, sink } = rig()
+    await pass(DESIRED)
+    const disturbed = vi.fn()
+    sink.onDisturbed(disturbed)
+    kernel.byOthers([{ add: { table: { family: 'inet', name: 'firewalld' } } }])
+    kernel.tell({ tables: undefined })
+    await vi.runAllTimersAsync()
+    expect(disturbed).not.toHaveBeenCalled()
+    const { refuse } = kernel
+    kernel.refuse = () => false
+    await kernel.apply([{ delete: { table: { family: 'inet', name: 'pointsman' } } }])
+    kernel.refuse = refuse
+    kernel.tell({ tables: undefined })
+    kernel.tell({ tables: undefined })
+    await vi.runAllTimersAsync()
+    expect(disturbed).toHaveBeenCalledTimes(1)
+    await sink[Symbol.asyncDispose]()
+    expect(kernel.watched).toBe(false)
+    vi.useRealTimers()
+  })
+})
+
+describe('connections that were tried before there was a translation', () => {
+  it('are deleted once a new service is open, not before', async () => {
+    const { open, sink, cleaned } = rig()
+    await open(DESIRED)
+    expect(cleaned()).toEqual([])
+    await sink.close(DESIRED, ALL_SERVED, 2_000_000)
+    expect(cleaned().sort()).toEqual([WEB, DNS, MAIL].sort())
+  })
+
+  it('are left alone where a service worked without source NAT until now', async () => {
+    const { pass, cleaned } = rig()
+    await pass(state([service(WEB)]))
+    await pass(state([translated(WEB)]))
+    expect(cleaned()).toEqual([])
+  })
+
+  it('are deleted at a later pass where that fails', async () => {
+    const { PointsmanError } = await import('../../../../src/errors.ts')
+    let failing = true
+    const seen: unknown[] = []
+    const conntrack = {
+      deleteUntranslated: async (targets: readonly unknown[]) => {
+        if (failing) throw new PointsmanError('KERNEL_REFUSED', 'no conntrack')
+        seen.push(...targets)
+        return 1
+      },
+    }
+    const { pass, wait } = rig({ conntrack })
+    const { closed } = await pass(DESIRED)
+    expect(closed.failed.map(({ object }) => object)).toEqual(['conntrack'])
+    expect(closed.unconfirmed).toEqual(keys())
+    failing = false
+    wait(2_000)
+    expect((await pass(DESIRED)).closed).toMatchObject({ failed: [], applied: { 'delete-connection': 1 } })
+    expect(seen).toHaveLength(3)
+    expect(TABLE).toBe('inet pointsman')
+  })
+})
