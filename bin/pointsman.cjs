@@ -16,7 +16,7 @@ function obstacle() {
 }
 
 const problem = obstacle()
-if (problem === undefined) import(require('node:url').pathToFileURL(program).href)
+if (problem === undefined) void import(require('node:url').pathToFileURL(program).href)
 else {
   process.stderr.write(`pointsman: ${problem}\n`)
   process.exitCode = 44

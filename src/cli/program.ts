@@ -47,6 +47,14 @@ function versionAsCommand(args: readonly string[]): string[] {
   return args[0] === '--version' ? ['version', ...args.slice(1)] : [...args]
 }
 
+/** The commands with their options, for the pages and completions that are written from them; nothing runs. */
+export function describedProgram(): Command {
+  return commands(
+    () => {},
+    () => {},
+  )
+}
+
 /** What commander parsed is of the form that the command's own options declare below. */
 type Action = (options: never, ...given: never[]) => Promise<number>
 
