@@ -1,4 +1,5 @@
 import { type Observable, Subject } from 'rxjs'
+import { EventLoopDelay } from './admin/event-loop-delay.ts'
 import { judgeHealth } from './admin/health.ts'
 import { type BuildInfo, Metrics } from './admin/metrics.ts'
 import { Scrape } from './admin/scrape.ts'
@@ -14,6 +15,7 @@ import { KernelWatch } from './daemon/kernel-known.ts'
 import { keepIn, PATIENCE, pastOf, sourcesOf } from './daemon/last-good.ts'
 import { Operator } from './daemon/operator.ts'
 import { namesOf, OperatorControl } from './daemon/operator-control.ts'
+import { overdueDrains } from './daemon/overdue-drains.ts'
 import { becomeStuck } from './daemon/passes.ts'
 import { followConfiguration } from './daemon/reconfigure.ts'
 import { RoadKeeper } from './daemon/road-keeper.ts'
@@ -71,6 +73,11 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const listeners = { status, metrics, logger }
   const kernel = parts.use(await host.openKernel(settings.kernelDeadline, (error) => becomeStuck(error, listeners)))
   const { ownership, snapshots, claims, words } = await openStores(settings.stateDir, parts, logger)
+  const eventLoop = parts.use(new EventLoopDelay())
+  metrics.askEachTime({
+    eventLoop: () => eventLoop.take(),
+    overdueDrains: () => ({ ipvs: overdueDrains(ownership.record, clock()) }),
+  })
   const journal = options.journal && parts.use(await openJournalOf(options.journal, options.build, { metrics, logger }))
   const formerClaims = claimsPast(claims, ownership.record)
   const before = wantedBefore(configuration, formerClaims, clock())
@@ -99,6 +106,8 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     names: () => serviceNames(running?.services ?? before.services, ownership.record),
     states: () => (running?.update === undefined ? [] : backendStates(running.update, running.certificates, clock())),
     perBackend: settings.perBackendMetrics,
+    desired: () => running?.update?.desired.services,
+    ...(settings.metricsNodeIpvs && { nodeIpvs: () => host.readIpvsTotals() }),
   })
   const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
   if (settings.admin !== 'off') {

@@ -35,6 +35,8 @@ export interface Settings {
   readonly kernelDeadline: number
   /** Whether series are exported per backend or per service only. */
   readonly perBackendMetrics: boolean
+  /** Whether node_exporter's `node_ipvs_*` are exported as well. */
+  readonly metricsNodeIpvs: boolean
   /** Probes of backends under way at a time. */
   readonly maxProbes: number
   /** How long a watched file must be quiet before it is read. */
@@ -100,6 +102,7 @@ export type SettingName =
   | 'state_dir'
   | 'kernel_deadline'
   | 'per_backend_metrics'
+  | 'metrics_node_ipvs'
   | 'max_probes'
   | 'watch_settle'
   | 'watch_poll'

@@ -82,6 +82,7 @@ export const globalSchema = mapping(
     state_dir: setting('state_dir'),
     kernel_deadline: setting('kernel_deadline'),
     per_backend_metrics: setting('per_backend_metrics'),
+    metrics_node_ipvs: setting('metrics_node_ipvs'),
     max_probes: setting('max_probes'),
     watch_settle: setting('watch_settle'),
     watch_poll: setting('watch_poll'),

@@ -95,6 +95,11 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     initial: 'true',
     description: 'Whether there are series for each backend, or for services only.',
   },
+  metrics_node_ipvs: {
+    grammar: truth,
+    initial: 'false',
+    description: "Whether the names of node_exporter's ipvs collector (node_ipvs_*) are served as well.",
+  },
   max_probes: {
     grammar: integer('a number of probes', 1, 100_000),
     initial: '1000',

@@ -75,6 +75,7 @@ function toSettings(values: Required<SettingValues>): Settings {
     stateDir: values.state_dir as string,
     kernelDeadline: values.kernel_deadline as number,
     perBackendMetrics: values.per_backend_metrics as boolean,
+    metricsNodeIpvs: values.metrics_node_ipvs as boolean,
     maxProbes: values.max_probes as number,
     watchSettle: values.watch_settle as number,
     watchPoll: values.watch_poll as number,

@@ -1,5 +1,13 @@
 import { probeFor } from '../health/registry.ts'
-import { holdTable, openIpvsKernel, readRuleMarks, readSysctl, systemdNotify, whoHoldsTable } from '../kernel/for-daemon.ts'
+import {
+  holdTable,
+  openIpvsKernel,
+  readIpvsTotals,
+  readRuleMarks,
+  readSysctl,
+  systemdNotify,
+  whoHoldsTable,
+} from '../kernel/for-daemon.ts'
 import type { Host } from './host.ts'
 
 /** The machine that this process runs on. */
@@ -11,6 +19,7 @@ export function realHost(version?: string): Host {
     probeFor,
     readRuleMarks: () => readRuleMarks(),
     readSysctl: (name) => numberOf(readSysctl(name)),
+    readIpvsTotals,
     notify: (message) => void systemdNotify(message),
     watchdog: watchdogInterval(process.env, process.pid),
   }

@@ -90,6 +90,7 @@ const FIXED: readonly (keyof Settings)[] = [
   'stateDir',
   'kernelDeadline',
   'perBackendMetrics',
+  'metricsNodeIpvs',
   'maxProbes',
   'watchSettle',
   'watchPoll',

@@ -25,6 +25,7 @@ describe('a configuration', () => {
         stateDir: '/var/lib/pointsman',
         kernelDeadline: 10_000,
         perBackendMetrics: true,
+        metricsNodeIpvs: false,
         watchSettle: 100,
         watchPoll: 30_000,
       },

@@ -33,11 +33,12 @@ describe('a setting', () => {
     ['state_dir', '/srv/../var/state', { stateDir: '/var/state' }],
     ['kernel_deadline', '500ms', { kernelDeadline: 500 }],
     ['per_backend_metrics', 'false', { perBackendMetrics: false }],
+    ['metrics_node_ipvs', 'true', { metricsNodeIpvs: true }],
     ['max_probes', '50', { maxProbes: 50 }],
     ['watch_settle', '0', { watchSettle: 0 }],
     ['watch_poll', '5s', { watchPoll: 5000 }],
   ])('%s is %j from the file, a variable and a flag alike', (name, text, expected) => {
-    const written = text === 'false' || /^[1-9]\d*$/.test(text) ? text : JSON.stringify(text)
+    const written = text === 'true' || text === 'false' || /^[1-9]\d*$/.test(text) ? text : JSON.stringify(text)
     expect(loaded(globals(`${name}: ${written}`)).settings).toMatchObject(expected)
     expect(loaded('services: []', { environment: { [variableOf(name)]: text } }).settings).toMatchObject(expected)
     expect(loaded('services: []', { flags: { [name]: text } }).settings).toMatchObject(expected)
@@ -93,9 +94,9 @@ describe('a setting', () => {
     ).toEqual(['POINTSMAN_LOG_LEVLE: the variable is not known and has no effect; did you mean POINTSMAN_LOG_LEVEL?'])
   })
 
-  it('is known by thirteen names', () => {
-    expect(SETTING_NAMES).toHaveLength(13)
-    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(13)
+  it('is known by fourteen names', () => {
+    expect(SETTING_NAMES).toHaveLength(14)
+    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(14)
   })
 })
 
