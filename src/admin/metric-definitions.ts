@@ -137,8 +137,8 @@ export const DEFINITIONS = {
   ),
   eventLoopDelay: gauge(
     'pointsman_event_loop_delay_seconds',
-    'How late the main thread is since the scrape before: its median (0.5), 99th percentile (0.99), most (1).',
-    ['quantile'],
+    'How late the main thread is since the scrape before: its median (p50), 99th percentile (p99), most (max).',
+    ['stat'],
   ),
   scrapeErrors: counter('pointsman_scrape_errors_total', 'Metrics left out of an answer because making them failed.', ['metric']),
 } as const satisfies Record<string, MetricDefinition>

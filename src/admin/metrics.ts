@@ -102,9 +102,9 @@ export class Metrics {
     onCollect(this.#made.eventLoopDelay, (gauge) => {
       const late = eventLoop()
       if (late === undefined) return
-      gauge.set({ quantile: '0.5' }, late.median)
-      gauge.set({ quantile: '0.99' }, late.p99)
-      gauge.set({ quantile: '1' }, late.most)
+      gauge.set({ stat: 'p50' }, late.median)
+      gauge.set({ stat: 'p99' }, late.p99)
+      gauge.set({ stat: 'max' }, late.most)
     })
     onCollect(this.#made.overdueDrains, (gauge) => {
       for (const [sink, count] of Object.entries(overdueDrains())) gauge.set({ sink }, count)
@@ -236,6 +236,7 @@ export class Metrics {
   catalogChanged(catalog: string, up: boolean | undefined): void {
     if (up !== undefined) {
       this.#made.catalogUp.set({ catalog }, up ? 1 : 0)
+      for (const state of CLAIM_STATES) this.#made.catalogClaims.inc({ catalog, state }, 0)
       return
     }
     this.#made.catalogUp.remove({ catalog })

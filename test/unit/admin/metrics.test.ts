@@ -139,9 +139,9 @@ describe('what is exported', () => {
     expect(sampleOf(await parsed(metrics), 'pointsman_event_loop_delay_seconds')).toBeUndefined()
     late = { median: 0.001, p99: 0.02, most: 0.3 }
     const families = await parsed(metrics)
-    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { quantile: '0.5' })).toBe(0.001)
-    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { quantile: '0.99' })).toBe(0.02)
-    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { quantile: '1' })).toBe(0.3)
+    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { stat: 'p50' })).toBe(0.001)
+    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { stat: 'p99' })).toBe(0.02)
+    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { stat: 'max' })).toBe(0.3)
     expect(sampleOf(families, 'pointsman_sink_overdue_drains', { sink: 'ipvs' })).toBe(3)
   })
 
@@ -254,4 +254,16 @@ test('docs/metrics.md lists exactly what is exported', () => {
     ({ name, type }) => `${name} ${type}`,
   )
   expect(documented.toSorted()).toEqual(exported.toSorted())
+})
+
+test('docs/metrics.md counts the series of services, backends and sources as they are', () => {
+  const rows = readFileSync('docs/metrics.md', 'utf8').matchAll(
+    /^\| (a service|a backend of a service|a source of a service) \| (\d+)/gm,
+  )
+  const ofSources = Object.values(DEFINITIONS).filter(({ labels }) => labels.join() === 'service,source')
+  expect([...rows].map(([, what, count]) => [what, Number(count)])).toEqual([
+    ['a service', SERVICE_FAMILIES.length],
+    ['a backend of a service', BACKEND_FAMILIES.length + STATE_FAMILIES.length - 1],
+    ['a source of a service', ofSources.length],
+  ])
 })

@@ -28,6 +28,8 @@ export interface DaemonRig {
   /** Replaces the configuration by write and rename. */
   reconfigure(yaml: string): Promise<void>
   stop(): Promise<void>
+  /** Of the admin address, which is on 127.0.0.1. */
+  readonly port: number
   fetch(path: string): Promise<{ status: number; text: string }>
 }
 
@@ -116,6 +118,7 @@ export async function startDaemon(
     ended,
     reload$,
     stop,
+    port,
     reconfigure: async (text) => {
       await writeFile(`${path}.new`, text)
       await rename(`${path}.new`, path)
