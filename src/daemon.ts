@@ -5,6 +5,7 @@ import { type BuildInfo, Metrics } from './admin/metrics.ts'
 import { Scrape } from './admin/scrape.ts'
 import { type AdminContent, startAdminServer } from './admin/server.ts'
 import type { Configuration, Overrides } from './config/configuration.ts'
+import type { WhatWasRead } from './config/read-trace.ts'
 import { announceStart, logSourceWarnings } from './daemon/announce.ts'
 import { backendStates } from './daemon/backend-states.ts'
 import { claimsPast, keepClaimsIn, openCatalogWith, wantedBefore } from './daemon/claims.ts'
@@ -44,6 +45,8 @@ export interface DaemonOptions {
   readonly configuration: Configuration
   /** The bytes that it was made of. */
   readonly bytes: Uint8Array
+  /** And what beside its own file; nothing where this is left out. */
+  readonly read?: WhatWasRead | undefined
   readonly warnings: readonly Issue[]
   readonly overrides: Overrides
   readonly build: BuildInfo

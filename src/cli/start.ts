@@ -33,7 +33,7 @@ export async function run(options: Options): Promise<number> {
   }
   const journal = journalOf(options)
   const overrides = overridesFrom(options)
-  const { bytes, configuration, warnings } = await readConfiguration(options.config, overrides)
+  const { bytes, configuration, read, warnings } = await readConfiguration(options.config, overrides)
   const { settings } = configuration
   const log = await createLog(settings.logLevel, settings.logFormat)
   const { reload$, stop } = signals(log)
@@ -42,7 +42,7 @@ export async function run(options: Options): Promise<number> {
   log.logger.info({ version: build.version, commit: build.commit, node: build.node, config: options.config }, 'starting')
   try {
     const kept = journal === undefined ? {} : { journal }
-    await runDaemon({ configuration, bytes, warnings, overrides, build, ...kept, log, reload$, stop }, realHost())
+    await runDaemon({ configuration, bytes, read, warnings, overrides, build, ...kept, log, reload$, stop }, realHost())
     return EXIT.ok
   } catch (error) {
     const known = asPointsmanError(error)

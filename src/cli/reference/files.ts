@@ -1,4 +1,4 @@
-import { publishedJsonSchema } from '../../config/json-schema.ts'
+import { configurationJsonSchema } from '../../config/json-schema.ts'
 import { describedProgram } from '../program.ts'
 import { commandPages } from './command-pages.ts'
 import { bashCompletion, fishCompletion, zshCompletion } from './completions.ts'
@@ -10,7 +10,7 @@ export function referenceFiles(): ReadonlyMap<string, string> {
   const pages = commandPages(describedProgram())
   return new Map([
     ['deploy/man/pointsman.1', manOfCommands(pages)],
-    ['deploy/man/pointsman.yaml.5', manOfConfiguration(JSON.parse(publishedJsonSchema()) as SchemaNode)],
+    ['deploy/man/pointsman.yaml.5', manOfConfiguration(configurationJsonSchema() as SchemaNode)],
     ['deploy/completion/pointsman.bash', bashCompletion(pages)],
     ['deploy/completion/_pointsman', zshCompletion(pages)],
     ['deploy/completion/pointsman.fish', fishCompletion(pages)],

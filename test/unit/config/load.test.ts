@@ -133,7 +133,7 @@ services:
   it.each([
     [
       'name: web',
-      'pointsman.yaml:1:1: name: the key name is not known here; remove it; the known keys are global, defaults, services, catalog',
+      'pointsman.yaml:1:1: name: the key name is not known here; remove it; the known keys are global, defaults, parameters, include, services, catalog',
     ],
     [
       'global: {}',
