@@ -30,6 +30,7 @@ const PACKAGES = {
   openssl: 'openssl',
   procps: 'ps',
   strace: 'strace',
+  systemd: 'systemd-analyze',
   tcpdump: 'tcpdump',
   zsh: 'zsh',
 }
