@@ -34,7 +34,7 @@ function counted(content: string, rest: string, hexadecimal: boolean): Turns | u
 }
 
 function listed(content: string, rest: string): Turns | undefined {
-  const parts = content.match(/\{[^}]*\}|[^,]+/g)?.map((part) => part.trim().replaceAll(/^\{|\}$/g, '')) ?? []
+  const parts = content.match(/\s*\{[^}]*\}\s*|[^,]+/g)?.map((part) => part.trim().replaceAll(/^\{|\}$/g, '')) ?? []
   const [names = [], ...turns] = parts.filter((part) => part !== '').map((part) => part.split(',').map((one) => one.trim()))
   const fits = turns.length > 0 && turns.length <= MOST && turns.every((values) => values.length === names.length)
   return fits && names.every((name) => /^[A-Za-z_]\w*$/.test(name)) ? { names, turns, rest } : undefined
