@@ -16,6 +16,9 @@ describe('a configuration', () => {
       settings: {
         logLevel: 'info',
         logFormat: 'auto',
+        logFile: 'off',
+        logMaxSize: 100,
+        logKeep: 5,
         admin: 'off',
         metricsEnabled: true,
         metricsPath: '/metrics',

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { Subject } from 'rxjs'
 import { onTestFinished } from 'vitest'
 import type { Overrides } from '../../../src/config/configuration.ts'
-import { loadConfiguration } from '../../../src/config/load.ts'
+import { loadFrom } from '../../../src/config/load-from.ts'
+import { realReach } from '../../../src/daemon/reach.ts'
 import { runDaemon } from '../../../src/daemon.ts'
 import { formatIssue } from '../../../src/document/issue.ts'
 import { loggerTo } from '../../../src/log.ts'
@@ -82,7 +83,7 @@ export async function startDaemon(
   const bytes = Buffer.from(yaml(directory, port))
   await writeFile(path, bytes)
   const overrides = options.overrides ?? {}
-  const loaded = loadConfiguration({ path, bytes }, overrides)
+  const { result: loaded, read } = await loadFrom({ path, bytes }, overrides, realReach())
   if (!loaded.ok) throw new Error(loaded.issues.map(formatIssue).join('\n'))
   const log: LogLine[] = []
   const logger = loggerTo(
@@ -95,6 +96,7 @@ export async function startDaemon(
     {
       configuration: loaded.configuration,
       bytes,
+      read,
       warnings: loaded.warnings,
       overrides,
       build: { version: '1.2.3', commit: 'abc', node: 'v24' },
