@@ -4,6 +4,9 @@ import type { Overrides, SettingName } from '../config/configuration.ts'
 export const SETTING_FLAGS: Readonly<Record<SettingName, { readonly placeholder: string; readonly help: string }>> = {
   log_level: { placeholder: 'level', help: 'trace, debug, info, warn, error, fatal or silent' },
   log_format: { placeholder: 'format', help: 'auto (pretty on a terminal), json or pretty' },
+  log_file: { placeholder: 'file', help: 'where the log goes in place of standard output, or off' },
+  log_max_size: { placeholder: 'megabytes', help: 'size at which the log file begins anew; 0 for never' },
+  log_keep: { placeholder: 'number', help: 'how many former log files stay' },
   admin: { placeholder: 'address', help: 'where /metrics, /healthz and /readyz are served, or off' },
   metrics_enabled: { placeholder: 'boolean', help: 'whether the metrics are served' },
   metrics_path: { placeholder: 'path', help: 'path of the metrics' },

@@ -21,6 +21,12 @@ export type ExitPolicy = (typeof EXIT_POLICIES)[number]
 export interface Settings {
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
+  /** Absolute path of the file that has the log in place of standard output. */
+  readonly logFile: string | 'off'
+  /** Megabytes (2^20 bytes) after which it begins anew; 0: never. */
+  readonly logMaxSize: number
+  /** Former files that stay. */
+  readonly logKeep: number
   /** Where `/metrics`, `/healthz` and `/readyz` are served; `off` by default. */
   readonly admin: { readonly address: IpAddress; readonly port: Port } | 'off'
   readonly metricsEnabled: boolean
@@ -94,6 +100,9 @@ export type LoadResult =
 export type SettingName =
   | 'log_level'
   | 'log_format'
+  | 'log_file'
+  | 'log_max_size'
+  | 'log_keep'
   | 'admin'
   | 'metrics_enabled'
   | 'metrics_path'

@@ -67,6 +67,9 @@ function toSettings(values: Required<SettingValues>): Settings {
   return {
     logLevel: values.log_level as LogLevel,
     logFormat: values.log_format as LogFormat,
+    logFile: values.log_file as string,
+    logMaxSize: values.log_max_size as number,
+    logKeep: values.log_keep as number,
     admin: toAdmin(values.admin),
     metricsEnabled: values.metrics_enabled as boolean,
     metricsPath: values.metrics_path as string,

@@ -114,6 +114,9 @@ function notThere(path: string, observation: Exclude<FileObservation, { kind: 'c
 /** Settings that only a start can give effect to. */
 const FIXED: readonly (keyof Settings)[] = [
   'logFormat',
+  'logFile',
+  'logMaxSize',
+  'logKeep',
   'admin',
   'metricsEnabled',
   'metricsPath',

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { stringify } from 'yaml'
 import { promtool, startPrometheus } from '../peers/prometheus.ts'
@@ -10,6 +10,14 @@ import { scratchDirectory } from './scratch.ts'
 describe('promtool', () => {
   test('finds no fault in the rules', async () => {
     expect(await promtool(['check', 'rules', RULES])).toContain('SUCCESS')
+  })
+
+  test('takes the configuration that docs/watching.md shows', async () => {
+    const path = join(await scratchDirectory(), 'prometheus.yml')
+    const [, shown = ''] = readFileSync('docs/watching.md', 'utf8').match(/```\n(# prometheus\.yml\n.*?)```/s) ?? []
+    expect(shown).toContain('job_name: pointsman')
+    writeFileSync(path, shown.replace('/etc/prometheus/pointsman.rules.yml', resolve(RULES)))
+    expect(await promtool(['check', 'config', path])).toContain('1 rule files found')
   })
 
   test('sees every alert fire and not fire as its test says', async () => {
