@@ -130,7 +130,7 @@ function control() {
 
 function copy(from, to) {
   mkdirSync(dirname(join(tree, to)), { recursive: true })
-  cpSync(resolve(root, from), join(tree, to))
+  cpSync(resolve(root, from), join(tree, to), { recursive: true })
 }
 
 function write(to, content) {
