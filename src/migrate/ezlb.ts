@@ -2,7 +2,10 @@ import type { Document } from '../document/document.ts'
 import { Fields, type Keys } from './fields.ts'
 import { type Imported, type ImportedBackend, type ImportedService, type LeftOut, present, type Written } from './imported.ts'
 
-const LOG = ['the log goes to standard output', 'leave its files to systemd or to a log shipper'] as const
+const LOG = [
+  'the log goes to standard output, and files of it are named otherwise',
+  'leave them to journald, or write log_file: /var/log/pointsman/pointsman.log with log_max_size and log_keep',
+] as const
 const TRAFFIC = ['there is no log of traffic', 'read the counters from the metrics'] as const
 
 const OF_LOG: Keys = { home: LOG, max_size: LOG, max_backups: LOG, max_age: LOG, compress: LOG, traffic: TRAFFIC }
