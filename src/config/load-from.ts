@@ -6,6 +6,7 @@ import { readParameterDocuments } from './include/documents.ts'
 import { readIncluded } from './include/files.ts'
 import { understand } from './load.ts'
 import type { Surroundings } from './parameters/lookup.ts'
+import { mayHaveParameters } from './parameters/template.ts'
 import type { Reach } from './reach.ts'
 import { NOTHING_BESIDE, ReadTrace, type WhatWasRead } from './read-trace.ts'
 
@@ -41,6 +42,8 @@ export async function loadFrom(
   return { result: understand(included.documents, { ...known, documents: beside.documents }, overrides), read }
 }
 
+/** May say yes for nothing: then a change of the addresses has the same configuration taken once more. */
 function asksForAddresses({ value }: Document): boolean {
-  return /\$\{.*host\./s.test(JSON.stringify(value))
+  const text = JSON.stringify(value)
+  return mayHaveParameters(text) && text.includes('host.')
 }

@@ -92,6 +92,16 @@ describe('an included file', () => {
     await next((each) => each === 'web80')
   }, 30_000)
 
+  test('whose directory goes keeps what runs, and is followed again when that comes back', async () => {
+    const { directory, write, next } = await follow(start)
+    await rm(join(directory, 'conf.d'), { recursive: true })
+    expect(await next((each) => each.includes('no such directory'))).toContain(
+      `${directory}/c.yaml:1:11: include[0]: ${directory}/conf.d: there is no such directory`,
+    )
+    await write('conf.d/a.yaml', serviceOn(86))
+    await next((each) => each === 'web86')
+  }, 30_000)
+
   test('may be swapped by a link on the way', async () => {
     const { directory, next } = await follow({ ...start, 'v2/a.yaml': serviceOn(85) })
     await symlink('v2', join(directory, 'link'))
