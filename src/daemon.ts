@@ -1,10 +1,12 @@
 import { merge, type Observable, Subject } from 'rxjs'
+import { EventLoopDelay } from './admin/event-loop-delay.ts'
 import { judgeHealth } from './admin/health.ts'
 import { type BuildInfo, Metrics } from './admin/metrics.ts'
 import { Scrape } from './admin/scrape.ts'
 import { type AdminContent, startAdminServer } from './admin/server.ts'
 import type { Translated } from './admin/translation-text.ts'
 import type { Configuration, Overrides } from './config/configuration.ts'
+import type { WhatWasRead } from './config/read-trace.ts'
 import { announceStart, logSourceWarnings } from './daemon/announce.ts'
 import { backendStates } from './daemon/backend-states.ts'
 import { claimsPast, keepClaimsIn, openCatalogWith, wantedBefore } from './daemon/claims.ts'
@@ -18,6 +20,7 @@ import { keepIn, PATIENCE, pastOf, sourcesOf } from './daemon/last-good.ts'
 import { restoreSysctls, setSysctls } from './daemon/managed-sysctls.ts'
 import { Operator } from './daemon/operator.ts'
 import { namesOf, OperatorControl } from './daemon/operator-control.ts'
+import { overdueDrains } from './daemon/overdue-drains.ts'
 import { becomeStuck } from './daemon/passes.ts'
 import { followConfiguration } from './daemon/reconfigure.ts'
 import { RoadKeeper } from './daemon/road-keeper.ts'
@@ -47,6 +50,8 @@ export interface DaemonOptions {
   readonly configuration: Configuration
   /** The bytes that it was made of. */
   readonly bytes: Uint8Array
+  /** And what beside its own file; nothing where this is left out. */
+  readonly read?: WhatWasRead | undefined
   readonly warnings: readonly Issue[]
   readonly overrides: Overrides
   readonly build: BuildInfo
@@ -76,6 +81,11 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const listeners = { status, metrics, logger }
   const kernel = parts.use(await host.openKernel(settings.kernelDeadline, (error) => becomeStuck(error, listeners)))
   const { ownership, snapshots, claims, words, sysctls } = await openStores(settings.stateDir, parts, logger)
+  const eventLoop = parts.use(new EventLoopDelay())
+  metrics.askEachTime({
+    eventLoop: () => eventLoop.take(),
+    overdueDrains: () => ({ ipvs: overdueDrains(ownership.record, clock()) }),
+  })
   const journal = options.journal && parts.use(await openJournalOf(options.journal, options.build, { metrics, logger }))
   const formerClaims = claimsPast(claims, ownership.record)
   const before = wantedBefore(configuration, formerClaims, clock())
@@ -111,6 +121,8 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       const facts = sinks.addresses()
       if (facts !== undefined) metrics.addresses(facts)
     },
+    desired: () => running?.update?.desired.services,
+    ...(settings.metricsNodeIpvs && { nodeIpvs: () => host.readIpvsTotals() }),
   })
   const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
   if (settings.admin !== 'off') {

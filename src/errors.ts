@@ -3,6 +3,7 @@ export const EXIT = {
   ok: 0,
   usage: 2,
   changesPlanned: 10,
+  leftOut: 11,
   noIpvs: 20,
   kernelQuery: 21,
   noPermission: 22,

@@ -1,5 +1,6 @@
 import pino, { type DestinationStream, type Logger } from 'pino'
 import type { LogFormat, LogLevel } from './config/configuration.ts'
+import { LogFile, type LogFileOptions } from './log-file.ts'
 import { LogStream } from './log-stream.ts'
 
 export type { Logger }
@@ -14,16 +15,30 @@ export interface Log {
   flush(): void
 }
 
+/** Bytes of complaints about a log that cannot be written. */
+const COMPLAINTS_BYTES = 64 * 1024
+
 /**
- * One JSON object per line on standard output: `time` (ISO 8601), `level`, `msg` and the fields of the event. Nobody who
+ * One JSON object per line on standard output, or in a file in its place: `time` (ISO 8601), `level`, `msg` and the fields of the event. Nobody who
  * logs hands over a configuration object: what is not named cannot leak.
  */
-export async function createLog(level: LogLevel, format: LogFormat, fd = 1): Promise<Log> {
-  const terminal = fd === 1 ? process.stdout.isTTY === true : false
+export async function createLog(level: LogLevel, format: LogFormat, to: number | LogFileOptions = 1): Promise<Log> {
+  const terminal = to === 1 ? process.stdout.isTTY === true : false
   const pretty = format === 'pretty' || (format === 'auto' && terminal)
-  const stream = new LogStream(fd, WAITING_BYTES)
+  const stream = typeof to === 'number' ? new LogStream(to, WAITING_BYTES) : streamInto(to)
   const destination = pretty ? await prettyPrinter(stream, terminal) : stream
   return { logger: loggerTo(destination, level), flush: () => stream.flush() }
+}
+
+/** What goes wrong with the file is said on standard error, once until it goes right again; the daemon goes on. */
+function streamInto(options: LogFileOptions): LogStream {
+  const complaints = new LogStream(2, COMPLAINTS_BYTES)
+  return new LogStream(new LogFile(options), WAITING_BYTES, (error) => {
+    const code = 'code' in error ? String(error.code) : error.message
+    complaints.write(
+      `pointsman: The log file ${options.path} cannot be written (${code}); lines wait for it, those beyond 4 MiB are lost.\n`,
+    )
+  })
 }
 
 /**

@@ -1,7 +1,7 @@
-// Makes dist/pointsman.mjs: the whole program in one ESM file, daemon and kernel worker alike. Only koffi stays outside,
+// Makes dist/pointsman.mjs, and LICENSES.txt beside it: the whole program in one ESM file, daemon and kernel worker alike. Only koffi stays outside,
 // because it carries native code; it is looked for in node_modules beside or above the file.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, readFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -50,7 +50,8 @@ const builtinsWhenNeeded = {
   },
 }
 
-await build({
+const { metafile } = await build({
+  metafile: true,
   entryPoints: [join(root, 'src', 'main.ts')],
   outfile,
   bundle: true,
@@ -72,3 +73,17 @@ await build({
   },
 })
 chmodSync(outfile, 0o755)
+writeFileSync(join(dirname(outfile), 'LICENSES.txt'), licenses(Object.keys(metafile.inputs)))
+
+/** The licences of the packages whose code is in the bundle; they ask to be passed on with it. */
+function licenses(inputs) {
+  const folders = new Set(inputs.flatMap((path) => path.match(/.*node_modules\/(?:@[^/]+\/)?[^/]+/)?.[0] ?? []))
+  const texts = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+    const file = readdirSync(join(root, folder)).find((entry) => /^licen[cs]e(\.|$)/i.test(entry))
+    const text =
+      file === undefined ? 'It comes without a text of its licence.' : readFileSync(join(root, folder, file), 'utf8').trim()
+    return `${name} ${version}: ${license}\n\n${text}\n`
+  })
+  return `Code of these packages is part of pointsman.mjs.\n\n${texts.join(`\n${'-'.repeat(72)}\n\n`)}`
+}

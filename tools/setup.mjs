@@ -19,15 +19,20 @@ const PACKAGES = {
   'busybox-static': 'busybox',
   cpio: 'cpio',
   curl: 'curl',
+  fish: 'fish',
   iproute2: 'ip',
   ipvsadm: 'ipvsadm',
   keepalived: 'keepalived',
   kmod: 'modprobe',
+  lintian: 'lintian',
+  'man-db': 'man',
   nftables: 'nft',
   openssl: 'openssl',
   procps: 'ps',
   strace: 'strace',
+  systemd: 'systemd-analyze',
   tcpdump: 'tcpdump',
+  zsh: 'zsh',
 }
 
 export const nodeBin = (name) => join(root, 'node_modules/.bin', name)

@@ -38,6 +38,7 @@ export const DEFINITIONS = {
     'service',
     'source',
   ]),
+  sourceOutages: counter('pointsman_source_outages_total', 'How often the source ceased to answer.', ['service', 'source']),
   sourceHeldRemovals: gauge(
     'pointsman_source_held_removals',
     'Backends that the source no longer names and that the guard keeps; `pointsman approve SERVICE` lets them go.',
@@ -106,6 +107,7 @@ export const DEFINITIONS = {
   ]),
   foreign: gauge('pointsman_sink_foreign_objects', 'Objects in the kernel that are not ours and are left alone.', ['sink']),
   draining: gauge('pointsman_sink_draining_objects', 'Drains that are still running.', ['sink']),
+  overdueDrains: gauge('pointsman_sink_overdue_drains', 'Drains that go on beyond their deadline.', ['sink']),
   drains: counter('pointsman_sink_drains_total', 'Drains that have ended by themselves: idle, or at their deadline.', [
     'sink',
     'how',
@@ -145,6 +147,16 @@ export const DEFINITIONS = {
     'From an event of a source or of the configuration to the kernel that has it, debounce included.',
     [],
     SECONDS,
+  ),
+  stateHash: gauge(
+    'pointsman_state_hash',
+    'One number below 2^53 for what the kernel should hold of ours (desired) and does hold (actual): equal where two directors agree.',
+    ['state'],
+  ),
+  eventLoopDelay: gauge(
+    'pointsman_event_loop_delay_seconds',
+    'How late the main thread is since the scrape before: its median (p50), 99th percentile (p99), most (max).',
+    ['stat'],
   ),
   scrapeErrors: counter('pointsman_scrape_errors_total', 'Metrics left out of an answer because making them failed.', ['metric']),
 } as const satisfies Record<string, MetricDefinition>

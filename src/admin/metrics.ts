@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { EventLoopLateness } from './event-loop-delay.ts'
 import { HEALTH_REASONS, type Health, POOL_MODES, type PoolFacts } from './health.ts'
 import { DEFINITIONS, type MetricDefinition, type MetricKey } from './metric-definitions.ts'
 
@@ -63,6 +64,13 @@ export interface Clocks {
   readonly steady: () => number
 }
 
+/** What is asked for each answer. */
+export interface AskedEachTime {
+  eventLoop(): EventLoopLateness | undefined
+  /** Drains beyond their deadline, by sink. */
+  overdueDrains(): Readonly<Record<string, number>>
+}
+
 /** Which build runs. */
 export interface BuildInfo {
   readonly version: string
@@ -98,6 +106,26 @@ export class Metrics {
       gauge.reset()
       for (const { labels, at } of this.#sources.values()) if (at !== undefined) gauge.set(labels, (clocks.steady() - at) / 1000)
     })
+  }
+
+  /** From now on these are asked for each answer. */
+  askEachTime({ eventLoop, overdueDrains }: AskedEachTime): void {
+    onCollect(this.#made.eventLoopDelay, (gauge) => {
+      const late = eventLoop()
+      if (late === undefined) return
+      gauge.set({ stat: 'p50' }, late.median)
+      gauge.set({ stat: 'p99' }, late.p99)
+      gauge.set({ stat: 'max' }, late.most)
+    })
+    onCollect(this.#made.overdueDrains, (gauge) => {
+      for (const [sink, count] of Object.entries(overdueDrains())) gauge.set({ sink }, count)
+    })
+  }
+
+  /** Undefined: it is not known now; the series goes. */
+  stateHash(state: 'desired' | 'actual', value: number | undefined): void {
+    if (value === undefined) this.#made.stateHash.remove({ state })
+    else this.#made.stateHash.set({ state }, value)
   }
 
   /** All of it as text. A metric that cannot be made is left out and counted; the others are there. */
@@ -242,6 +270,7 @@ export class Metrics {
   catalogChanged(catalog: string, up: boolean | undefined): void {
     if (up !== undefined) {
       this.#made.catalogUp.set({ catalog }, up ? 1 : 0)
+      for (const state of CLAIM_STATES) this.#made.catalogClaims.inc({ catalog, state }, 0)
       return
     }
     this.#made.catalogUp.remove({ catalog })
@@ -261,6 +290,8 @@ export class Metrics {
     const known = this.#source(facts.name, facts.source)
     known.at = facts.answeredAt
     this.#made.sourceUp.set(known.labels, facts.state === 'up' ? 1 : 0)
+    this.#made.sourceOutages.inc(known.labels, known.up && facts.state !== 'up' ? 1 : 0)
+    known.up = facts.state === 'up'
     this.#made.sourceRecords.set(known.labels, facts.records)
     this.#made.sourceQuarantined.set(known.labels, facts.quarantined)
     this.#made.sourceHeldRemovals.set(known.labels, facts.heldRemovals)
@@ -277,6 +308,7 @@ export class Metrics {
   sourceGone(service: string, source: string): void {
     const { labels, codes } = this.#source(service, source)
     this.#made.sourceUp.remove(labels)
+    this.#made.sourceOutages.remove(labels)
     this.#made.sourceRecords.remove(labels)
     this.#made.sourceQuarantined.remove(labels)
     this.#made.sourceHeldRemovals.remove(labels)
@@ -287,7 +319,13 @@ export class Metrics {
 
   #source(service: string, source: string): KnownSource {
     const key = sourceKey(service, source)
-    const known = this.#sources.get(key) ?? { labels: { service, source }, at: undefined, updates: 0, codes: new Set() }
+    const known = this.#sources.get(key) ?? {
+      labels: { service, source },
+      at: undefined,
+      up: false,
+      updates: 0,
+      codes: new Set(),
+    }
     this.#sources.set(key, known)
     return known
   }
@@ -296,6 +334,7 @@ export class Metrics {
 interface KnownSource {
   readonly labels: { readonly service: string; readonly source: string }
   at: number | undefined
+  up: boolean
   updates: number
   readonly codes: Set<string>
 }

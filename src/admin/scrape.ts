@@ -1,6 +1,10 @@
-import type { IpvsTable } from '../model/ipvs-table.ts'
+import type { DesiredService } from '../model/desired-state.ts'
+import type { IpvsTable, TrafficCounters } from '../model/ipvs-table.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { Metrics } from './metrics.ts'
+import { nodeIpvsText } from './node-ipvs-text.ts'
+import { Pace } from './pace.ts'
+import { DesiredHashes } from './state-hash.ts'
 import { type ServiceStates, stateText } from './state-text.ts'
 import { TrafficLedger, type TrafficView } from './traffic-ledger.ts'
 import { trafficText } from './traffic-text.ts'
@@ -19,6 +23,10 @@ export interface TrafficInput {
   translated?(): Promise<Iterable<Translated>>
   /** Tells the metrics what is looked up for each answer. */
   lookUp?(): void
+  /** What should be in the kernel; undefined: that is not known yet. */
+  desired?(): ReadonlyMap<ServiceKey, DesiredService> | undefined
+  /** The totals of all of IPVS, for who wants the names of node_exporter as well; undefined where there are none. */
+  nodeIpvs?(): TrafficCounters | undefined
 }
 
 /** Milliseconds a scrape waits for the kernel; Prometheus gives up after ten seconds. */
@@ -27,10 +35,18 @@ const PATIENCE = 8_000
 /** Milliseconds for which one reading serves every scrape: two Prometheus servers cost one read. */
 const READING_LASTS = 1_000
 
+/** Nobody wants the whole table: it need not be kept. */
+const NO_TABLE: IpvsTable = new Map()
+
 interface Reading {
-  readonly view: Promise<TrafficView>
+  readonly seen: Promise<Seen>
   /** Moment of the monotonic clock up to which it serves; for ever while the kernel is still being read. */
   until: number
+}
+
+interface Seen {
+  readonly view: TrafficView
+  readonly table: IpvsTable
 }
 
 /** Composes the answer of `/metrics`. Whatever fails is left out and counted, the rest is there. */
@@ -38,6 +54,7 @@ export class Scrape {
   readonly #metrics: Metrics
   readonly #input: TrafficInput
   readonly #ledger: TrafficLedger
+  readonly #desiredHashes = new DesiredHashes()
   #reading: Reading | undefined
 
   constructor(metrics: Metrics, input: TrafficInput) {
@@ -48,9 +65,12 @@ export class Scrape {
 
   async *text(): AsyncGenerator<string> {
     try {
-      const view = await within(PATIENCE, this.#view())
+      const { view, table } = await within(PATIENCE, this.#seen())
+      this.#metrics.stateHash('actual', view.hash)
       yield* trafficText(view)
+      if (this.#input.nodeIpvs !== undefined) yield* nodeIpvsText(this.#input.nodeIpvs(), table)
     } catch {
+      this.#metrics.stateHash('actual', undefined)
       this.#metrics.scrapeFailed('traffic')
     }
     try {
@@ -65,24 +85,28 @@ export class Scrape {
       this.#metrics.scrapeFailed('translations')
     }
     this.#input.lookUp?.()
+    const desired = this.#input.desired?.()
+    this.#metrics.stateHash('desired', desired && (await this.#desiredHashes.of(desired, new Pace())))
     yield await this.#metrics.text()
   }
 
   /** Readings never overlap: the ledger must see them in the order in which the kernel gave them. */
-  #view(): Promise<TrafficView> {
+  #seen(): Promise<Seen> {
     const last = this.#reading
-    if (last !== undefined && performance.now() < last.until) return last.view
-    const reading: Reading = { view: this.#read(), until: Number.POSITIVE_INFINITY }
+    if (last !== undefined && performance.now() < last.until) return last.seen
+    const reading: Reading = { seen: this.#read(), until: Number.POSITIVE_INFINITY }
     this.#reading = reading
     const ended = (): void => {
       reading.until = performance.now() + READING_LASTS
     }
-    reading.view.then(ended, ended)
-    return reading.view
+    reading.seen.then(ended, ended)
+    return reading.seen
   }
 
-  async #read(): Promise<TrafficView> {
-    return this.#ledger.take(await this.#input.read(), this.#input.names())
+  async #read(): Promise<Seen> {
+    const table = await this.#input.read()
+    const view = await this.#ledger.take(table, this.#input.names())
+    return { view, table: this.#input.nodeIpvs === undefined ? NO_TABLE : table }
   }
 }
 

@@ -3,6 +3,7 @@ import type { DestinationReading, IpvsTable, ServiceReading } from '../model/ipv
 import { type ServiceIdentity, type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import { labelText } from './exposition.ts'
 import { Pace } from './pace.ts'
+import { StateHash } from './state-hash.ts'
 import { countOn, type TrueCounters } from './true-counters.ts'
 
 /** One line of every backend family. */
@@ -28,6 +29,8 @@ export interface ServiceSeries {
 export interface TrafficView {
   readonly services: readonly ServiceSeries[]
   readonly backends: readonly BackendSeries[]
+  /** Of our services and what they hold. */
+  readonly hash: number
 }
 
 interface KnownService {
@@ -54,16 +57,22 @@ export class TrafficLedger {
     const known = new Map<ServiceKey, KnownService>()
     const services: ServiceSeries[] = []
     const backends: BackendSeries[] = []
+    const hash = new StateHash()
     for (const [key, reading] of table) {
       const name = names.get(key)
       if (name === undefined) continue
       const service = await this.#takeService(this.#known.get(key), name, reading, pace)
       known.set(key, service)
+      hash.addService(key, reading.service.scheduler)
+      for (const [destination, read] of reading.destinations) {
+        hash.addDestination(key, destination, read.destination)
+        if (pace.due()) await pace.rest()
+      }
       services.push(service.series)
       for (const series of service.backends.values()) backends.push(series)
     }
     this.#known = known
-    return { services, backends }
+    return { services, backends, hash: hash.value }
   }
 
   async #takeService(old: KnownService | undefined, name: string, reading: ServiceReading, pace: Pace): Promise<KnownService> {

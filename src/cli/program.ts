@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import type { SettingName } from '../config/configuration.ts'
 import { EXIT, PointsmanError } from '../errors.ts'
 import { checkFailpoint } from '../failpoint.ts'
@@ -47,6 +47,14 @@ function versionAsCommand(args: readonly string[]): string[] {
   return args[0] === '--version' ? ['version', ...args.slice(1)] : [...args]
 }
 
+/** The commands with their options, for the pages and completions that are written from them; nothing runs. */
+export function describedProgram(): Command {
+  return commands(
+    () => {},
+    () => {},
+  )
+}
+
 /** What commander parsed is of the form that the command's own options declare below. */
 type Action = (options: never, ...given: never[]) => Promise<number>
 
@@ -60,7 +68,10 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
     .option('--version', 'the same as the command version')
     .configureOutput({ writeOut: helps, outputError: (text, write) => write(text.replace(/^error: /, 'pointsman: ')) })
     .showSuggestionAfterError()
-    .addHelpText('after', '\nExit codes: 0 done, 2 usage, 10 changes planned; the others are listed in docs/exit-codes.md.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 2 usage, 10 changes planned, 11 something left out; the others are listed in docs/exit-codes.md.',
+    )
   const command = (name: string, description: string, load: () => Promise<{ run: Action }>): Command =>
     program
       .command(name)
@@ -89,13 +100,14 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
   const weight = command('weight', 'set the weight of a backend, or take it back', () => import('./weight.ts'))
   const status = command('status', 'show how services and their backends stand', () => import('./status.ts'))
   const why = command('why', 'show why a backend has the weight that it has', () => import('./why.ts'))
+  const importing = command('import', 'make a configuration of what another tool has', () => import('./import.ts'))
   const replay = command('replay', 'show what a journal makes of its own, or another, configuration', () => import('./replay.ts'))
   const version = command('version', 'print which version runs', () => import('./version.ts'))
 
   for (const each of [start, once, plan, validate, doctor]) config(each)
   for (const each of [start, validate]) settings(each, Object.keys(SETTING_FLAGS) as SettingName[])
   for (const each of [once, plan, apply, doctor]) settings(each, ['state_dir', 'kernel_deadline'])
-  settings(get, ['state_dir', 'kernel_deadline'])
+  for (const each of [get, importing]) settings(each, ['state_dir', 'kernel_deadline'])
   for (const each of [approve, drain, maintenance, undrain, weight, status, why]) settings(each, ['state_dir'])
   approve.argument('<service>', 'its name in the configuration')
   for (const each of [drain, maintenance, undrain]) {
@@ -120,7 +132,15 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
   start.option('--journal-limit <size>', `set the journal aside as FILE.1 above this size; ${JOURNAL_LIMIT} by default`)
   replay.argument('<file>', 'what `start --journal` wrote; - is standard input')
   replay.option('-c, --config <file>', 'a configuration in place of the recorded one', fileNameOf('--config'))
+  importing.addArgument(new Argument('<tool>', 'what it is of').choices(['keepalived', 'ipvsadm', 'ezlb', 'ipvsctl', 'kglb']))
+  importing.argument('[file]', 'what is read; - is standard input. ipvsadm: the live table by default')
+  importing.option('-o, --output <file>', 'write the configuration there, not to standard output', fileNameOf('--output'))
+  importing.option('--force', 'also where that file is there already')
+  importing.option('--params-file <file...>', 'ipvsctl: files that it was given as parameters')
+  importing.option('--params-url <url...>', 'ipvsctl: the same, of web servers')
+  importing.option('--config-id <name>', 'keepalived: whose lines count, of those that begin with @')
   for (const each of [
+    importing,
     once,
     plan,
     apply,

@@ -1,6 +1,9 @@
 import type { Configuration, Overrides, Settings } from '../config/configuration.ts'
 import { loadConfiguration } from '../config/load.ts'
+import { loadFrom } from '../config/load-from.ts'
+import type { WhatWasRead } from '../config/read-trace.ts'
 import { isOfOverride } from '../config/setting-definitions.ts'
+import { realReach } from '../daemon/reach.ts'
 import { type Issue, issuesError } from '../document/issue.ts'
 import { MAX_DOCUMENT_BYTES, readDocument, tooLarge } from '../document/read.ts'
 import type { PointsmanError } from '../errors.ts'
@@ -11,6 +14,8 @@ export interface ReadConfiguration {
   readonly warnings: readonly Issue[]
   /** What it was made of. */
   readonly bytes: Uint8Array
+  /** And beside its own file. */
+  readonly read: WhatWasRead
 }
 
 /**
@@ -19,9 +24,9 @@ export interface ReadConfiguration {
  */
 export async function readConfiguration(path: string, overrides: Overrides): Promise<ReadConfiguration> {
   const bytes = await readBytes(path)
-  const result = loadConfiguration({ path, bytes }, overrides)
+  const { result, read } = await loadFrom({ path, bytes }, overrides, realReach())
   if (!result.ok) throw invalid(result.issues)
-  return { configuration: result.configuration, warnings: result.warnings, bytes }
+  return { configuration: result.configuration, warnings: result.warnings, bytes, read }
 }
 
 /** What flags, variables and defaults say where there is no file. Throws BAD_INPUT. */
@@ -35,7 +40,8 @@ function invalid(issues: readonly Issue[]): PointsmanError {
   return issuesError(issues.every(isOfOverride) ? 'BAD_INPUT' : 'CONFIG_INVALID', issues)
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
+/** The bytes of a file, or of standard input where it is `-`. Rejects with CONFIG_UNREADABLE. */
+export async function readBytes(path: string): Promise<Uint8Array> {
   if (path === '-') return readStandardInput()
   const read = await readDocument(path)
   if (!read.ok) throw issuesError('CONFIG_UNREADABLE', [read.issue])

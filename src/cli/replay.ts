@@ -30,18 +30,22 @@ export async function run(options: Options, file: string): Promise<number> {
   return EXIT.ok
 }
 
-/** Settings play no part, and variables of this shell should not make a configuration of another host wrong. */
+/** Settings play no part, and those of this shell should not make a configuration of another host wrong. */
 async function otherConfiguration(path: string, file: string): Promise<NonNullable<ReplayOptions['other']>> {
   if (path === '-' && file === '-')
     throw new PointsmanError(
       'BAD_INPUT',
       'Standard input cannot be the journal and the configuration: name a file for one of them.',
     )
-  const { configuration, warnings } = await readConfiguration(path, {})
+  const { configuration, warnings } = await readConfiguration(path, { environment: withoutSettings(process.env) })
   sayWarnings(warnings)
   if (configuration.catalogs.length > 0)
     say('note: what services of catalogs claim is not replayed: write such a service into the configuration to try it')
   return { services: configuration.services, ipvs: configuration.ipvs }
+}
+
+function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('POINTSMAN_')))
 }
 
 class Lines {

@@ -4,6 +4,9 @@ import type { Overrides, SettingName } from '../config/configuration.ts'
 export const SETTING_FLAGS: Readonly<Record<SettingName, { readonly placeholder: string; readonly help: string }>> = {
   log_level: { placeholder: 'level', help: 'trace, debug, info, warn, error, fatal or silent' },
   log_format: { placeholder: 'format', help: 'auto (pretty on a terminal), json or pretty' },
+  log_file: { placeholder: 'file', help: 'where the log goes in place of standard output, or off' },
+  log_max_size: { placeholder: 'megabytes', help: 'size at which the log file begins anew; 0 for never' },
+  log_keep: { placeholder: 'number', help: 'how many former log files stay' },
   admin: { placeholder: 'address', help: 'where /metrics, /healthz and /readyz are served, or off' },
   metrics_enabled: { placeholder: 'boolean', help: 'whether the metrics are served' },
   metrics_path: { placeholder: 'path', help: 'path of the metrics' },
@@ -12,6 +15,7 @@ export const SETTING_FLAGS: Readonly<Record<SettingName, { readonly placeholder:
   state_dir: { placeholder: 'directory', help: 'directory of the durable record of what is ours' },
   kernel_deadline: { placeholder: 'duration', help: 'how long the kernel may take before it counts as stuck' },
   per_backend_metrics: { placeholder: 'boolean', help: 'whether there are metrics for each backend' },
+  metrics_node_ipvs: { placeholder: 'boolean', help: "whether node_exporter's node_ipvs_* are served as well" },
   max_probes: { placeholder: 'number', help: 'how many probes of backends may be under way at a time' },
   watch_settle: { placeholder: 'duration', help: 'how long a watched file must be quiet before it is read' },
   watch_poll: { placeholder: 'duration', help: 'how often a watched file is looked at although no event came' },

@@ -1,11 +1,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { Subject } from 'rxjs'
 import { currentBuild } from '../build.ts'
+import type { Settings } from '../config/configuration.ts'
 import { asPointsmanError } from '../daemon/passes.ts'
 import { realHost } from '../daemon/real-host.ts'
 import { runDaemon } from '../daemon.ts'
 import { EXIT, PointsmanError } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
+import type { LogFileOptions } from '../log-file.ts'
 import { journalOf } from './journal-options.ts'
 import { readConfiguration } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
@@ -16,13 +18,15 @@ import { overridesFrom } from './setting-flags.ts'
  */
 const SMALL_NURSERY = '--semi-space-growth-factor=1'
 
+const MEGABYTE = 1024 * 1024
+
 interface Options extends Readonly<Record<string, unknown>> {
   readonly config: string
   readonly journal?: string
   readonly journalLimit?: string
 }
 
-/** `pointsman start`: runs until a signal ends it. The log is on standard output; why a start failed is on standard error. */
+/** `pointsman start`: runs until a signal ends it. The log is on standard output or in its file; why a start failed is on standard error. */
 export async function run(options: Options): Promise<number> {
   setFlagsFromString(SMALL_NURSERY)
   if (options.config === '-') {
@@ -33,16 +37,16 @@ export async function run(options: Options): Promise<number> {
   }
   const journal = journalOf(options)
   const overrides = overridesFrom(options)
-  const { bytes, configuration, warnings } = await readConfiguration(options.config, overrides)
+  const { bytes, configuration, read, warnings } = await readConfiguration(options.config, overrides)
   const { settings } = configuration
-  const log = await createLog(settings.logLevel, settings.logFormat)
+  const log = await createLog(settings.logLevel, settings.logFormat, logFileOf(settings))
   const { reload$, stop } = signals(log)
   brokenIsFatal(log)
   const build = currentBuild()
   log.logger.info({ version: build.version, commit: build.commit, node: build.node, config: options.config }, 'starting')
   try {
     const kept = journal === undefined ? {} : { journal }
-    await runDaemon({ configuration, bytes, warnings, overrides, build, ...kept, log, reload$, stop }, realHost())
+    await runDaemon({ configuration, bytes, read, warnings, overrides, build, ...kept, log, reload$, stop }, realHost())
     return EXIT.ok
   } catch (error) {
     const known = asPointsmanError(error)
@@ -53,6 +57,11 @@ export async function run(options: Options): Promise<number> {
   } finally {
     log.flush()
   }
+}
+
+/** Undefined: standard output. */
+function logFileOf({ logFile, logMaxSize, logKeep }: Settings): LogFileOptions | undefined {
+  return logFile === 'off' ? undefined : { path: logFile, maxSize: logMaxSize * MEGABYTE, keep: logKeep }
 }
 
 /** SIGHUP reloads; the first SIGTERM or SIGINT ends in good order, the second at once. */

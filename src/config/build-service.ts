@@ -22,6 +22,7 @@ import {
   readIdentity,
   readPersistence,
 } from './service-rules.ts'
+import { withShownUrl } from './shown-url.ts'
 import { sourceSchema, type WrittenSource } from './source-schema.ts'
 import { LEAST_QUORUM, readVirtualAddress } from './virtual-address.ts'
 
@@ -133,7 +134,7 @@ function readSources(draft: Draft, findings: Findings): SourceSpec[] {
       findings.refuse(path, reading.problem, reading.remedy)
       return
     }
-    const source = reading.value
+    const source = withShownUrl(reading.value, draft.document, path)
     if (sources.some((other) => sourceName(other) === sourceName(source)))
       findings.refuse(path, `${sourceName(source)} is a source already`, 'remove one of the two')
     sources.push(source)

@@ -31,7 +31,7 @@ export function readCatalogs(document: Document, top: Readonly<Record<string, un
         ...spec,
         name: count === 1 ? spec.name : `${spec.name} #${count}`,
         defaults: top['defaults'] ?? {},
-        directory: directoryOf(document),
+        directory: directoryOf(document, path),
       },
     ]
   })
@@ -50,7 +50,7 @@ function readCatalog(
     return undefined
   }
   const { prefix = 'pointsman.', ...keys } = consul
-  const reading = consulKind.toSpec({ ...keys, service: 'any' }, directoryOf(document))
+  const reading = consulKind.toSpec({ ...keys, service: 'any' }, directoryOf(document, path))
   if (!reading.ok) {
     findings.refuse([...path, 'consul'], reading.problem.replace('consul source', 'catalog'), reading.remedy)
     return undefined

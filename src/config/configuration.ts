@@ -22,6 +22,12 @@ export type ExitPolicy = (typeof EXIT_POLICIES)[number]
 export interface Settings {
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
+  /** Absolute path of the file that has the log in place of standard output. */
+  readonly logFile: string | 'off'
+  /** Megabytes (2^20 bytes) after which it begins anew; 0: never. */
+  readonly logMaxSize: number
+  /** Former files that stay. */
+  readonly logKeep: number
   /** Where `/metrics`, `/healthz` and `/readyz` are served; `off` by default. */
   readonly admin: { readonly address: IpAddress; readonly port: Port } | 'off'
   readonly metricsEnabled: boolean
@@ -36,6 +42,8 @@ export interface Settings {
   readonly kernelDeadline: number
   /** Whether series are exported per backend or per service only. */
   readonly perBackendMetrics: boolean
+  /** Whether node_exporter's `node_ipvs_*` are exported as well. */
+  readonly metricsNodeIpvs: boolean
   /** Probes of backends under way at a time. */
   readonly maxProbes: number
   /** How long a watched file must be quiet before it is read. */
@@ -106,6 +114,9 @@ export type LoadResult =
 export type SettingName =
   | 'log_level'
   | 'log_format'
+  | 'log_file'
+  | 'log_max_size'
+  | 'log_keep'
   | 'admin'
   | 'metrics_enabled'
   | 'metrics_path'
@@ -114,6 +125,7 @@ export type SettingName =
   | 'state_dir'
   | 'kernel_deadline'
   | 'per_backend_metrics'
+  | 'metrics_node_ipvs'
   | 'max_probes'
   | 'watch_settle'
   | 'watch_poll'

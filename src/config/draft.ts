@@ -26,8 +26,9 @@ export interface Draft {
   readonly defaults: Interpretation<WrittenDefaults>
 }
 
-/** That of the file; relative paths begin there. */
-export function directoryOf({ file }: Pick<Document, 'file'>): string {
+/** That of the file in which a path stands; relative paths begin there. */
+export function directoryOf(document: Document, path: Path): string {
+  const { file } = document.origin?.(path).document ?? document
   return resolve(file === '-' ? '.' : dirname(file))
 }
 

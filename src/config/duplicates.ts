@@ -13,10 +13,10 @@ export function findDuplicates(services: readonly BuiltService[], findings: Find
       const twin = names.get(name)
       if (twin === undefined) names.set(name, service)
       else {
-        const line = findings.lineOf([...twin.draft.path, 'name'])
+        const where = findings.whereIs([...twin.draft.path, 'name'], draft.path)
         findings.refuse(
           [...draft.path, 'name'],
-          `the name ${JSON.stringify(name)} is taken by the service on line ${line}`,
+          `the name ${JSON.stringify(name)} is taken by the service ${where}`,
           'write another name',
         )
       }
@@ -29,10 +29,10 @@ export function findDuplicates(services: readonly BuiltService[], findings: Find
       continue
     }
     const what = identity.kind === 'fwmark' ? 'fwmark' : 'listen'
-    const line = findings.lineOf([...twin.draft.path, what])
+    const where = findings.whereIs([...twin.draft.path, what], draft.path)
     findings.refuse(
       [...draft.path, what],
-      `${key} is served already by the service on line ${line}`,
+      `${key} is served already by the service ${where}`,
       'remove one of the two, or write another address, port or mark',
     )
   }

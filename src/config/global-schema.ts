@@ -12,7 +12,8 @@ import { listOf } from './shared-schema.ts'
 
 function setting(name: SettingName) {
   const { grammar, initial, description } = SETTING_DEFINITIONS[name]
-  const written = grammar.jsonSchema['type'] === 'boolean' ? initial === 'true' : initial
+  const { type } = grammar.jsonSchema
+  const written = type === 'boolean' ? initial === 'true' : type === 'integer' ? Number(initial) : initial
   return optional({ ...grammar, jsonSchema: { ...grammar.jsonSchema, default: written } }, description)
 }
 
@@ -79,20 +80,25 @@ const trafficLogSchema = mapping(
 const logSchema = mapping(
   {
     level: setting('log_level'),
-    home: optional(line('a directory', 4000), 'Accepted for files of ezlb; the log goes to standard output.'),
-    max_size: optional(integer('a number of megabytes', 0, 1_000_000), 'Accepted for files of ezlb; has no effect.'),
+    file: setting('log_file'),
+    max_size: setting('log_max_size'),
+    keep: setting('log_keep'),
+    home: optional(line('a directory', 4000), 'Accepted for files of ezlb; has no effect.'),
     max_backups: optional(integer('a number of files', 0, 1_000_000), 'Accepted for files of ezlb; has no effect.'),
     max_age: optional(integer('a number of days', 0, 1_000_000), 'Accepted for files of ezlb; has no effect.'),
     compress: optional(truth, 'Accepted for files of ezlb; has no effect.'),
     traffic: section(trafficLogSchema).optional(),
   },
-  'The log as files of ezlb describe it; level is log_level.',
+  'The log: level, file, max_size and keep are log_level, log_file, log_max_size and log_keep; the others are for files of ezlb.',
 )
 
 export const globalSchema = mapping(
   {
     log_level: setting('log_level'),
     log_format: setting('log_format'),
+    log_file: setting('log_file'),
+    log_max_size: setting('log_max_size'),
+    log_keep: setting('log_keep'),
     admin: setting('admin'),
     metrics_enabled: setting('metrics_enabled'),
     metrics_path: setting('metrics_path'),
@@ -101,6 +107,7 @@ export const globalSchema = mapping(
     state_dir: setting('state_dir'),
     kernel_deadline: setting('kernel_deadline'),
     per_backend_metrics: setting('per_backend_metrics'),
+    metrics_node_ipvs: setting('metrics_node_ipvs'),
     max_probes: setting('max_probes'),
     watch_settle: setting('watch_settle'),
     watch_poll: setting('watch_poll'),

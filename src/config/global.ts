@@ -19,7 +19,7 @@ export function readGlobal(document: Document, raw: unknown, overrides: Override
   const settings = readSettings(settingsOfFile(written, findings), overrides)
   findings.issues.push(...settings.issues)
   findings.warnings.push(...settings.warnings)
-  warnOfLogKeys(written, findings)
+  warnOfLogKeys(written, settings.settings.logFile !== 'off', findings)
   const { hooks } = written
   return {
     settings: settings.settings,
@@ -37,7 +37,7 @@ function settingsOfFile(written: WrittenGlobal, findings: Findings) {
     const value = written[name]
     if (value !== undefined) values[name] = value
   }
-  const alias = (name: SettingName, path: readonly string[], value: string | undefined) => {
+  const alias = (name: SettingName, path: readonly string[], value: string | number | boolean | undefined) => {
     if (value === undefined) return
     if (values[name] === undefined) values[name] = value
     else
@@ -49,20 +49,24 @@ function settingsOfFile(written: WrittenGlobal, findings: Findings) {
       )
   }
   alias('admin', ['admin_address'], written.admin_address)
-  alias('log_level', ['log', 'level'], written.log?.level as string | undefined)
+  alias('log_level', ['log', 'level'], written.log?.level)
+  alias('log_file', ['log', 'file'], written.log?.file)
+  alias('log_max_size', ['log', 'max_size'], written.log?.max_size)
+  alias('log_keep', ['log', 'keep'], written.log?.keep)
   const cleanup = written.cleanup_on_exit
   alias('on_exit', ['cleanup_on_exit'], cleanup === undefined ? undefined : cleanup ? 'remove' : 'keep')
   return values
 }
 
-function warnOfLogKeys(written: WrittenGlobal, findings: Findings): void {
+function warnOfLogKeys(written: WrittenGlobal, isInFile: boolean, findings: Findings): void {
   const { log } = written
-  for (const key of ['home', 'max_size', 'max_backups', 'max_age', 'compress'] as const) {
-    if (log?.[key] === undefined) continue
+  for (const key of ['home', 'max_size', 'keep', 'max_backups', 'max_age', 'compress'] as const) {
+    const hasEffect = isInFile && (key === 'max_size' || key === 'keep')
+    if (log?.[key] === undefined || hasEffect) continue
     findings.warn(
       ['global', 'log', key],
-      `log.${key} has no effect: the log goes to standard output`,
-      'leave rotation to what collects it, such as journald',
+      isInFile ? `log.${key} has no effect` : `log.${key} has no effect: the log goes to standard output`,
+      isInFile ? 'use log.max_size and log.keep' : 'leave rotation to what collects it, such as journald, or name a log.file',
       'key',
     )
   }

@@ -140,7 +140,8 @@ function refusalsOf(service: Written): {
 function writeService(service: VirtualService, name: string, forwarding: Forwarding | undefined): Written {
   const { identity, scheduler, flags, onePacket, persistence } = service
   return {
-    name,
+    // Whatever it is called: it is no parameter.
+    name: name.replaceAll('${', () => '$${'),
     ...(identity.kind === 'fwmark'
       ? { fwmark: identity.fwmark, family: identity.family }
       : { listen: formatEndpoint(identity.address, identity.port), protocol: identity.protocol }),

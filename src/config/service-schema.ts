@@ -124,7 +124,8 @@ const REQUIRED = {
   anyOf: [having('backends'), having('source'), having('sources')],
 }
 
-function having(key: string) {
+/** For the published JSON Schema: a mapping with this key. */
+export function having(key: string) {
   return { type: 'object', properties: { [key]: {} }, required: [key] }
 }
 

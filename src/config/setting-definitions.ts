@@ -66,6 +66,20 @@ const instanceName: Grammar<string> = {
   },
 }
 
+/** `off`, or where the log goes; the value is a canonical path. */
+const logFile: Grammar<string> = {
+  jsonSchema: { type: 'string', pattern: '^(off|/.*)$', examples: ['/var/log/pointsman/pointsman.log', 'off'] },
+  read(raw): Reading<string> {
+    const remedy = 'write the file from the root, such as /var/log/pointsman/pointsman.log, or off'
+    if (raw === 'off') return accepted('off')
+    const text = line('a file', 4000).read(raw)
+    if (!text.ok) return text
+    if (!isAbsolute(text.value)) return refused(`${show(raw)} is not an absolute path`, remedy)
+    if (text.value.endsWith('/')) return refused(`${show(raw)} is a directory`, remedy)
+    return accepted(normalize(text.value))
+  },
+}
+
 export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition>> = {
   log_level: {
     grammar: choice(LOG_LEVELS, { warning: 'warn', verbose: 'debug' }),
@@ -76,6 +90,21 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     grammar: choice(LOG_FORMATS),
     initial: 'auto',
     description: 'Form of the log on standard output: auto is pretty on a terminal and JSON elsewhere.',
+  },
+  log_file: {
+    grammar: logFile,
+    initial: 'off',
+    description: 'File that has the log in place of standard output, or off.',
+  },
+  log_max_size: {
+    grammar: integer('a number of megabytes', 0, 1_000_000),
+    initial: '100',
+    description: 'Megabytes after which the log file begins anew; 0: never.',
+  },
+  log_keep: {
+    grammar: integer('a number of files', 0, 1000),
+    initial: '5',
+    description: 'How many former log files stay; FILE.1 is the newest.',
   },
   admin: { grammar: adminAddress, initial: 'off', description: 'Where metrics, health and readiness are served, or off.' },
   metrics_enabled: { grammar: truth, initial: 'true', description: 'Whether metrics are served on the admin address.' },
@@ -104,6 +133,11 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     grammar: truth,
     initial: 'true',
     description: 'Whether there are series for each backend, or for services only.',
+  },
+  metrics_node_ipvs: {
+    grammar: truth,
+    initial: 'false',
+    description: "Whether the names of node_exporter's ipvs collector (node_ipvs_*) are served as well.",
   },
   max_probes: {
     grammar: integer('a number of probes', 1, 100_000),

@@ -67,6 +67,9 @@ function toSettings(values: Required<SettingValues>): Settings {
   return {
     logLevel: values.log_level as LogLevel,
     logFormat: values.log_format as LogFormat,
+    logFile: values.log_file as string,
+    logMaxSize: values.log_max_size as number,
+    logKeep: values.log_keep as number,
     admin: toAdmin(values.admin),
     metricsEnabled: values.metrics_enabled as boolean,
     metricsPath: values.metrics_path as string,
@@ -75,6 +78,7 @@ function toSettings(values: Required<SettingValues>): Settings {
     stateDir: values.state_dir as string,
     kernelDeadline: values.kernel_deadline as number,
     perBackendMetrics: values.per_backend_metrics as boolean,
+    metricsNodeIpvs: values.metrics_node_ipvs as boolean,
     maxProbes: values.max_probes as number,
     watchSettle: values.watch_settle as number,
     watchPoll: values.watch_poll as number,

@@ -2,6 +2,7 @@ import type { PointsmanError } from '../errors.ts'
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
 import type { openConntrackKernel, openIptablesKernel, RuleMark } from '../kernel/for-daemon.ts'
+import type { TrafficCounters } from '../model/ipvs-table.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
 import type { AddressSinkOptions } from '../sinks/addresses/create-address-sink.ts'
 import type { IpvsSinkOptions } from '../sinks/ipvs/ipvs-sink.ts'
@@ -38,6 +39,8 @@ export interface Host {
   readSysctl(name: string): number | undefined
   /** Throws NO_PERMISSION and KERNEL_REFUSED. */
   writeSysctl(name: string, value: number): void
+  /** What all of IPVS has done in this network namespace; undefined before it is loaded. */
+  readIpvsTotals(): TrafficCounters | undefined
   /** One message to the service manager (sd_notify(3)); nothing without NOTIFY_SOCKET. */
   notify(message: string): void
   /** Milliseconds after which the service manager wants a sign of life (WATCHDOG_USEC); undefined: it does not. */

@@ -2,9 +2,11 @@ import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import type { LoadResult, Overrides } from '../config/configuration.ts'
-import { loadConfiguration } from '../config/load.ts'
+import type { Overrides } from '../config/configuration.ts'
+import { type Loaded, loadFrom } from '../config/load-from.ts'
+import { NOTHING_BESIDE } from '../config/read-trace.ts'
 import type { LoadJob } from './load-worker.ts'
+import { realReach } from './reach.ts'
 
 /** Bytes up to which a configuration is loaded on the spot: some ten milliseconds. One of 10,000 backends takes most of a second. */
 const ON_THE_SPOT = 16 * 1024
@@ -12,9 +14,12 @@ const ON_THE_SPOT = 16 * 1024
 /** Megabytes of heap that a configuration may take to be loaded; one that needs more is refused, the daemon goes on. */
 const HEAP = 1_024
 
-/** Loads a configuration as `loadConfiguration` does, but large ones in a thread of their own: whoever runs meanwhile goes on. */
-export function loadBeside(source: LoadJob['source'], overrides: Overrides): Promise<LoadResult> {
-  if (source.bytes.length <= ON_THE_SPOT) return Promise.resolve(loadConfiguration(source, overrides))
+/**
+ * Loads a configuration as `loadFrom` does, but large ones, and those that name other files, in a thread of their own: whoever
+ * runs meanwhile goes on.
+ */
+export function loadBeside(source: LoadJob['source'], overrides: Overrides): Promise<Loaded> {
+  if (source.bytes.length <= ON_THE_SPOT && !namesOthers(source.bytes)) return loadFrom(source, overrides, realReach())
   const job: LoadJob = { pointsmanWorker: 'configuration', source, overrides: plain(overrides) }
   return new Promise((resolve) => {
     const worker = new Worker(workerUrl(), {
@@ -22,11 +27,17 @@ export function loadBeside(source: LoadJob['source'], overrides: Overrides): Pro
       name: 'pointsman-load',
       resourceLimits: { maxOldGenerationSizeMb: HEAP },
     })
-    const failed = (why: string): void => resolve({ ok: false, issues: [tooMuch(source.path, why)] })
+    const failed = (why: string): void =>
+      resolve({ result: { ok: false, issues: [tooMuch(source.path, why)] }, read: NOTHING_BESIDE })
     worker.on('message', resolve)
     worker.on('error', (error) => failed(error.message))
     worker.on('exit', () => failed('its thread ended'))
   })
+}
+
+function namesOthers(bytes: Uint8Array): boolean {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return text.includes('include') || text.includes('parameters')
 }
 
 /** `process.env` cannot be handed to a thread; a copy can. */

@@ -1,6 +1,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import type { Overrides } from '../config/configuration.ts'
-import { loadConfiguration } from '../config/load.ts'
+import { loadFrom } from '../config/load-from.ts'
+import { realReach } from './reach.ts'
 
 /** What a thread is started with to load one configuration. */
 export interface LoadJob {
@@ -16,6 +17,7 @@ export interface LoadJob {
 export function runLoadWorkerIfAsked(): boolean {
   const job = workerData as LoadJob | undefined
   if (isMainThread || parentPort === null || job?.pointsmanWorker !== 'configuration') return false
-  parentPort.postMessage(loadConfiguration(job.source, job.overrides))
+  const port = parentPort
+  void loadFrom(job.source, job.overrides, realReach()).then((loaded) => port.postMessage(loaded))
   return true
 }

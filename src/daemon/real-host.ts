@@ -6,6 +6,7 @@ import {
   openIpvsKernel,
   openNftablesKernel,
   openRouteKernel,
+  readIpvsTotals,
   readRuleMarks,
   readSysctl,
   systemdNotify,
@@ -28,6 +29,7 @@ export function realHost(version?: string): Host {
     readRuleMarks: () => readRuleMarks(),
     readSysctl: (name) => numberOf(readSysctl(name)),
     writeSysctl,
+    readIpvsTotals,
     notify: (message) => void systemdNotify(message),
     watchdog: watchdogInterval(process.env, process.pid),
   }

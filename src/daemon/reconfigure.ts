@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Observable, Subject, Subscription } from 'rxjs'
 import type { Metrics } from '../admin/metrics.ts'
 import type { Configuration, Overrides } from '../config/configuration.ts'
+import type { WhatWasRead } from '../config/read-trace.ts'
 import type { Logger } from '../log.ts'
 import { adviseSysctls, logWarnings } from './announce.ts'
 import { counted } from './counted.ts'
@@ -14,6 +15,7 @@ import type { Supervisor } from './supervisor.ts'
 interface Source {
   readonly configuration: Configuration
   readonly bytes: Uint8Array
+  readonly read?: WhatWasRead | undefined
   readonly overrides: Overrides
   readonly watch: { readonly settle: number; readonly poll: number }
   readonly reload$: Observable<unknown>
@@ -33,14 +35,14 @@ interface Parts {
 
 /** Follows the configuration file and SIGHUP for as long as the subscription lives; the signal also asks for a full pass. */
 export function followConfiguration(source: Source, parts: Parts): Subscription {
-  const { overrides, bytes, watch } = source
+  const { overrides, bytes, read, watch } = source
   const started = source.configuration
   const subscription = source.reload$.subscribe(() => {
     parts.supervisor.reloading()
     parts.resync$.next()
   })
   subscription.add(
-    reloads({ path: started.path, overrides, bytes, ...watch }, source.reload$).subscribe((reload) => {
+    reloads({ path: started.path, overrides, bytes, read, ...watch }, source.reload$).subscribe((reload) => {
       accept(reload, started, parts)
       parts.supervisor.reloaded(counted(parts.running.configuration.services.length, 'service'))
     }),

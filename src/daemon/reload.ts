@@ -1,9 +1,10 @@
-import { hash } from 'node:crypto'
-import { concatMap, filter, ignoreElements, map, merge, type Observable, Subject, tap } from 'rxjs'
+import { BehaviorSubject, concatMap, filter, ignoreElements, map, merge, type Observable, Subject, switchMap, tap } from 'rxjs'
 import type { Configuration, Overrides, Settings } from '../config/configuration.ts'
+import { fingerprintOf, NOTHING_BESIDE, type WhatWasRead } from '../config/read-trace.ts'
 import { formatIssue, type Issue } from '../document/issue.ts'
 import { type FileObservation, watchFile } from '../watch/watch-file.ts'
 import { loadBeside } from './load-beside.ts'
+import { watchBeside } from './watch-beside.ts'
 
 /** What became of a look at the configuration file after the start. */
 export type Reload =
@@ -18,15 +19,24 @@ export interface ReloadOptions {
   readonly overrides: Overrides
   /** The bytes that the running configuration was made of. */
   readonly bytes: Uint8Array
+  /** And what beside its own file; nothing where this is left out. */
+  readonly read?: WhatWasRead | undefined
   /** Milliseconds. */
   readonly settle: number
   readonly poll: number
 }
 
-/** Reloads at every change of the file; `ask$` asks for one at once (SIGHUP), and always gets an answer. */
+/** What there is to look at: a word of the configuration file, or that something beside it may say something else. */
+type Occasion = { readonly observation: FileObservation; readonly wasAsked: boolean } | 'beside'
+
+/**
+ * Reloads at every change of the file and of what it is made of; `ask$` asks for a reload at once (SIGHUP), and always gets an
+ * answer.
+ */
 export function reloads(options: ReloadOptions, ask$: Observable<unknown>): Observable<Reload> {
-  const { path, settle, poll } = options
+  const { path, settle, poll, read = NOTHING_BESIDE } = options
   const asked = new Subject<void>()
+  const read$ = new BehaviorSubject(read)
   let askedFor = false
   const asking = ask$.pipe(
     tap(() => {
@@ -35,44 +45,65 @@ export function reloads(options: ReloadOptions, ask$: Observable<unknown>): Obse
     }),
     ignoreElements(),
   )
-  const judge = judgement(options)
+  const judge = judgement(options, read$)
   const looking = watchFile(path, { settle, poll, reload$: asked }).pipe(
-    map((observation) => {
+    map((observation): Occasion => {
       const wasAsked = askedFor
       askedFor = false
       return { observation, wasAsked }
     }),
-    concatMap(({ observation, wasAsked }) => judge(observation, wasAsked)),
+  )
+  const beside = read$.pipe(
+    switchMap((each) => watchBeside(each, { settle, poll })),
+    map((): Occasion => 'beside'),
+  )
+  const judging = merge(looking, beside).pipe(
+    concatMap(judge),
     filter((reload) => reload !== undefined),
   )
-  return merge(looking, asking)
+  return merge(judging, asking)
 }
 
-/** What to say of each observation, one after the other. */
-function judgement({ path, overrides, bytes }: ReloadOptions) {
-  let current: string | undefined = fingerprint(bytes)
+/** What to say of each occasion, one after the other. */
+function judgement({ path, overrides, bytes }: ReloadOptions, read$: BehaviorSubject<WhatWasRead>) {
+  let last = bytes
+  let current: string | undefined = fingerprintOf(bytes)
+  let running = wholeOf(current, read$.value)
   let rejection: Reload | undefined
   const rejected = (sentences: readonly string[]): Reload => {
     rejection = { kind: 'rejected', sentences }
     return rejection
   }
-  return async (observation: FileObservation, wasAsked: boolean): Promise<Reload | undefined> => {
+  const load = async (wasAsked: boolean): Promise<Reload | undefined> => {
+    const { result, read } = await loadBeside({ path, bytes: last }, overrides)
+    read$.next(read)
+    if (!result.ok) return rejected(result.issues.map(formatIssue))
+    const whole = wholeOf(fingerprintOf(last), read)
+    if (whole === running && rejection === undefined) return wasAsked ? { kind: 'unchanged' } : undefined
+    rejection = undefined
+    running = whole
+    return { kind: 'accepted', configuration: result.configuration, warnings: result.warnings }
+  }
+  return async (occasion: Occasion): Promise<Reload | undefined> => {
+    // While the file itself is gone, what it names says nothing.
+    if (occasion === 'beside') return current === undefined ? undefined : load(false)
+    const { observation, wasAsked } = occasion
     if (observation.kind !== 'content') {
       current = undefined
       return rejected([notThere(path, observation)])
     }
-    const print = fingerprint(observation.bytes)
-    if (print === current) return wasAsked ? (rejection ?? { kind: 'unchanged' }) : undefined
+    const print = fingerprintOf(observation.bytes)
+    // Web servers and interfaces tell nothing of their changes: whoever asks has them asked.
+    const mayDiffer = print !== current || (wasAsked && read$.value.fingerprint !== '')
+    if (!mayDiffer) return wasAsked ? (rejection ?? { kind: 'unchanged' }) : undefined
     current = print
-    const result = await loadBeside({ path, bytes: observation.bytes }, overrides)
-    if (!result.ok) return rejected(result.issues.map(formatIssue))
-    rejection = undefined
-    return { kind: 'accepted', configuration: result.configuration, warnings: result.warnings }
+    last = observation.bytes
+    return load(wasAsked)
   }
 }
 
-function fingerprint(bytes: Uint8Array): string {
-  return hash('sha256', bytes)
+function wholeOf(print: string, { fingerprint }: WhatWasRead): string {
+  return `${print} ${fingerprint}`
 }
 
 function notThere(path: string, observation: Exclude<FileObservation, { kind: 'content' }>): string {
@@ -83,6 +114,9 @@ function notThere(path: string, observation: Exclude<FileObservation, { kind: 'c
 /** Settings that only a start can give effect to. */
 const FIXED: readonly (keyof Settings)[] = [
   'logFormat',
+  'logFile',
+  'logMaxSize',
+  'logKeep',
   'admin',
   'metricsEnabled',
   'metricsPath',
@@ -90,6 +124,7 @@ const FIXED: readonly (keyof Settings)[] = [
   'stateDir',
   'kernelDeadline',
   'perBackendMetrics',
+  'metricsNodeIpvs',
   'maxProbes',
   'watchSettle',
   'watchPoll',

@@ -31,6 +31,19 @@ export interface Document {
   locate(path: Path, spot: Spot): Place
   /** One line of the text without its end; counted from 1. */
   lineText(line: number): string
+  /** Of a document that several files make up: the file in which a path stands, and the path there. */
+  origin?(path: Path): { readonly document: Document; readonly path: Path }
+  /** Texts at, above and below a path that hold values from outside of the files, which may be secrets. */
+  veiled?(path: Path): readonly Veiled[]
+}
+
+/** A text that was made of values from outside of its file, such as variables of the environment. */
+export interface Veiled {
+  readonly path: Path
+  /** As it stands in the file. */
+  readonly written: string
+  /** The values, each with what stands for it in the file. */
+  readonly values: readonly { readonly written: string; readonly value: string }[]
 }
 
 /** `services[2].backends[0].weight` */
@@ -46,15 +59,53 @@ export function formatPath(path: Path): string {
 
 /** An issue at a place in a document, with its source line. */
 export function issueAt(document: Document, path: Path, spot: Spot, problem: string, remedy: string): Issue {
-  const place = document.locate(path, spot)
+  const { document: file, path: at } = document.origin?.(path) ?? { document, path }
+  const place = file.locate(at, spot)
+  const veiled = document.veiled?.(path) ?? []
   return {
-    file: document.file,
+    file: file.file,
     ...place,
-    path: formatPath(path),
-    problem,
-    remedy,
-    excerpt: excerptOf(document.lineText(place.line), place),
+    path: formatPath(at),
+    problem: withoutValues(problem, veiled),
+    remedy: withoutValues(remedy, veiled),
+    excerpt: excerptOf(file.lineText(place.line), place),
   }
+}
+
+/** A document some of whose texts hold values from outside. */
+export function veil(document: Document, veiled: readonly Veiled[]): Document {
+  return { ...document, veiled: (path) => veiledAt(veiled, path) }
+}
+
+/** Those at a path, above it and below it. */
+export function veiledAt(veiled: readonly Veiled[], path: Path): readonly Veiled[] {
+  return veiled.filter((each) => isWithin(each.path, path) || isWithin(path, each.path))
+}
+
+/** Whether one path is another one or leads to it. */
+function isWithin(outer: Path, inner: Path): boolean {
+  return outer.length <= inner.length && outer.every((step, depth) => step === inner[depth])
+}
+
+/** Shorter ones are no secrets, and would be found everywhere in a sentence. */
+const SHORTEST_SECRET = 4
+
+/** What stands for the values in the file, in place of the values. */
+function withoutValues(sentence: string, veiled: readonly Veiled[]): string {
+  let text = sentence
+  for (const { written, value } of veiled.flatMap(({ values }) => values)) {
+    if (value.length < SHORTEST_SECRET) continue
+    for (const form of new Set([value, JSON.stringify(value).slice(1, -1)])) text = withoutForm(text, form, written)
+  }
+  return text
+}
+
+/** Long texts are shown up to a point, which may be within a value. */
+function withoutForm(sentence: string, form: string, written: string): string {
+  let text = sentence.replaceAll(form, () => written)
+  for (let length = form.length - 1; length > 0 && text.includes('...'); length--)
+    text = text.replaceAll(`${form.slice(0, length)}...`, () => `${written}...`)
+  return text
 }
 
 /** The line and a caret below the column, both behind the line number; a long line is cut around the caret. */

@@ -138,7 +138,7 @@ function toIssues(issue: z.core.$ZodIssue, document: Document, at: Path): Issue[
   const path = [...at, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))]
   if (issue.code === 'custom') {
     const { problem, remedy, spot } = issue.params as unknown as Explanation
-    return [issueAt(document, path, spot, problem, remedy)]
+    return [issueAt(document, path, spot, unveiling(document, path) ?? problem, remedy)]
   }
   if (issue.code === 'unrecognized_keys') {
     const known = issue.message.split(' ')
@@ -151,9 +151,17 @@ function toIssues(issue: z.core.$ZodIssue, document: Document, at: Path): Issue[
     const wanted = issue.expected === 'array' ? 'a list' : 'a mapping'
     const remedy = issue.expected === 'array' ? 'write a list, one entry per line behind a dash' : mappingRemedy(issue.message)
     const problem = raw === null || raw === undefined ? 'nothing is written here' : `${show(raw)} stands where ${wanted} is due`
-    return [issueAt(document, path, 'value', problem, remedy)]
+    return [issueAt(document, path, 'value', unveiling(document, path) ?? problem, remedy)]
   }
   return [issueAt(document, path, 'value', issue.message, 'correct the value')]
+}
+
+/** The sentence for a text that holds values from outside of the file: what is wrong with it in particular would tell of them. */
+function unveiling(document: Document, path: Path): string | undefined {
+  const own = document.veiled?.(path).find(({ path: at }) => at.length <= path.length)
+  if (own === undefined) return undefined
+  const names = [...new Set(own.values.map(({ written }) => written))]
+  return `what ${names.join(' and ')} ${names.length === 1 ? 'stands' : 'stand'} for does not fit here`
 }
 
 function mappingRemedy(message: string): string {

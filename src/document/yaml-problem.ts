@@ -17,6 +17,14 @@ export function yamlProblem(error: YAMLError, line: string): ExplainedProblem {
       column: bareIpv6.index + 1,
     }
   }
+  const bareParameter = /(?<=[[{,:]\s*)[^\s"',[\]{}$]*\$\{/.exec(line)
+  if (bareParameter && error.code !== 'TAB_AS_INDENT') {
+    return {
+      problem: 'a parameter has braces, which YAML takes for a mapping within { } and [ ]',
+      remedy: 'put the value that it is a part of in quotes',
+      column: bareParameter.index + 1,
+    }
+  }
   const known = EXPLANATIONS[error.code]
   if (known) return known
   const words = error.message.split('\n', 1)[0] ?? error.message

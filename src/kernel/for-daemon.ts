@@ -1,6 +1,7 @@
 /** The door through which the daemon and its commands reach the kernel. */
 export { type Capability, effectiveCapabilities } from './capabilities.ts'
 export { type KernelIdentity, kernelIdentity } from './identity.ts'
+export { readIpvsTotals } from './ipvs-totals.ts'
 export { runIpvsWorkerIfAsked } from './ipvs-worker.ts'
 export { loadedModules, type ModuleState, moduleState, schedulerState } from './modules.ts'
 export { openConntrackKernel } from './open-conntrack-kernel.ts'

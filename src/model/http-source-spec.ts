@@ -10,6 +10,8 @@ export interface HttpSourceSpec {
   readonly kind: 'http'
   /** Absolute, http, https or http+unix (`http+unix://%2Frun%2Finventory.sock/web.json`), without user name, password and fragment. */
   readonly url: string
+  /** What people see in place of `url`, where values from outside of the configuration stand in that. */
+  readonly shown?: string
   /** Between two requests. */
   readonly interval: number
   /** For a request as a whole, redirects included. */
@@ -23,4 +25,9 @@ export interface HttpSourceSpec {
 /** The values of query keys that sound like a secret are not shown: `https://inventory.example/?token=***`. */
 export function urlWithoutSecrets(url: string): string {
   return url.replace(/([?&][^=&]*(?:token|secret|pass|key|auth|sig)[^=&]*=)[^&#]+/gi, '$1***')
+}
+
+/** The address of a list as people may see it. */
+export function shownUrl({ url, shown }: Pick<HttpSourceSpec, 'url' | 'shown'>): string {
+  return urlWithoutSecrets(shown ?? url)
 }

@@ -1,6 +1,6 @@
 import { type ConsulSourceSpec, consulPlace } from './consul-source-spec.ts'
 import { type DnsSourceSpec, type DnsSrvSourceSpec, dnsPlace } from './dns-source-spec.ts'
-import { type HttpSourceSpec, urlWithoutSecrets } from './http-source-spec.ts'
+import { type HttpSourceSpec, shownUrl } from './http-source-spec.ts'
 
 /** A YAML or JSON file with a list of backends. */
 export interface FileSourceSpec {
@@ -18,7 +18,7 @@ const PLACES: { readonly [Kind in SourceSpec['kind']]: (spec: SourceSpec & { rea
   dns: dnsPlace,
   dns_srv: dnsPlace,
   file: ({ path }) => path,
-  http: ({ url }) => urlWithoutSecrets(url),
+  http: shownUrl,
 }
 
 /** Name of a source for logs, metrics and provenance, unique among the sources of a service: `file /etc/pointsman/web.yaml`. */

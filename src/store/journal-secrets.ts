@@ -13,6 +13,7 @@ const SOURCES: { readonly [Kind in SourceSpec['kind']]: (spec: SourceSpec & { re
     dns_srv: (spec) => spec,
     file: (spec) => spec,
     http: (spec, hide) => {
+      if (spec.shown !== undefined) return { ...spec, url: hide(spec.url) }
       const shown = urlWithoutSecrets(spec.url)
       return shown === spec.url ? spec : { ...spec, url: shown.replaceAll('=***', () => `=${hide(spec.url)}`) }
     },

@@ -3,8 +3,9 @@
 import { consulBinary } from '../peers/consul.ts'
 import { knotPrograms } from '../peers/knot.ts'
 import { msmtpdPrograms } from '../peers/msmtpd.ts'
+import { prometheusPrograms } from '../peers/prometheus.ts'
 import { rsyslogPrograms } from '../peers/rsyslog.ts'
 
 export default async function setup(): Promise<void> {
-  await Promise.allSettled([consulBinary(), knotPrograms(), rsyslogPrograms(), msmtpdPrograms()])
+  await Promise.allSettled([consulBinary(), knotPrograms(), rsyslogPrograms(), msmtpdPrograms(), prometheusPrograms()])
 }

@@ -29,6 +29,8 @@ export async function privateApt(suite: string, dir: string): Promise<readonly s
     'Dir::Etc::preferences': '/dev/null',
     'Dir::Etc::preferencesparts': '/dev/null',
     'Dir::State::lists': join(root, 'lists'),
+    // What the machine has installed, from another suite, would be preferred and could not be downloaded.
+    'Dir::State::status': '/dev/null',
     'Dir::Cache::archives': join(root, 'archives'),
     'Dir::Cache::pkgcache': '',
     'Dir::Cache::srcpkgcache': '',

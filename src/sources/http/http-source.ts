@@ -3,7 +3,7 @@ import type { EndpointListResult } from '../../document/endpoint-list.ts'
 import { formatIssue, type Issue, issuesError } from '../../document/issue.ts'
 import { type Backend, type BackendSet, sameBackends } from '../../model/backend.ts'
 import type { DestinationKey } from '../../model/destination.ts'
-import { type HttpSourceSpec, urlWithoutSecrets } from '../../model/http-source-spec.ts'
+import { type HttpSourceSpec, shownUrl } from '../../model/http-source-spec.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import type { SourceEvent, SourceFailure } from '../../model/source-event.ts'
 import { sourceName } from '../../model/source-spec.ts'
@@ -48,7 +48,7 @@ export function httpSource(spec: HttpSourceSpec, service: ServiceSpec, options: 
 
 /** Understands looks; bytes that were understood already are not parsed again, those that were not are tried again. */
 function reader(spec: HttpSourceSpec, service: ServiceSpec, { parser, onWarnings = () => {} }: HttpSourceOptions) {
-  const path = urlWithoutSecrets(spec.url)
+  const path = shownUrl(spec)
   let understood: { readonly bytes: Uint8Array; readonly list: UnderstoodList } | undefined
   let told = ''
   const tell = (warnings: readonly Issue[]) => {

@@ -1,6 +1,6 @@
 import { asyncScheduler, Observable, type SchedulerLike, type Subscription, timer } from 'rxjs'
 import { issuesError } from '../../document/issue.ts'
-import { type HttpSourceSpec, urlWithoutSecrets } from '../../model/http-source-spec.ts'
+import { type HttpSourceSpec, shownUrl } from '../../model/http-source-spec.ts'
 import type { SourceFailure } from '../../model/source-event.ts'
 import type { Recovery } from '../recovery.ts'
 import type { HttpAnswer, ListContent } from './exchange.ts'
@@ -99,6 +99,6 @@ function lookOf(answer: HttpAnswer, { content }: Polled, spec: HttpSourceSpec, a
 }
 
 function failureOf({ code, problem, remedy }: Trouble, spec: HttpSourceSpec, at: number): SourceFailure {
-  const { message } = issuesError(code, [{ file: urlWithoutSecrets(spec.url), path: '', problem, remedy }])
+  const { message } = issuesError(code, [{ file: shownUrl(spec), path: '', problem, remedy }])
   return { code, message, at }
 }

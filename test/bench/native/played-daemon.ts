@@ -52,6 +52,10 @@ class PlayedHost implements Host {
     return 1
   }
 
+  readIpvsTotals(): undefined {
+    return undefined
+  }
+
   notify(message: string): void {
     if (message.startsWith('READY=1')) this.#ready()
   }

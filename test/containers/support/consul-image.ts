@@ -10,12 +10,13 @@ import type { Engine } from './engine.ts'
 export const consulImage = 'pointsman-test/consul:1.8.7'
 
 /** Files that `ldd` names for the program, the loader itself included. */
-async function libraries(program: string): Promise<readonly string[]> {
+export async function libraries(program: string): Promise<readonly string[]> {
   const text = await command(['ldd', program])
   return [...text.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map((match) => match[1] ?? '')
 }
 
-function put(source: string, tree: string, target: string): void {
+/** Copies a program or library into the tree of an image. */
+export function put(source: string, tree: string, target: string): void {
   const path = join(tree, target)
   mkdirSync(dirname(path), { recursive: true })
   copyFileSync(source, path)

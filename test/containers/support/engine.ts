@@ -27,6 +27,11 @@ async function programs(): Promise<{ readonly PATH: string; readonly LD_LIBRARY_
   return { PATH: folders.join(delimiter), LD_LIBRARY_PATH: libraryPath(dir) }
 }
 
+/** What the `docker` command of the engine's own release needs in its environment to talk to it. */
+export async function clientEnvironment(host: string): Promise<Readonly<Record<string, string>>> {
+  return { ...(await programs()), DOCKER_HOST: host }
+}
+
 /** Resolves when it answers, after about two seconds. Throws one sentence and the engine's last words when it cannot be started. */
 export async function startEngine(): Promise<Engine> {
   if (process.getuid?.() !== 0)

@@ -128,6 +128,38 @@ describe('what is exported', () => {
     expect(sampleOf(await parsed(metrics), 'pointsman_source_held_removals', LABELS)).toBe(0)
   })
 
+  test('an outage is counted when it begins, a source that never answered has none', async () => {
+    const metrics = newMetrics()
+    const outages = async () => sampleOf(await parsed(metrics), 'pointsman_source_outages_total', LABELS)
+    metrics.sourceChanged({ ...SOURCE, state: 'pending' }, 'SOURCE_UNREADABLE')
+    expect(await outages()).toBe(0)
+    for (const state of ['up', 'stale', 'stale', 'up', 'stale'] as const) metrics.sourceChanged({ ...SOURCE, state }, undefined)
+    expect(await outages()).toBe(2)
+    metrics.sourceGone('web', SOURCE.source)
+    expect(await outages()).toBeUndefined()
+  })
+
+  test('what is asked for each answer: delays of the main thread, drains beyond their deadline', async () => {
+    const metrics = newMetrics()
+    let late: { median: number; p99: number; most: number } | undefined
+    metrics.askEachTime({ eventLoop: () => late, overdueDrains: () => ({ ipvs: 3 }) })
+    expect(sampleOf(await parsed(metrics), 'pointsman_event_loop_delay_seconds')).toBeUndefined()
+    late = { median: 0.001, p99: 0.02, most: 0.3 }
+    const families = await parsed(metrics)
+    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { stat: 'p50' })).toBe(0.001)
+    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { stat: 'p99' })).toBe(0.02)
+    expect(sampleOf(families, 'pointsman_event_loop_delay_seconds', { stat: 'max' })).toBe(0.3)
+    expect(sampleOf(families, 'pointsman_sink_overdue_drains', { sink: 'ipvs' })).toBe(3)
+  })
+
+  test('a hash of 53 bits is written to the last digit, and goes when it is not known', async () => {
+    const metrics = newMetrics()
+    metrics.stateHash('desired', Number.MAX_SAFE_INTEGER)
+    expect(await metrics.text()).toContain('pointsman_state_hash{state="desired"} 9007199254740991\n')
+    metrics.stateHash('desired', undefined)
+    expect(sampleOf(await parsed(metrics), 'pointsman_state_hash')).toBeUndefined()
+  })
+
   test('configuration, stuck kernel, sysctl, latency, health', async () => {
     let health = READY
     const metrics = newMetrics(() => health)
@@ -174,6 +206,20 @@ describe('a scrape', () => {
     expect(sampleOf(families, 'pointsman_build_info')).toBe(1)
   })
 
+  test('has the hash of the table and of what is wanted, and the names of node_exporter for who asks for them', async () => {
+    const input = { read: async () => reading, names, states: () => [], perBackend: true }
+    const plain = parseExposition(await textOf(new Scrape(newMetrics(), input)))
+    const actual = sampleOf(plain, 'pointsman_state_hash', { state: 'actual' })
+    expect(actual).toBeGreaterThan(0)
+    expect(sampleOf(plain, 'pointsman_state_hash', { state: 'desired' })).toBeUndefined()
+    expect([...plain.keys()].filter((name) => name.startsWith('node_ipvs_'))).toEqual([])
+    const more = { ...input, desired: () => new Map(), nodeIpvs: () => undefined }
+    const full = parseExposition(await textOf(new Scrape(newMetrics(), more)))
+    expect(sampleOf(full, 'pointsman_state_hash', { state: 'actual' })).toBe(actual)
+    expect(sampleOf(full, 'pointsman_state_hash', { state: 'desired' })).toBe(0)
+    expect(sampleOf(full, 'node_ipvs_backend_weight', { remote_address: '10.0.1.1' })).toBe(1)
+  })
+
   test('without the kernel the rest is there, and the gap is counted', async () => {
     const scrape = new Scrape(newMetrics(), {
       read: async () => {
@@ -185,6 +231,7 @@ describe('a scrape', () => {
     })
     const families = parseExposition(await textOf(scrape))
     expect(families.has('pointsman_backend_weight')).toBe(false)
+    expect(sampleOf(families, 'pointsman_state_hash', { state: 'actual' })).toBeUndefined()
     expect(sampleOf(families, 'pointsman_scrape_errors_total', { metric: 'traffic' })).toBe(1)
   })
 
@@ -259,4 +306,16 @@ test('docs/metrics.md lists exactly what is exported', () => {
     ...Object.values(DEFINITIONS),
   ].map(({ name, type }) => `${name} ${type}`)
   expect(documented.toSorted()).toEqual(exported.toSorted())
+})
+
+test('docs/metrics.md counts the series of services, backends and sources as they are', () => {
+  const rows = readFileSync('docs/metrics.md', 'utf8').matchAll(
+    /^\| (a service|a backend of a service|a source of a service) \| (\d+)/gm,
+  )
+  const ofSources = Object.values(DEFINITIONS).filter(({ labels }) => labels.join() === 'service,source')
+  expect([...rows].map(([, what, count]) => [what, Number(count)])).toEqual([
+    ['a service', SERVICE_FAMILIES.length],
+    ['a backend of a service', BACKEND_FAMILIES.length + STATE_FAMILIES.length - 1],
+    ['a source of a service', ofSources.length],
+  ])
 })

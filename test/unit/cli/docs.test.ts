@@ -33,6 +33,7 @@ describe('docs/commands', () => {
     'doctor',
     'drain',
     'get',
+    'import',
     'maintenance',
     'once',
     'plan',

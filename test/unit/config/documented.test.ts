@@ -5,11 +5,23 @@ import { z } from 'zod'
 import { parseBackendList } from '../../../src/document/backend-list.ts'
 import { formatIssue } from '../../../src/document/issue.ts'
 import { spec } from '../pipeline/makers.ts'
-import { complaints } from './support.ts'
+import { complaintsOn, type FakeMachine } from './fake-reach.ts'
 
 const home = new URL('../../../', import.meta.url)
 const text = (path: string) => readFileSync(new URL(path, home), 'utf8')
 const published = z.fromJSONSchema(JSON.parse(text('config/pointsman.schema.json')))
+
+/** What the examples with parameters and other files speak of. */
+const MACHINE: FakeMachine = {
+  files: {
+    'parameters.yaml': text('config/parameters.yaml'),
+    'conf.d/mail.yaml': text('config/conf.d/mail.yaml'),
+    '/etc/pointsman/shared/mail.yaml': 'services: []',
+  },
+  urls: { 'https://inventory.example/test.json': '{}' },
+  interfaces: { eth0: [{ family: 'ipv4', address: '192.0.2.1' }] },
+  environment: { STAGE: 'test' },
+}
 
 /** An example of the documentation, and where it stands. */
 interface Example {
@@ -36,7 +48,7 @@ const examples = pages.flatMap((page): Example[] =>
 function wholeFile(yaml: string): string {
   const keys = Object.keys((parse(yaml) as object | null) ?? {})
   if (keys.includes('services')) return yaml
-  if (keys.some((key) => ['global', 'defaults', 'catalog'].includes(key))) return `services: []\n${yaml}`
+  if (keys.some((key) => ['include', 'parameters', 'global', 'defaults', 'catalog'].includes(key))) return `services: []\n${yaml}`
   const indent = /^ */.exec(yaml)?.[0] ?? ''
   const one = ['services:', '  - name: web', keys.includes('listen') || keys.includes('fwmark') ? '' : '    listen: 10.0.0.1:80']
   if (!keys.some((key) => ['backends', 'source', 'sources'].includes(key))) one.push('    backends: []')
@@ -51,7 +63,7 @@ describe('the examples of the documentation', () => {
     expect(examples).toHaveLength(fences.length)
   })
 
-  it.each(examples)('$place is taken by the program and by the published JSON Schema', ({ yaml }) => {
+  it.each(examples)('$place is taken by the program and by the published JSON Schema', async ({ yaml }) => {
     if (Array.isArray(parse(yaml))) {
       const list = parseBackendList({ path: 'list.yaml', bytes: Buffer.from(yaml) }, spec())
       expect(list.ok ? [] : list.issues.map(formatIssue)).toEqual([])
@@ -59,7 +71,7 @@ describe('the examples of the documentation', () => {
     }
     const file = wholeFile(yaml)
     expect(parseDocument(file).errors).toEqual([])
-    expect(complaints(file)).toEqual([])
+    expect(await complaintsOn(MACHINE, file)).toEqual([])
     expect(published.safeParse(parse(file)).error?.issues ?? []).toEqual([])
   })
 })

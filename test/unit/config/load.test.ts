@@ -16,6 +16,9 @@ describe('a configuration', () => {
       settings: {
         logLevel: 'info',
         logFormat: 'auto',
+        logFile: 'off',
+        logMaxSize: 100,
+        logKeep: 5,
         admin: 'off',
         metricsEnabled: true,
         metricsPath: '/metrics',
@@ -25,6 +28,7 @@ describe('a configuration', () => {
         stateDir: '/var/lib/pointsman',
         kernelDeadline: 10_000,
         perBackendMetrics: true,
+        metricsNodeIpvs: false,
         watchSettle: 100,
         watchPoll: 30_000,
         instance: 'pointsman',
@@ -135,7 +139,7 @@ services:
   it.each([
     [
       'name: web',
-      'pointsman.yaml:1:1: name: the key name is not known here; remove it; the known keys are global, defaults, services, catalog',
+      'pointsman.yaml:1:1: name: the key name is not known here; remove it; the known keys are global, defaults, parameters, include, services, catalog',
     ],
     [
       'global: {}',

@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { globalSchema } from '../../../src/config/global-schema.ts'
 import { publishedJsonSchema } from '../../../src/config/json-schema.ts'
+import { loadFrom } from '../../../src/config/load-from.ts'
 import { defaultsSchema, publishedServiceSchema } from '../../../src/config/service-schema.ts'
 import { flagOf, SETTING_DEFINITIONS, SETTING_NAMES, variableOf } from '../../../src/config/setting-definitions.ts'
+import { realReach } from '../../../src/daemon/reach.ts'
 import { parseBackendList } from '../../../src/document/backend-list.ts'
 import { backendKeys } from '../../../src/document/backend-schema.ts'
+import { formatIssue } from '../../../src/document/issue.ts'
 import { complaints, loaded, warnings } from './support.ts'
 
 const home = new URL('../../../config/', import.meta.url)
@@ -87,7 +91,7 @@ describe('the published JSON Schema', () => {
     expect(nameless).toEqual([])
   })
 
-  it.each(['pointsman.yaml', 'pointsman-full.yaml'])('takes %s', (name) => {
+  it.each(['pointsman.yaml', 'pointsman-full.yaml', 'pointsman-parameters.yaml', 'conf.d/mail.yaml'])('takes %s', (name) => {
     expect(published.safeParse(parse(text(name))).error?.issues ?? []).toEqual([])
   })
 
@@ -112,6 +116,9 @@ describe('the published JSON Schema', () => {
     'services: [{ name: a, listen: "10.0.0.1:80", backends: [{ weight: 5 }] }]',
     'services: [{ name: a, listen: "10.0.0.1:80", source: { http: { url: "https://a:b@x/" } } }]',
     'services: []\nglobal: { resync_interval: 30 }',
+    'services: []\nglobal: { resync_interval: "$x" }',
+    'include: conf.d/*.yaml',
+    'services: []\nparameters: { files: x }',
   ])('refuses %j', (file) => {
     expect(published.safeParse(parse(file)).success).toBe(false)
   })
@@ -197,6 +204,17 @@ describe('the examples', () => {
     expect(Object.keys(publishedServiceSchema.shape).filter((key) => !shown.has(key))).toEqual([])
     const aliases = ['admin_address', 'cleanup_on_exit', 'log']
     expect(Object.keys(globalSchema.shape).filter((key) => !(key in full.global))).toEqual(aliases)
+  })
+
+  it('load: pointsman-parameters.yaml, with what it names', async () => {
+    const path = fileURLToPath(new URL('pointsman-parameters.yaml', home))
+    const source = { path, bytes: Buffer.from(text('pointsman-parameters.yaml')) }
+    const { result } = await loadFrom(source, { environment: { STAGE: 'live' } }, realReach())
+    if (!result.ok) throw new Error(result.issues.map(formatIssue).join('\n'))
+    const [web, mail] = result.configuration.services
+    expect(web).toMatchObject({ name: 'web-live', identity: { address: '127.0.0.1', port: 8443 }, weight: 5 })
+    expect([...(web?.backends.keys() ?? [])]).toEqual(['10.20.0.10:8080', '10.20.0.11:8080'])
+    expect(mail?.name).toBe('mail')
   })
 
   it('load: web-backends.yaml, for the service that names it', () => {

@@ -294,4 +294,11 @@ services:
     const none: IpvsSettings = { timeouts: ipvs.timeouts ?? {}, syncDaemons: [] }
     expect(loaded(renderConfiguration(new Map(), { ipvs: none })).ipvs).toEqual(none)
   })
+
+  it('keeps a name that looks like a parameter', () => {
+    const name = `a $${'{'}env.HOME} b $$${'{'}x`
+    const names = new Map([[serviceKey(tcp('10.0.0.1', 80)), name]])
+    const text = renderConfiguration(table(reading(plain(tcp('10.0.0.1', 80)), [])), { names })
+    expect(loaded(text).services[0]?.name).toBe(name)
+  })
 })

@@ -33,6 +33,10 @@ describe('a setting', () => {
     ['state_dir', '/srv/../var/state', { stateDir: '/var/state' }],
     ['kernel_deadline', '500ms', { kernelDeadline: 500 }],
     ['per_backend_metrics', 'false', { perBackendMetrics: false }],
+    ['log_file', '/var/log/../log/p.log', { logFile: '/var/log/p.log' }],
+    ['log_max_size', '7', { logMaxSize: 7 }],
+    ['log_keep', '3', { logKeep: 3 }],
+    ['metrics_node_ipvs', 'true', { metricsNodeIpvs: true }],
     ['max_probes', '50', { maxProbes: 50 }],
     ['watch_settle', '0', { watchSettle: 0 }],
     ['watch_poll', '5s', { watchPoll: 5000 }],
@@ -80,6 +84,27 @@ describe('a setting', () => {
     expect(complaints('services: []', { flags: { [name]: text } })).toEqual([`${flag}: ${sentence}`])
   })
 
+  it.each([
+    ['log.log', '"log.log" is not an absolute path'],
+    ['/var/log/', '"/var/log/" is a directory'],
+  ])('the log file cannot be %s', (text, problem) => {
+    const remedy = 'write the file from the root, such as /var/log/pointsman/pointsman.log, or off'
+    expect(complaints('services: []', { flags: { log_file: text } })).toEqual([`--log-file: ${problem}; ${remedy}`])
+  })
+
+  it('of the log may stand together under log, and what only ezlb knows has no effect', () => {
+    const text = globals('log: { level: warn, file: /var/log/p.log, max_size: 7, keep: 2, max_backups: 3 }')
+    expect(loaded(text).settings).toMatchObject({ logLevel: 'warn', logFile: '/var/log/p.log', logMaxSize: 7, logKeep: 2 })
+    expect(warnings(text)).toEqual([
+      expect.stringMatching(/global\.log\.max_backups: .*no effect; use log\.max_size and log\.keep$/),
+    ])
+    const nowhere = warnings(globals('log: { max_size: 7, keep: 2 }'))
+    expect(nowhere.map((sentence) => sentence.match(/global\.log\.\w+/)?.[0])).toEqual(['global.log.max_size', 'global.log.keep'])
+    expect(complaints(globals('log_keep: 1, log: { keep: 2 }'))).toEqual([
+      expect.stringMatching(/log\.keep and log_keep say the same thing; keep log_keep and remove log\.keep$/),
+    ])
+  })
+
   it('is complained about together with the rest of the file, after it', () => {
     const overrides = { environment: { POINTSMAN_LOG_LEVEL: 'loud' }, flags: { on_exit: 'stay' } }
     expect(complaints(globals('resync_interval: 30'), overrides)).toEqual([
@@ -95,9 +120,9 @@ describe('a setting', () => {
     ).toEqual(['POINTSMAN_LOG_LEVLE: the variable is not known and has no effect; did you mean POINTSMAN_LOG_LEVEL?'])
   })
 
-  it('is known by fifteen names', () => {
-    expect(SETTING_NAMES).toHaveLength(15)
-    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(15)
+  it('is known by nineteen names', () => {
+    expect(SETTING_NAMES).toHaveLength(19)
+    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(19)
   })
 })
 
@@ -213,7 +238,7 @@ describe('the keys of ezlb', () => {
 
   it('say so where they have no effect', () => {
     expect(warnings(globals('log: { home: logs, traffic: { interval: 5s } }'))).toEqual([
-      'pointsman.yaml:1:18: global.log.home: log.home has no effect: the log goes to standard output; leave rotation to what collects it, such as journald',
+      'pointsman.yaml:1:18: global.log.home: log.home has no effect: the log goes to standard output; leave rotation to what collects it, such as journald, or name a log.file',
       'pointsman.yaml:1:30: global.log.traffic: log.traffic has no effect: this version writes no traffic log; read the counters from the metrics',
     ])
     expect(warnings(globals('log: { traffic: { enabled: false } }'))).toEqual([])

@@ -4,6 +4,7 @@ import type { Probe } from '../../../src/health/probe.ts'
 import type { ProbeTarget } from '../../../src/health/target.ts'
 import type { RuleMark } from '../../../src/kernel/for-daemon.ts'
 import { formatEndpoint } from '../../../src/model/address.ts'
+import type { TrafficCounters } from '../../../src/model/ipvs-table.ts'
 import type { ProbeResult } from '../../../src/model/probe-result.ts'
 import type { ProbeKind } from '../../../src/model/probe-spec.ts'
 import { FakeIptables } from '../../support/fake-iptables.ts'
@@ -22,6 +23,7 @@ export class FakeHost implements Host {
   readonly routes = new FakeRouteKernel()
   readonly told: string[] = []
   readonly sysctls = new Map<string, number>([['net.ipv4.vs.expire_nodest_conn', 1]])
+  ipvsTotals: TrafficCounters | undefined
   ruleMarks: readonly RuleMark[] = []
   holder: TableHolder | undefined
   watchdog: number | undefined
@@ -94,6 +96,10 @@ export class FakeHost implements Host {
 
   readSysctl(name: string): number | undefined {
     return this.sysctls.get(name)
+  }
+
+  readIpvsTotals(): TrafficCounters | undefined {
+    return this.ipvsTotals
   }
 
   notify(message: string): void {

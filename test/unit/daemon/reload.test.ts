@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Subject } from 'rxjs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { loadConfiguration } from '../../../src/config/load.ts'
+import { NOTHING_BESIDE } from '../../../src/config/read-trace.ts'
 import { loadBeside } from '../../../src/daemon/load-beside.ts'
 import { type Reload, reloads, restartNeeded } from '../../../src/daemon/reload.ts'
 import { temporaryDirectory } from './rig.ts'
@@ -67,9 +68,9 @@ test('loading beside gives what loading on the spot gives, good or bad', async (
   const good = { path: 'c.yaml', bytes: Buffer.from(yamlWith(...many(2_000))) }
   const overrides = { flags: { log_level: 'debug' }, environment: { POINTSMAN_ON_EXIT: 'drain' } }
   expect(good.bytes.length).toBeGreaterThan(16 * 1024)
-  expect(await loadBeside(good, overrides)).toEqual(loadConfiguration(good, overrides))
+  expect(await loadBeside(good, overrides)).toEqual({ result: loadConfiguration(good, overrides), read: NOTHING_BESIDE })
   const bad = { path: 'c.yaml', bytes: Buffer.from(yamlWith(...many(2_000), '10.0.0.1:http')) }
-  expect(await loadBeside(bad, {})).toEqual(loadConfiguration(bad, {}))
+  expect(await loadBeside(bad, {})).toEqual({ result: loadConfiguration(bad, {}), read: NOTHING_BESIDE })
 }, 30_000)
 
 test('settings that wait for a restart are named as the file names them', () => {

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { Subject } from 'rxjs'
 import { onTestFinished } from 'vitest'
 import type { Overrides } from '../../../src/config/configuration.ts'
-import { loadConfiguration } from '../../../src/config/load.ts'
+import { loadFrom } from '../../../src/config/load-from.ts'
+import { realReach } from '../../../src/daemon/reach.ts'
 import { runDaemon } from '../../../src/daemon.ts'
 import { formatIssue } from '../../../src/document/issue.ts'
 import { loggerTo } from '../../../src/log.ts'
@@ -28,6 +29,8 @@ export interface DaemonRig {
   /** Replaces the configuration by write and rename. */
   reconfigure(yaml: string): Promise<void>
   stop(): Promise<void>
+  /** Of the admin address, which is on 127.0.0.1. */
+  readonly port: number
   fetch(path: string): Promise<{ status: number; text: string }>
 }
 
@@ -80,7 +83,7 @@ export async function startDaemon(
   const bytes = Buffer.from(yaml(directory, port))
   await writeFile(path, bytes)
   const overrides = options.overrides ?? {}
-  const loaded = loadConfiguration({ path, bytes }, overrides)
+  const { result: loaded, read } = await loadFrom({ path, bytes }, overrides, realReach())
   if (!loaded.ok) throw new Error(loaded.issues.map(formatIssue).join('\n'))
   const log: LogLine[] = []
   const logger = loggerTo(
@@ -93,6 +96,7 @@ export async function startDaemon(
     {
       configuration: loaded.configuration,
       bytes,
+      read,
       warnings: loaded.warnings,
       overrides,
       build: { version: '1.2.3', commit: 'abc', node: 'v24' },
@@ -116,6 +120,7 @@ export async function startDaemon(
     ended,
     reload$,
     stop,
+    port,
     reconfigure: async (text) => {
       await writeFile(`${path}.new`, text)
       await rename(`${path}.new`, path)

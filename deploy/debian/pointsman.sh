@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /usr/lib/pointsman/node /usr/lib/pointsman/pointsman.mjs "$@"

@@ -1,0 +1,47 @@
+import { type Found, lookUp, type Surroundings } from './lookup.ts'
+import { type Parameter, parseTemplate, type Template, type TemplateFault } from './template.ts'
+
+/** A value from outside of the file, and the parameter that stands for it in sentences. */
+export interface Outsider {
+  readonly written: string
+  readonly value: string
+}
+
+export type Resolved =
+  | { readonly ok: true; readonly text: string; readonly outsiders: readonly Outsider[] }
+  | ({ readonly ok: false } & TemplateFault)
+
+/** A text with everything in place of its parameters. What a parameter stands for is not looked through for further ones. */
+export function resolveText(text: string, surroundings: Surroundings): Resolved {
+  const reading = parseTemplate(text)
+  return reading.ok ? resolveTemplate(reading.template, surroundings) : reading
+}
+
+function resolveTemplate(template: Template, surroundings: Surroundings): Resolved {
+  let text = ''
+  const outsiders: Outsider[] = []
+  for (const piece of template) {
+    const resolved = typeof piece === 'string' ? plain(piece) : resolveParameter(piece, surroundings)
+    if (!resolved.ok) return resolved
+    text += resolved.text
+    outsiders.push(...resolved.outsiders)
+  }
+  return { ok: true, text, outsiders }
+}
+
+function plain(text: string): Resolved {
+  return { ok: true, text, outsiders: [] }
+}
+
+function resolveParameter(parameter: Parameter, surroundings: Surroundings): Resolved {
+  const { written, at, fallback } = parameter
+  const name = resolveTemplate(parameter.name, surroundings)
+  if (!name.ok) return name
+  const found: Found = lookUp(name.text, surroundings)
+  if (found.kind === 'value') {
+    const { text, outside } = found
+    return { ok: true, text, outsiders: outside ? [{ written, value: text }] : [] }
+  }
+  if (found.kind === 'none' && fallback !== undefined) return resolveTemplate(fallback, surroundings)
+  return { ok: false, at, problem: `${written} ${found.problem}`, remedy: found.remedy }
+}

@@ -1,0 +1,74 @@
+import type { Document, Path } from '../document/document.ts'
+import type { LeftOut, Place } from './imported.ts'
+
+/** Reason and remedy of keys that have no counterpart. */
+export type Keys = Readonly<Record<string, readonly [reason: string, remedy: string]>>
+
+/** A mapping of a YAML or JSON file, whose keys are taken one by one; what nobody takes is listed. */
+export class Fields {
+  readonly document: Document
+  readonly path: Path
+  readonly #value: Readonly<Record<string, unknown>>
+  readonly #taken = new Set<string>()
+
+  /** A value that is no mapping has no keys; `isMapping` says so. */
+  constructor(document: Document, path: Path, value: unknown) {
+    this.document = document
+    this.path = path
+    this.#value = isMapping(value) ? value : {}
+  }
+
+  /** The value of a key; undefined where it is not written or null. */
+  take(key: string): unknown {
+    this.#taken.add(key)
+    return this.#value[key] ?? undefined
+  }
+
+  text(key: string): string | undefined {
+    const value = this.take(key)
+    return typeof value === 'string' ? value : undefined
+  }
+
+  number(key: string): number | undefined {
+    const value = this.take(key)
+    return typeof value === 'number' ? value : undefined
+  }
+
+  inner(key: string): Fields {
+    return new Fields(this.document, [...this.path, key], this.take(key))
+  }
+
+  list(key: string): readonly Fields[] {
+    const value = this.take(key)
+    return Array.isArray(value) ? value.map((one, at) => new Fields(this.document, [...this.path, key, at], one)) : []
+  }
+
+  has(key: string): boolean {
+    return this.#value[key] !== undefined && this.#value[key] !== null
+  }
+
+  /** Where the mapping, or one of its keys, stands. */
+  place(key?: string): Place {
+    const { line } = this.document.locate(key === undefined ? this.path : [...this.path, key], 'key')
+    return { file: this.document.file, line }
+  }
+
+  /** A key that nothing, or something else, was made of. */
+  leftOut(key: string, reason: string, remedy: string): LeftOut {
+    const value = this.#value[key]
+    const directive = typeof value === 'object' && value !== null ? key : `${key}: ${String(value)}`
+    return { ...this.place(key), directive, reason, remedy }
+  }
+
+  /** The keys that nobody took. */
+  others(known: Keys): LeftOut[] {
+    const untaken = Object.keys(this.#value).filter((key) => !this.#taken.has(key))
+    return untaken.map((key) => this.leftOut(key, ...(known[key] ?? UNKNOWN)))
+  }
+}
+
+const UNKNOWN = ['nothing is known of this key here', 'look up what it meant, and write it'] as const
+
+export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

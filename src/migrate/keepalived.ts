@@ -1,0 +1,141 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Imported, ImportedService, LeftOut, Written } from './imported.ts'
+import { readGlobalDefs, unknownGlobal } from './keepalived/global-defs.ts'
+import { type Group, readGroup, type Target, targetOf } from './keepalived/groups.ts'
+import { type Files, readLines } from './keepalived/lines.ts'
+import { leftOut } from './keepalived/notes.ts'
+import { type Directive, readTree } from './keepalived/tree.ts'
+import { type QuorumScript, type ReadServer, readVirtualServer } from './keepalived/virtual-server.ts'
+import { isVrrp, readVrrp } from './keepalived/vrrp.ts'
+
+export type { Files } from './keepalived/lines.ts'
+
+export interface KeepalivedOptions {
+  readonly files: Files
+  /** Name of the host whose lines count where lines begin with `@`. */
+  readonly configId?: string | undefined
+}
+
+/**
+ * What a configuration of keepalived comes to: its virtual servers and what belongs to IPVS. Everything else is listed. Rejects with
+ * CONFIG_UNREADABLE, or CONFIG_INVALID where braces do not pair or the file is no text. Source: keepalived.conf(5).
+ */
+export async function importKeepalived(path: string, { files, configId }: KeepalivedOptions): Promise<Imported> {
+  const { lines, leftOut: unread } = await readLines(path, files, configId)
+  const directives = readTree(lines)
+  const left: LeftOut[] = [...unread]
+  const named = (name: string) => directives.filter((directive) => directive.name === name)
+  const blocksOf = (name: string) => named(name).flatMap(({ block = [] }) => block)
+  const { ipvs, scriptUser } = readGlobalDefs(blocksOf('global_defs'), left)
+  const vrrp = readVrrp(directives.filter(isVrrpBlock))
+  left.push(...vrrp.leftOut)
+  const groups = named('virtual_server_group').map((directive) => readGroup(directive, left))
+  const around = { scriptUser, tls: readTls(blocksOf('SSL'), left) }
+  const read = named('virtual_server').flatMap((directive): ReadServer[] => {
+    const targets = targetsOf(directive, groups, left)
+    return targets.length === 0 ? [] : [readVirtualServer(directive, targets, around, left)]
+  })
+  for (const directive of directives) if (!isKnown(directive)) left.push(unknownGlobal(directive))
+  for (const group of groups) if (!isUsed(group, directives)) left.push(unused(group))
+  const services = read.flatMap((server) => server.services)
+  const hooks = { ...readHook('quorum_up', read, left), ...readHook('quorum_down', read, left) }
+  return {
+    head: headOf(vrrp.addresses, services),
+    global: { ...(Object.keys(ipvs).length > 0 && { ipvs }), ...(Object.keys(hooks).length > 0 && { hooks }) },
+    defaults: {},
+    services,
+    leftOut: unique(left),
+  }
+}
+
+const BLOCKS = ['global_defs', 'virtual_server', 'virtual_server_group', 'SSL']
+
+function isVrrpBlock(directive: Directive): boolean {
+  return !BLOCKS.includes(directive.name) && isVrrp(directive)
+}
+
+function isKnown(directive: Directive): boolean {
+  return BLOCKS.includes(directive.name) || isVrrp(directive)
+}
+
+function headOf(addresses: readonly string[], services: readonly ImportedService[]): string[] {
+  const written = JSON.stringify(services)
+  return [
+    'Made by `pointsman import keepalived`. What could not be carried over was listed on standard error.',
+    ...(addresses.length > 0 ? [`VRRP stays with keepalived, which places ${addresses.join(', ')}.`] : []),
+    ...(written.includes('"on_down":"remove"')
+      ? ['on_down: remove is what keepalived does. Left out, backends that fail keep their connections where that is safe.']
+      : []),
+    ...(written.includes('"verify":false')
+      ? ['keepalived looks at no certificate. Remove verify: false where those of the servers are in order.']
+      : []),
+  ]
+}
+
+/** What clients connect to: `ADDRESS PORT`, `fwmark NUMBER`, or all that a group lists. */
+function targetsOf(directive: Directive, groups: readonly Group[], left: LeftOut[]): readonly Target[] {
+  const [first, second] = directive.words
+  if (first === 'group') {
+    const group = groups.find((each) => each.directive.words[0] === second)
+    if (group === undefined) left.push(leftOut(directive, 'there is no such group', 'write the service that is meant'))
+    return group?.targets ?? []
+  }
+  const target = targetOf(directive.words)
+  if (target !== undefined) return [target]
+  left.push(leftOut(directive, 'this is no address, firewall mark or group', 'write the service that is meant'))
+  return []
+}
+
+function isUsed({ directive }: Group, directives: readonly Directive[]): boolean {
+  return directives.some(
+    ({ name, words }) => name === 'virtual_server' && words[0] === 'group' && words[1] === directive.words[0],
+  )
+}
+
+function unused({ directive }: Group): LeftOut {
+  return leftOut(directive, 'no virtual server uses the group', 'do nothing')
+}
+
+/** Keys of `tls` for every SSL_GET. */
+function readTls(directives: readonly Directive[], left: LeftOut[]): Written {
+  const word = (key: string) => directives.find(({ name }) => name === key)?.words[0]
+  const cert = word('certificate')
+  const key = word('key')
+  const whole = cert !== undefined && key !== undefined
+  for (const directive of directives) {
+    if (whole && ['certificate', 'key'].includes(directive.name)) continue
+    const [reason, remedy] =
+      directive.name === 'ca'
+        ? ['keepalived loads it and verifies nothing', 'write tls: { ca: ... } in place of tls: { verify: false }']
+        : ['a certificate of ours needs a key that has no password', 'write tls: { cert: ..., key: ... } with both']
+    left.push(leftOut(directive, reason, remedy))
+  }
+  return whole ? { cert, key } : {}
+}
+
+/** One program is told of all services here; it is carried over where all virtual servers with a quorum name the same one. */
+function readHook(key: 'quorum_up' | 'quorum_down', read: readonly ReadServer[], left: LeftOut[]): Written {
+  const scripts = read.map((server): QuorumScript | undefined => (key === 'quorum_up' ? server.quorumUp : server.quorumDown))
+  const written = scripts.filter((script) => script !== undefined)
+  const [first] = written
+  if (first === undefined) return {}
+  const oneForAll = written.every(({ command }) => isDeepStrictEqual(command, first.command))
+  const remedy = `write global: { hooks: { ${key}: [...] } } with one program that looks at POINTSMAN_SERVICE`
+  if (!oneForAll) {
+    const reason = 'one program is told of the quorums of all services, and here are several'
+    left.push(...written.map(({ directive }) => leftOut(directive, reason, remedy)))
+    return {}
+  }
+  for (const { directive } of written) {
+    const [, user] = directive.words
+    if (user !== undefined)
+      left.push(leftOut(directive, 'hooks have the rights of Pointsman', `let the program become ${user} by itself`))
+  }
+  return { [key]: first.command }
+}
+
+/** Once each: a virtual server of a group is read for each of its targets. */
+function unique(left: readonly LeftOut[]): LeftOut[] {
+  const found = new Map(left.map((each) => [JSON.stringify(each), each]))
+  return [...found.values()]
+}

@@ -1,0 +1,111 @@
+import { formatDuration } from '../../document/values/duration.ts'
+import type { LeftOut, Written } from '../imported.ts'
+import { type Counterparts, leftOut, unknown } from './notes.ts'
+import type { Directive } from './tree.ts'
+import { wholeNumber } from './values.ts'
+
+export interface GlobalDefs {
+  /** Keys of `global.ipvs`. */
+  readonly ipvs: Written
+  readonly scriptUser: string | undefined
+}
+
+const MAIL = ['no mail is sent', 'write global: { hooks: { webhook: ... } }, or alert on the metrics'] as const
+const KEEPALIVED = ['it concerns keepalived itself', 'do nothing'] as const
+const VRRP = ['there is no VRRP here', 'keep it in the keepalived that keeps the addresses'] as const
+const FIFO = ['there is no notify FIFO', 'write global: { hooks: { exec: [...] } }'] as const
+
+const KNOWN: Counterparts = {
+  notification_email: MAIL,
+  notification_email_from: MAIL,
+  smtp_server: MAIL,
+  smtp_helo_name: MAIL,
+  smtp_connect_timeout: MAIL,
+  smtp_alert: MAIL,
+  smtp_alert_checker: MAIL,
+  smtp_alert_vrrp: VRRP,
+  no_email_faults: MAIL,
+  router_id: KEEPALIVED,
+  lvs_id: KEEPALIVED,
+  checker_log_all_failures: ['every change of a verdict is logged with its reason', 'do nothing, or write log_level: debug'],
+  enable_script_security: ['programs that others could change are refused anyway', 'do nothing'],
+  lvs_flush: ['services that others made are left alone', 'remove them by ipvsadm, or name them here'],
+  lvs_flush_on_stop: ['services stay in the kernel when Pointsman ends', 'write global: { on_exit: remove }'],
+  default_interface: ['addresses are not placed by this configuration', 'keep it in the keepalived that keeps the addresses'],
+  notify_fifo: FIFO,
+  notify_fifo_script: FIFO,
+  lvs_notify_fifo: FIFO,
+  lvs_notify_fifo_script: FIFO,
+  startup_script: ['no program is run at the start', 'write ExecStartPre= in the unit of systemd'],
+  startup_script_timeout: ['no program is run at the start', 'write TimeoutStartSec= in the unit of systemd'],
+  shutdown_script: ['no program is run at the end', 'write ExecStopPost= in the unit of systemd'],
+  shutdown_script_timeout: ['no program is run at the end', 'write TimeoutStopSec= in the unit of systemd'],
+  net_namespace: [
+    'Pointsman works in the network namespace that it is started in',
+    'write NetworkNamespacePath= in the unit of systemd',
+  ],
+  net_namespace_ipvs: ['IPVS and probes are in one network namespace', 'write NetworkNamespacePath= in the unit of systemd'],
+}
+
+/** What is known of a directive of `global_defs`, or of the same at the top of the file. */
+export function unknownGlobal(directive: Directive): LeftOut {
+  const { name } = directive
+  if (KNOWN[name] !== undefined) return unknown(directive, KNOWN)
+  if (/^vrrp|^garp|^dynamic_interfaces$|^static/.test(name)) return leftOut(directive, ...VRRP)
+  if (/snmp|dbus/.test(name)) return leftOut(directive, 'there is no SNMP and no D-Bus here', 'use the metrics')
+  if (/process|priority|affinity|swap|rlimit|instance|pid_dir|reload|config|umask|bfd|linkbeat|child_wait/.test(name))
+    return leftOut(directive, ...KEEPALIVED)
+  return unknown(directive, KNOWN)
+}
+
+export function readGlobalDefs(directives: readonly Directive[], notes: LeftOut[]): GlobalDefs {
+  let ipvs: Written = {}
+  let scriptUser: string | undefined
+  for (const directive of directives) {
+    const timeouts = directive.name === 'lvs_timeouts' ? timeoutsOf(directive) : undefined
+    if (timeouts !== undefined) ipvs = { ...ipvs, ...timeouts }
+    else if (directive.name === 'script_user' && directive.words[0] !== undefined) scriptUser = directive.words[0]
+    else if (directive.name === 'lvs_sync_daemon') {
+      const daemons = syncDaemonsOf(directive, notes)
+      if (daemons !== undefined) ipvs = { ...ipvs, sync_daemons: daemons }
+    } else notes.push(unknownGlobal(directive))
+  }
+  return { ipvs, scriptUser }
+}
+
+const TIMEOUTS: Readonly<Record<string, string>> = { tcp: 'tcp_timeout', tcpfin: 'tcp_fin_timeout', udp: 'udp_timeout' }
+
+function timeoutsOf({ words }: Directive): Written | undefined {
+  const written: Written = {}
+  for (let at = 0; at < words.length; at += 2) {
+    const key = TIMEOUTS[words[at] ?? '']
+    const seconds = wholeNumber(words[at + 1])
+    if (key === undefined || seconds === undefined) return undefined
+    written[key] = formatDuration(seconds * 1000)
+  }
+  return words.length === 0 ? undefined : written
+}
+
+const OPTIONS: Readonly<Record<string, string>> = { id: 'id', maxlen: 'maximum_length', port: 'port', ttl: 'ttl', group: 'group' }
+
+/** Without an instance of VRRP keepalived runs both daemons all the time; with one its state decides, of which nothing is known here. */
+function syncDaemonsOf(directive: Directive, notes: LeftOut[]): readonly Written[] | undefined {
+  const [device, ...rest] = directive.words
+  const options: Written = {}
+  for (let at = 0; at < rest.length; at += 2) {
+    const key = OPTIONS[rest[at] ?? '']
+    const word = rest[at + 1]
+    if (key === undefined || word === undefined) {
+      notes.push(
+        leftOut(
+          directive,
+          'whether the daemon is master or backup follows VRRP there',
+          'write global: { ipvs: { sync_daemons: [...] } } with a role of its own on each host, or leave it to keepalived',
+        ),
+      )
+      return undefined
+    }
+    options[key] = key === 'group' ? word : Number(word)
+  }
+  return ['master', 'backup'].map((role) => ({ role, interface: device, ...options }))
+}

@@ -1,0 +1,70 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { LeftOut, Written } from '../imported.ts'
+import { leftOut } from './notes.ts'
+import type { Check } from './options.ts'
+
+/** The checks of one real server, and the port that it serves at. */
+export interface CheckedServer {
+  readonly name: string
+  readonly port: number
+  readonly checks: readonly Check[]
+}
+
+export interface PoolChecks {
+  /** `health_check`, or `health_checks`; nothing where no server is asked. */
+  readonly written: Written
+  readonly notes: readonly string[]
+}
+
+/**
+ * One set of checks for all real servers of a virtual server: keepalived asks each in its own way, and here all backends of a
+ * service are asked alike. Where they differ, that of most servers counts, and the others are listed.
+ */
+export function poolChecks(servers: readonly CheckedServer[], left: LeftOut[]): PoolChecks {
+  const own = portsAreOwn(servers)
+  const sets = servers.map((server) => ({ server, checks: writtenOf(server, own) }))
+  const asked = sets.filter(({ checks }) => checks.length > 0)
+  const [first, ...others] = asked
+  if (first === undefined) return { written: {}, notes: [] }
+  const votes = (checks: readonly Written[]) => asked.filter((set) => isDeepStrictEqual(set.checks, checks)).length
+  const chosen = others.reduce((best, set) => (votes(set.checks) > votes(best.checks) ? set : best), first)
+  for (const { server, checks } of asked)
+    if (!isDeepStrictEqual(checks, chosen.checks)) tellDifferent(server, chosen.server.name, left)
+  const unasked = sets.filter(({ checks }) => checks.length === 0).map(({ server }) => server.name)
+  const notes =
+    unasked.length === 0 ? [] : [`keepalived asked nothing of ${unasked.join(', ')}; here all backends are asked alike.`]
+  const [check, ...more] = chosen.checks
+  return { written: more.length === 0 ? { health_check: check } : { health_checks: chosen.checks }, notes }
+}
+
+function tellDifferent(server: CheckedServer, as: string, left: LeftOut[]): void {
+  for (const { directive } of server.checks)
+    left.push(
+      leftOut(
+        directive,
+        `${server.name} was checked in another way than ${as}, and all backends of a service are asked alike`,
+        'write health_checks: that suit all of them, or make services of their own',
+      ),
+    )
+}
+
+/** Whether the checks of one place in the list ask each server at the port that it serves at. */
+function portsAreOwn(servers: readonly CheckedServer[]): readonly boolean[] {
+  const most = Math.max(0, ...servers.map(({ checks }) => checks.length))
+  return Array.from({ length: most }, (_, at) =>
+    servers.every(({ port, checks }) => checks[at]?.port === undefined || checks[at]?.port === port),
+  )
+}
+
+/** Without what is there twice, which tells nothing new. */
+function writtenOf({ port, checks }: CheckedServer, own: readonly boolean[]): readonly Written[] {
+  const written = checks.map((check, at): Written => {
+    const asked = check.port ?? port
+    return {
+      ...(check.address !== undefined && { address: check.address }),
+      ...(!own[at] && asked !== 0 && { port: asked }),
+      ...check.written,
+    }
+  })
+  return written.filter((check, at) => written.findIndex((other) => isDeepStrictEqual(other, check)) === at)
+}

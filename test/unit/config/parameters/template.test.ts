@@ -1,0 +1,81 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how parameters are written
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { resolveText } from '../../../../src/config/parameters/resolve.ts'
+import { asWritten, parseTemplate } from '../../../../src/config/parameters/template.ts'
+
+const surroundings = {
+  environment: { A: 'one', STAGE: 'test', EMPTY: '', CURLY: '${env.A}', BRACE: 'x}y' },
+  interfaces: {},
+  documents: [{ kind: 'file', value: { backends: { test: '192.168.1.10' } } }],
+} as const
+
+/** The text that comes of another one; the sentence where none does. */
+function outcome(text: string): string {
+  const result = resolveText(text, surroundings)
+  return result.ok ? result.text : `${result.at}: ${result.problem}`
+}
+
+describe('a text', () => {
+  it.each([
+    ['no parameter', 'no parameter'],
+    ['$1 costs $ and $$', '$1 costs $ and $$'],
+    ['{} } {', '{} } {'],
+    ['a${env.A}b', 'aoneb'],
+    ['${env.A}${env.A}', 'oneone'],
+    ['$${env.A}', '${env.A}'],
+    ['$$${env.A}', '$${env.A}'],
+    ['$x${env.A}$', '$xone$'],
+    ['${backends.${env.STAGE}}:8080', '192.168.1.10:8080'],
+    ['${env.NONE:-8080}', '8080'],
+    ['${env.NONE:-}', ''],
+    ['${env.EMPTY:-full}', 'full'],
+    ['${env.NONE:-${env.A}-${env.STAGE}}', 'one-test'],
+    ['${env.NONE:-$${x}', '${x'],
+    ['${env.A:-never}', 'one'],
+    // What a parameter stands for is text, whatever is in it.
+    ['${env.CURLY}', '${env.A}'],
+    ['${env.BRACE}', 'x}y'],
+    ['http://x/:-y', 'http://x/:-y'],
+  ])('%s stands for %s', (text, expected) => {
+    expect(outcome(text)).toBe(expected)
+  })
+
+  it.each([
+    ['a ${env.A', '2: the parameter that begins here has no end'],
+    ['${}', '0: the parameter has no name'],
+    ['x${:-5}', '1: the parameter has no name'],
+    ['${env.NONE}', '0: ${env.NONE} is not in the environment'],
+    ['a${env.EMPTY}', '1: ${env.EMPTY} is an empty variable'],
+    ['${backends.${env.NONE}}', '11: ${env.NONE} is not in the environment'],
+    ['${env.NONE:-${env.NEITHER}}', '12: ${env.NEITHER} is not in the environment'],
+    ['${backends}', '0: ${backends} stands for a mapping, which cannot stand in a text'],
+    ['${backends:-x}', '0: ${backends:-x} stands for a mapping, which cannot stand in a text'],
+    [`${'${'.repeat(11)}a${'}'.repeat(11)}`, '20: parameters are nested too deeply'],
+  ])('%s stands for nothing', (text, sentence) => {
+    expect(outcome(text)).toBe(sentence)
+  })
+
+  it('without a parameter stays what it is, and escaped it stands for itself, whatever it is', () => {
+    const strange = fc.string({ unit: fc.constantFrom('$', '{', '${', '}', ':-', 'a', '.', 'env.A') })
+    let withParameters = 0
+    fc.assert(
+      fc.property(strange, (text) => {
+        expect(outcome(text.replaceAll('${', () => '$${'))).toBe(text)
+        if (!text.includes('${')) expect(outcome(text)).toBe(text)
+        else withParameters++
+        expect(parseTemplate(text)).toHaveProperty('ok')
+      }),
+      { numRuns: 500 },
+    )
+    expect(withParameters).toBeGreaterThan(50)
+  })
+
+  it('knows which values came from outside, and what stands for them', () => {
+    expect(resolveText(`${asWritten('env.A')}:${asWritten('env.NONE:-80')}`, surroundings)).toEqual({
+      ok: true,
+      text: 'one:80',
+      outsiders: [{ written: '${env.A}', value: 'one' }],
+    })
+  })
+})

@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { importEzlb } from '../../../src/migrate/ezlb.ts'
+import { loaded } from '../config/support.ts'
+import { outcome, parsed } from './support.ts'
+
+const fixture = (name: string) => readFileSync(new URL(`../config/fixtures/${name}`, import.meta.url), 'utf8')
+const imported = (text: string) => outcome(importEzlb(parsed(text)))
+const service = (keys: string) =>
+  imported(
+    `services:\n  - { name: web, listen: 10.0.0.1:80, scheduler: rr, backends: [{ address: 10.0.1.1:80, weight: 1 }], ${keys} }\n`,
+  )
+
+describe.each(['ezlb-like.yaml', 'ezlb-short.yaml'])('%s', (name) => {
+  it('comes to the same services as when it is loaded unchanged, but for what ezlb does with backends that fail', async () => {
+    const { configuration } = await imported(fixture(name))
+    const unchanged = loaded(fixture(name))
+    // How files of the log are called is not the same in both.
+    const { logMaxSize } = configuration.settings
+    expect(configuration.settings).toEqual({ ...unchanged.settings, logMaxSize })
+    for (const [index, spec] of configuration.services.entries()) {
+      const { checks, policy, ...rest } = spec
+      const same = unchanged.services[index]
+      expect(rest).toEqual(expect.objectContaining({ name: same?.name, identity: same?.identity, scheduler: same?.scheduler }))
+      expect(spec.backends).toEqual(same?.backends)
+      expect(checks.map(({ interval, timeout, rise, fall }) => ({ interval, timeout, rise, fall }))).toEqual(
+        same?.checks.map(({ interval, timeout, rise, fall }) => ({ interval, timeout, rise, fall })),
+      )
+      expect(policy.onDown).toBe('remove')
+    }
+  })
+})
+
+describe('keys', () => {
+  it.each<[string, object[]]>([
+    ['health_check: { enabled: false }', []],
+    ['health_check: { enabled: true }', [{ probe: { kind: 'tcp' } }]],
+    [
+      'health_check: { type: http, http_path: /h, http_expected_status: 204 }',
+      [{ probe: { kind: 'http', path: '/h', status: [{ from: 204, to: 204 }], redirects: { most: 10 } } }],
+    ],
+    ['health_check: { type: http }', [{ probe: { kind: 'http', path: '/' } }]],
+    [
+      'health_check: { fail_count: 5, rise_count: 4, interval: 9s, timeout: 2s }',
+      [{ fall: 5, rise: 4, interval: 9000, timeout: 2000 }],
+    ],
+    ['protocol: udp', []],
+    ['protocol: udp, health_check: { enabled: false }', []],
+  ])('%s', async (keys, checks) => {
+    const { configuration, leftOut } = await service(keys)
+    expect(configuration.services[0]?.checks).toMatchObject(checks)
+    expect(leftOut).toEqual([])
+  })
+
+  it.each([
+    ['traffic_log: true', /input\.yaml:2: traffic_log: true: there is no log of traffic/],
+    ['colour: blue', /input\.yaml:2: colour: blue: nothing is known of this key here/],
+    ['health_check: { colour: blue }', /colour: blue/],
+    ['scheduler: fastest', /scheduler of web: "fastest" is not known/],
+    ['protocol: icmp', /service web: "icmp" is not known/],
+    ['health_check: { interval: 0s }', /health_check of web: 0s is below 100ms/],
+    ['snat_ip: 10.0.0.9', /snat_ip of web: snat_ip has no meaning without full_nat/],
+  ])('%s is listed', async (keys, sentence) => {
+    const text = `services:\n  - { name: web, listen: 10.0.0.1:80, backends: [], ${keys} }\n`
+    const { leftOut } = await imported(text)
+    expect(leftOut).toHaveLength(1)
+    expect(leftOut[0]).toMatch(sentence)
+  })
+
+  it('of the whole', async () => {
+    const { configuration, leftOut, text } = await imported(`global:
+  admin_address: ""
+  log: { level: debug, home: ./logs, traffic: { enabled: true } }
+services: []
+`)
+    expect(configuration.settings).toMatchObject({ admin: 'off', logLevel: 'debug', onExit: 'keep' })
+    expect(leftOut).toEqual([expect.stringMatching(/:3: home: \.\/logs/), expect.stringMatching(/:3: traffic: there is no log/)])
+    expect(text).toContain('# ezlb removes its services when it ends.')
+  })
+
+  it('a dollar sign stands for itself', async () => {
+    const { configuration } = await imported(`services: [{ name: "a \${x}", listen: 10.0.0.1:80, backends: [] }]`)
+    expect(configuration.services[0]?.name).toBe(`a \${x}`)
+  })
+})
