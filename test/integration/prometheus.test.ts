@@ -81,11 +81,5 @@ test('a real Prometheus scrapes a daemon, answers the dashboard and raises the a
   expect([...new Set(answers.map(({ where }) => where))].filter((where) => !panels.has(where))).toEqual(EMPTY)
 })
 
-/** What is not the case here. The two in the middle leave the list with what measures them: source NAT and addresses. */
-const EMPTY = [
-  'Not served by its members',
-  "The operator's and the registry's word",
-  'Connection tracking',
-  'Virtual addresses',
-  'annotations',
-]
+/** What is not the case here. */
+const EMPTY = ['Not served by its members', "The operator's and the registry's word", 'annotations']

@@ -4,15 +4,6 @@ import { usesOf } from '../../support/watching/promql.ts'
 import { dashboard, dashboardQueries, rules } from '../../support/watching/rules.ts'
 import { parseExposition, type Sample } from '../admin/exposition-parser.ts'
 
-/** Metrics that come with source NAT and addresses. Whoever brings them deletes this list: a test says so. */
-const ARRIVING = [
-  'pointsman_conntrack_entries',
-  'pointsman_conntrack_entries_limit',
-  'pointsman_addresses_held',
-  'pointsman_address_conflicts',
-  'pointsman_address_conflicts_total',
-]
-
 /** Labels that Prometheus itself puts on every series. */
 const OF_PROMETHEUS = ['job', 'instance']
 
@@ -36,7 +27,7 @@ async function scrape(): Promise<Scraped> {
 
 function faultsOf(expr: string, scraped: Scraped): string[] {
   const { selectors, grouping } = usesOf(expr)
-  const ofScrape = selectors.filter(({ metric }) => !recorded.has(metric) && !ARRIVING.includes(metric) && metric !== 'up')
+  const ofScrape = selectors.filter(({ metric }) => !recorded.has(metric) && metric !== 'up')
   const labelsOf = (metric: string) => new Set((scraped.get(metric) ?? []).flatMap(({ labels }) => Object.keys(labels)))
   const faults = ofScrape.flatMap(({ metric, matchers }) => {
     if (!scraped.has(metric)) return [`there is no ${metric}`]
@@ -68,8 +59,6 @@ test('every metric, label and word that is asked for exists in a real scrape', a
     ['sum by (backend) (pointsman_service_weight)', 'nothing has the label backend'],
   ] as const
   for (const [expr, fault] of wrong) expect(faultsOf(expr, scraped)).toEqual([fault])
-  // What is excused as arriving has not arrived.
-  expect(ARRIVING.filter((metric) => scraped.has(metric))).toEqual([])
 }, 60_000)
 
 describe('the dashboard', () => {
