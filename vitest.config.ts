@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+// A shared host now and then stands still for seconds, an emulated machine on it for a minute; what passes at the second try only is named.
+const SECOND_TRIES = process.env['CI'] ? 1 : 0
+
 const SETUP = ['test/support/random-seed.ts']
 
 export default defineConfig({
@@ -10,6 +13,9 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          // Most of them wait for a server, a clock or a fault most of the time.
+          maxWorkers: 4,
+          retry: SECOND_TRIES,
           globalSetup: ['test/integration/global-setup.ts'],
           setupFiles: SETUP,
           testTimeout: 60_000,
@@ -34,8 +40,7 @@ export default defineConfig({
           globalSetup: ['test/kernel/global-setup.ts'],
           setupFiles: SETUP,
           fileParallelism: false,
-          // An emulated machine on a shared host now and then stands still for a minute; what passes at the second try only is named.
-          retry: process.env['CI'] ? 1 : 0,
+          retry: SECOND_TRIES,
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
