@@ -60,6 +60,9 @@ export type Probing = number | 'off'
 /** Milliseconds. Enough for three probes in a row that wait three seconds each. */
 export const PROBE_TIMEOUT = 10_000
 
+/** Milliseconds that a single pass waits for source NAT and for addresses: no later one makes up for it. */
+const SINK_PATIENCE = 60_000
+
 /** What would change if a pass ran now. Takes no lock and writes nothing, so it may run beside a daemon. */
 export async function planNow(host: Host, configuration: Configuration, probing: Probing = 'off'): Promise<PlanResult> {
   const { stateDir, kernelDeadline } = configuration.settings
@@ -123,7 +126,7 @@ export async function passOnce(
   const ipvs = parts.use(
     createIpvsSink({ kernel, ownership, onTransition: (each) => isRoadName(each.name) || transitions.push(each) }),
   )
-  const { sink } = parts.use(await openSinks({ host, ipvs, configuration }))
+  const { sink } = parts.use(await openSinks({ host, ipvs, configuration, patience: SINK_PATIENCE }))
   const place = { directory: stateDir, inUse: daemonServes(stateDir) }
   const claims = parts.use(await openClaims({ ...place, onFailure: ({ message }) => notes.push(message) }))
   const teller = new ClaimNotes(keepClaimsIn(claims))

@@ -28,6 +28,8 @@ export interface SinksInput {
   readonly ipvs: IpvsSink
   readonly configuration: Pick<Configuration, 'settings' | 'snat'>
   readonly log?: SinkLog
+  /** As for the sinks. */
+  readonly patience?: number
 }
 
 const NO_TRANSLATIONS: ReadonlyMap<ServiceKey, bigint> = new Map()
@@ -36,7 +38,7 @@ const NO_TRANSLATIONS: ReadonlyMap<ServiceKey, bigint> = new Map()
  * Puts the sinks together. Only the notes of earlier processes are read: nftables and interfaces are opened when a service asks for them, or an earlier
  * process did. Rejects with STATE_UNWRITABLE and STATE_NEWER.
  */
-export async function openSinks({ host, ipvs, configuration, log }: SinksInput): Promise<KernelSinks> {
+export async function openSinks({ host, ipvs, configuration, log, patience }: SinksInput): Promise<KernelSinks> {
   const {
     settings,
     snat: { by, ...ports },
@@ -65,6 +67,7 @@ export async function openSinks({ host, ipvs, configuration, log }: SinksInput):
   const sink = opening.use(
     createSinksInOrder({
       ipvs,
+      ...(patience !== undefined && { patience }),
       snat: { usedBefore: use.by !== undefined, open: openSnat, emptied: () => use.end() },
       addresses: { usedBefore: hasOwned(store.record), open: openAddressSink },
     }),

@@ -23,9 +23,9 @@ export function onLinkPrefixes(links: readonly NetworkLink[], addresses: readonl
   const loopbacks = new Set(links.filter(({ loopback }) => loopback).map(({ index }) => index))
   const prefixes: OnLinkPrefix[] = []
   for (const { link, address, peer, prefixLength } of addresses) {
-    const bytes = addressBytes(peer ?? address)
-    if (prefixLength === bytes.length * 8 || prefixLength === 0 || loopbacks.has(link) || isLinkLocal(address)) continue
-    prefixes.push({ link, bytes, length: prefixLength })
+    const alone = prefixLength === (familyOf(address) === 'ipv4' ? 32 : 128)
+    if (alone || prefixLength === 0 || loopbacks.has(link) || isLinkLocal(address)) continue
+    prefixes.push({ link, bytes: addressBytes(peer ?? address), length: prefixLength })
   }
   return prefixes
 }

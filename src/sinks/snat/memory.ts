@@ -19,7 +19,7 @@ export class SnatMemory {
   readonly strange = new Set<MatchKey>()
   /** Somebody else changed what is not in a map, and it is not put right yet. */
   structureLost = false
-  /** Added before their services; connections that were tried in vain before that are told from others once the services are open. */
+  /** Added before their services were open: once they are, connections that were tried before that are looked for. */
   readonly added = new Map<MatchKey, Match>()
   /** Put back under open services. */
   readonly repaired = new Map<MatchKey, Match>()

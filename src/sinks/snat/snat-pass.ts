@@ -53,7 +53,7 @@ export class SnatPass {
     this.#visits = this.#toVisit(seen !== 'as before')
     if (seen !== 'failed') {
       await this.#try(() => this.#writeMissing())
-      if (memory.believed?.state === 'sound') await this.#deleteUntranslated(memory.repaired)
+      if (memory.believed?.state === 'sound' && (await this.#deleteUntranslated(memory.repaired))) memory.repaired.clear()
     }
     this.#judge()
     return this.#report()
@@ -64,7 +64,8 @@ export class SnatPass {
     if ((memory.believed === undefined || memory.unsure) && !this.#tableWaits()) await this.#try(() => this.#read())
     if (memory.believed !== undefined && !memory.unsure) {
       await this.#try(() => this.#takeAway(memory.believed as TableImage, still))
-      await this.#deleteUntranslated(memory.added)
+      const open = new Map([...memory.added].filter(([, match]) => still.service(ownerOf(match))))
+      if (await this.#deleteUntranslated(open)) for (const key of open.keys()) memory.added.delete(key)
     }
     return this.#report()
   }
@@ -271,19 +272,21 @@ export class SnatPass {
     memory.previous = services
   }
 
-  async #deleteUntranslated(matches: Map<MatchKey, Match>): Promise<void> {
+  /** Whether it is done. */
+  async #deleteUntranslated(matches: ReadonlyMap<MatchKey, Match>): Promise<boolean> {
     const { conntrack, memory } = this.#tools
-    if (matches.size === 0 || memory.backoff.holds(CONNTRACK, CONNTRACK, this.#now)) return
+    if (matches.size === 0 || memory.backoff.holds(CONNTRACK, CONNTRACK, this.#now)) return false
     // The virtual addresses behind a firewall mark are not known.
     const targets = [...matches.values()].filter((match) => match.kind === 'vip')
     try {
       const deleted = targets.length === 0 ? 0 : ((await conntrack?.deleteUntranslated(targets)) ?? 0)
       if (deleted > 0) this.#applied['delete-connection'] = (this.#applied['delete-connection'] ?? 0) + deleted
-      matches.clear()
       memory.backoff.clear(CONNTRACK)
+      return true
     } catch (error) {
       if (!(error instanceof PointsmanError)) throw error
       memory.backoff.fail(CONNTRACK, CONNTRACK, CONNTRACK, this.#now, error)
+      return false
     }
   }
 

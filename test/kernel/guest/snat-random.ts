@@ -1,6 +1,6 @@
 /**
  * Random tables one into the next, in the nftables of this network namespace and in those in memory at once; prints what differed and how many
- * tables there were. The argument is `libnftables` or `nft`.
+ * tables there were. Arguments: `libnftables` or `nft`, and how many tables.
  */
 import fc from 'fast-check'
 import { openNftablesKernel } from '../../../src/kernel/open-nftables-kernel.ts'
@@ -9,14 +9,12 @@ import { state } from '../../support/desired.ts'
 import { elementsIn, FakeNftables } from '../../support/fake-nftables.ts'
 import { randomServices } from '../../support/random-snat.ts'
 
-const TABLES = 150
-
 const by = process.argv[2] === 'nft' ? 'nft' : 'libnftables'
 await using kernel = await openNftablesKernel({ by })
 const memory = new FakeNftables()
 const sinks: readonly SnatSink[] = [createSnatSink({ kernel }), createSnatSink({ kernel: memory })]
 const faults: unknown[] = []
-const tables = fc.sample(randomServices, { numRuns: TABLES, seed: 20_260_101 })
+const tables = fc.sample(randomServices, { numRuns: Number(process.argv[3] ?? 150), seed: 20_260_101 })
 for (const [index, services] of tables.entries()) {
   const reports = await Promise.all(sinks.map((sink) => pass(sink, services, index % 10 === 9 ? 'full' : 'changes')))
   const [real, believed] = [await kernel.readTable('inet', 'pointsman'), await memory.readTable('inet', 'pointsman')]

@@ -11,7 +11,7 @@ const element = (map: string, ...concat: unknown[]) => ({ delete: { element: { .
 describe('what others do to the table', () => {
   it('nft flush ruleset is told at once, healed in one transaction, counted, and connections begun meanwhile are deleted', async () => {
     const { pass, kernel, sink, elements, transactions, cleaned } = rig()
-    await pass(DESIRED)
+    await pass(DESIRED, 'changes', ALL_SERVED)
     const [before] = [elements(), transactions(), cleaned()]
     const disturbed = vi.fn()
     sink.onDisturbed(disturbed)
@@ -29,7 +29,7 @@ describe('what others do to the table', () => {
 
   it('a deleted element is put back, and only its connections are looked at', async () => {
     const { pass, kernel, transactions, cleaned } = rig()
-    await pass(DESIRED)
+    await pass(DESIRED, 'changes', ALL_SERVED)
     transactions()
     cleaned()
     kernel.byOthers([element('vip4', 'tcp', '10.9.0.1', 80)])
@@ -41,7 +41,7 @@ describe('what others do to the table', () => {
 
   it('an element that nobody wants is taken away, a changed one is changed back', async () => {
     const { pass, kernel, elements, cleaned } = rig()
-    await pass(DESIRED)
+    await pass(DESIRED, 'changes', ALL_SERVED)
     const before = elements()
     cleaned()
     kernel.byOthers([
@@ -112,7 +112,7 @@ describe('what others do to the table', () => {
     ],
   ])('%s: %s in one transaction, nothing that is held is lost', async (_, kind, tampering) => {
     const { pass, kernel, elements, transactions, cleaned } = rig()
-    await pass(DESIRED)
+    await pass(DESIRED, 'changes', ALL_SERVED)
     await pass(DESIRED, 'full')
     const before = elements()
     transactions()
@@ -133,7 +133,7 @@ describe('what others do to the table', () => {
 
   it('a service that has left and is served still gets its translation back', async () => {
     const { pass, kernel, elements } = rig()
-    await pass(DESIRED)
+    await pass(DESIRED, 'changes', ALL_SERVED)
     const left = state([translated(DNS, '10.0.0.9')])
     await pass(left, 'changes', ALL_SERVED)
     const before = elements()
@@ -147,7 +147,7 @@ describe('what others do to the table', () => {
   it('other tables are no matter, and lost messages have the table looked at', async () => {
     vi.useFakeTimers()
     const { pass, kernel, sink } = rig()
-    await pass(DESIRED)
+    await pass(DESIRED, 'changes', ALL_SERVED)
     const disturbed = vi.fn()
     sink.onDisturbed(disturbed)
     kernel.byOthers([{ add: { table: { family: 'inet', name: 'firewalld' } } }])
@@ -172,15 +172,21 @@ describe('connections that were tried before there was a translation', () => {
   it('are deleted once a new service is open, not before', async () => {
     const { open, sink, cleaned } = rig()
     await open(DESIRED)
+    const onlyWeb = { ...NOTHING_SERVED, service: (key: string) => key === WEB }
+    await sink.close(DESIRED, NOTHING_SERVED, 2_000_000)
     expect(cleaned()).toEqual([])
+    await sink.close(DESIRED, onlyWeb, 2_000_000)
+    expect(cleaned()).toEqual([WEB])
     await sink.close(DESIRED, ALL_SERVED, 2_000_000)
-    expect(cleaned().sort()).toEqual([WEB, DNS, MAIL].sort())
+    expect(cleaned().sort()).toEqual([DNS, MAIL].sort())
+    await sink.close(DESIRED, ALL_SERVED, 2_000_000)
+    expect(cleaned()).toEqual([])
   })
 
   it('are left alone where a service worked without source NAT until now', async () => {
     const { pass, cleaned } = rig()
-    await pass(state([service(WEB)]))
-    await pass(state([translated(WEB)]))
+    await pass(state([service(WEB)]), 'changes', ALL_SERVED)
+    await pass(state([translated(WEB)]), 'changes', ALL_SERVED)
     expect(cleaned()).toEqual([])
   })
 
@@ -196,12 +202,15 @@ describe('connections that were tried before there was a translation', () => {
       },
     }
     const { pass, wait } = rig({ conntrack })
-    const { closed } = await pass(DESIRED)
+    const { closed } = await pass(DESIRED, 'changes', ALL_SERVED)
     expect(closed.failed.map(({ object }) => object)).toEqual(['conntrack'])
     expect(closed.unconfirmed).toEqual(keys())
     failing = false
     wait(2_000)
-    expect((await pass(DESIRED)).closed).toMatchObject({ failed: [], applied: { 'delete-connection': 1 } })
+    expect((await pass(DESIRED, 'changes', ALL_SERVED)).closed).toMatchObject({
+      failed: [],
+      applied: { 'delete-connection': 1 },
+    })
     expect(seen).toHaveLength(3)
     expect(TABLE).toBe('inet pointsman')
   })
