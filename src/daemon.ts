@@ -21,6 +21,7 @@ import { becomeStuck } from './daemon/passes.ts'
 import { followConfiguration } from './daemon/reconfigure.ts'
 import { RoadKeeper } from './daemon/road-keeper.ts'
 import { Running } from './daemon/running.ts'
+import { ShadowSink } from './daemon/shadow.ts'
 import { Status } from './daemon/status.ts'
 import { leave } from './daemon/stop.ts'
 import { announceStores, openStores } from './daemon/stores.ts'
@@ -50,6 +51,8 @@ export interface DaemonOptions {
   readonly warnings: readonly Issue[]
   readonly overrides: Overrides
   readonly build: BuildInfo
+  /** Nothing is written but the log: no table, no state, no socket, no hooks. What a pass would do is told. */
+  readonly shadow?: boolean
   /** Where all that the pipeline is given is written down, and the bytes above which that file is begun anew; absent: nowhere. */
   readonly journal?: { readonly path: string; readonly limit: number }
   readonly log: Log
@@ -64,18 +67,18 @@ export interface DaemonOptions {
  * possible, before anything was written, and when a part of the daemon broke.
  */
 export async function runDaemon(options: DaemonOptions, host: Host): Promise<void> {
-  const { configuration, warnings, log } = options
+  const { configuration, warnings, log, shadow = false } = options
   const { settings } = configuration
   const { logger } = log
   const clock = steadyScheduler.now
   await using parts = new AsyncDisposableStack()
-  parts.use(await host.holdTable('start'))
+  if (!shadow) parts.use(await host.holdTable('start'))
   const status = new Status('ipvs', settings.resyncInterval, clock)
   const health = () => judgeHealth(status.facts(), clock())
   const metrics = new Metrics(options.build, health, { wall: Date.now, steady: clock })
   const listeners = { status, metrics, logger }
   const kernel = parts.use(await host.openKernel(settings.kernelDeadline, (error) => becomeStuck(error, listeners)))
-  const { ownership, snapshots, claims, words } = await openStores(settings.stateDir, parts, logger)
+  const { ownership, snapshots, claims, words } = await openStores(settings.stateDir, parts, logger, shadow ? 'read' : 'write')
   const eventLoop = parts.use(new EventLoopDelay())
   metrics.askEachTime({
     eventLoop: () => eventLoop.take(),
@@ -88,15 +91,14 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   let running: Running | undefined
   const teller = parts.use(
     new Teller({
-      settings: () => (running?.configuration ?? configuration).hooks,
+      settings: () => (shadow ? undefined : (running?.configuration ?? configuration).hooks),
       logger,
       onEnd: (hook, result) => metrics.hookRan(hook, result),
       now: clock,
     }),
   )
-  const sink = parts.use(
-    createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) }),
-  )
+  const writing = createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) })
+  const sink = parts.use(shadow ? new ShadowSink(writing, { logger, metrics }) : writing)
   const found = await sink.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
   metrics.configLoaded(configuration.services.length)
@@ -167,7 +169,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
     now: clock,
   })
-  parts.use(openControlSocket(settings.stateDir, content, control, logger))
+  if (!shadow) parts.use(openControlSocket(settings.stateDir, content, control, logger))
   const following = followConfiguration({ ...options, watch }, { ...listeners, host, running, supervisor, resync$ })
   try {
     const signal = await Promise.race([options.stop, running.ended.then(() => 'the end of the road')])
@@ -175,7 +177,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   } finally {
     following.unsubscribe()
   }
-  await leave({ running, sink, status, supervisor, logger })
+  await leave({ running, sink, status, supervisor, logger, ...(shadow && { onExit: 'keep' as const }) })
 }
 
 function written(transition: Transition, teller: Teller, metrics: Metrics): void {

@@ -18,6 +18,7 @@ complete -c pointsman -n '__fish_seen_subcommand_from start' -l metrics-node-ipv
 complete -c pointsman -n '__fish_seen_subcommand_from start' -l max-probes -x -d 'how many probes of backends may be under way at a time'
 complete -c pointsman -n '__fish_seen_subcommand_from start' -l watch-settle -x -d 'how long a watched file must be quiet before it is read'
 complete -c pointsman -n '__fish_seen_subcommand_from start' -l watch-poll -x -d 'how often a watched file is looked at although no event came'
+complete -c pointsman -n '__fish_seen_subcommand_from start' -l shadow -d 'write nothing, and tell what would be written: beside another balancer'
 complete -c pointsman -n '__fish_seen_subcommand_from start' -l journal -r -F -d 'write down all that is decided upon, for replay'
 complete -c pointsman -n '__fish_seen_subcommand_from start' -l journal-limit -x -d 'set the journal aside as FILE.1 above this size; 256MiB by default'
 complete -c pointsman -n __fish_use_subcommand -f -a once -d 'bring the kernel into the configured state in one pass, then end'

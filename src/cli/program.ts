@@ -128,6 +128,7 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
   weight.option('--unset', 'take the weight back')
   status.argument('[service]', 'its name in the configuration; all of them by default')
   why.argument('<service>', 'its name in the configuration').argument('<backend>', 'address:port')
+  start.option('--shadow', 'write nothing, and tell what would be written: beside another balancer')
   start.option('--journal <file>', 'write down all that is decided upon, for replay', fileNameOf('--journal'))
   start.option('--journal-limit <size>', `set the journal aside as FILE.1 above this size; ${JOURNAL_LIMIT} by default`)
   replay.argument('<file>', 'what `start --journal` wrote; - is standard input')
