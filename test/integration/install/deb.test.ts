@@ -154,6 +154,7 @@ test('under systemd it has the rights that it needs and no other, and a reload t
     'may: Node',
     'may: sockets of packet',
     'may: sockets of netlink',
+    'may: write logs',
     'ready',
     'reloaded',
   ])
