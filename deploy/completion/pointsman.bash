@@ -39,7 +39,7 @@ _pointsman() {
     --over) return ;;
     --steps) return ;;
     -o|--output) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --params-file) return ;;
+    --params-file) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --params-url) return ;;
     --config-id) return ;;
   esac

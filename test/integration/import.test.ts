@@ -174,13 +174,14 @@ describe('parameters of ipvsctl', () => {
 
   test('stay parameters where they stand for something here', async () => {
     const parameters = await file('params.yaml', 'some: { ip: 10.5.4.3 }\n')
-    const { code, out, err } = await pointsman(['import', 'ipvsctl', '-', '--params-file', parameters], {
+    const more = await file('more.json', '{}')
+    const { code, out, err } = await pointsman(['import', 'ipvsctl', '--params-file', parameters, '--params-file', more, '-'], {
       input: MODEL,
       environment: { PORT: '8080' },
     })
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toContain(`\${some.ip}:\${env.PORT}`)
-    expect(out).toContain(`files: [ ${parameters} ]`)
+    expect(out).toContain(`files: [ ${parameters}, ${more} ]`)
   })
 
   test('need their documents', async () => {
