@@ -25,6 +25,7 @@ import { becomeStuck } from './daemon/passes.ts'
 import { followConfiguration } from './daemon/reconfigure.ts'
 import { RoadKeeper } from './daemon/road-keeper.ts'
 import { Running } from './daemon/running.ts'
+import { ShadowSink, shadowSinks } from './daemon/shadow.ts'
 import { openSinks } from './daemon/sinks.ts'
 import { Status } from './daemon/status.ts'
 import { leave } from './daemon/stop.ts'
@@ -55,6 +56,8 @@ export interface DaemonOptions {
   readonly warnings: readonly Issue[]
   readonly overrides: Overrides
   readonly build: BuildInfo
+  /** Nothing is written but the log: no table, no state, no socket, no hooks. What a pass would do is told. */
+  readonly shadow?: boolean
   /** Where all that the pipeline is given is written down, and the bytes above which that file is begun anew; absent: nowhere. */
   readonly journal?: { readonly path: string; readonly limit: number }
   readonly log: Log
@@ -69,18 +72,19 @@ export interface DaemonOptions {
  * possible, before anything was written, and when a part of the daemon broke.
  */
 export async function runDaemon(options: DaemonOptions, host: Host): Promise<void> {
-  const { configuration, warnings, log } = options
+  const { configuration, warnings, log, shadow = false } = options
   const { settings } = configuration
   const { logger } = log
   const clock = steadyScheduler.now
   await using parts = new AsyncDisposableStack()
-  parts.use(await host.holdTable('start'))
+  if (!shadow) parts.use(await host.holdTable('start'))
   const status = new Status('ipvs', settings.resyncInterval, clock)
   const health = () => judgeHealth(status.facts(), clock())
   const metrics = new Metrics(options.build, health, { wall: Date.now, steady: clock })
   const listeners = { status, metrics, logger }
   const kernel = parts.use(await host.openKernel(settings.kernelDeadline, (error) => becomeStuck(error, listeners)))
-  const { ownership, snapshots, claims, words, sysctls } = await openStores(settings.stateDir, parts, logger)
+  const access = shadow ? 'read' : 'write'
+  const { ownership, snapshots, claims, words, sysctls } = await openStores(settings.stateDir, parts, logger, access)
   const eventLoop = parts.use(new EventLoopDelay())
   metrics.askEachTime({
     eventLoop: () => eventLoop.take(),
@@ -93,16 +97,15 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   let running: Running | undefined
   const teller = parts.use(
     new Teller({
-      settings: () => (running?.configuration ?? configuration).hooks,
+      settings: () => (shadow ? undefined : (running?.configuration ?? configuration).hooks),
       logger,
       onEnd: (hook, result) => metrics.hookRan(hook, result),
       now: clock,
     }),
   )
-  const table = parts.use(
-    createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) }),
-  )
-  const sinks = parts.use(await openSinks({ host, ipvs: table, configuration, log: logger }))
+  const writing = createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) })
+  const table = parts.use(shadow ? new ShadowSink(writing, { logger, metrics }) : writing)
+  const sinks = parts.use(shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, log: logger }))
   const found = await table.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
   metrics.configLoaded(configuration.services.length)
@@ -131,7 +134,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   }
   const manageSysctls = async () => {
     const { settings: now, services } = running?.configuration ?? configuration
-    if (now.manageSysctls) await setSysctls(services, { host, store: sysctls, logger })
+    if (now.manageSysctls && !shadow) await setSysctls(services, { host, store: sysctls, logger })
   }
   await manageSysctls()
   announceStart(host, logger, { configuration, warnings, ownership, snapshots })
@@ -189,7 +192,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
     now: clock,
   })
-  parts.use(openControlSocket(settings.stateDir, content, control, logger))
+  if (!shadow) parts.use(openControlSocket(settings.stateDir, content, control, logger))
   const following = followConfiguration(
     { ...options, watch },
     { ...listeners, host, running, supervisor, resync$, manageSysctls },
@@ -201,7 +204,8 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     following.unsubscribe()
   }
   const restore = () => restoreSysctls({ host, store: sysctls, logger })
-  await leave({ running, sink: sinks.sink, restoreSysctls: restore, status, supervisor, logger })
+  const onExit = shadow ? { onExit: 'keep' as const } : {}
+  await leave({ running, sink: sinks.sink, restoreSysctls: restore, status, supervisor, logger, ...onExit })
 }
 
 function written(transition: Transition, teller: Teller, metrics: Metrics): void {

@@ -24,6 +24,7 @@ const PACKAGES = {
   ipvsadm: 'ipvsadm',
   keepalived: 'keepalived',
   kmod: 'modprobe',
+  'libcap2-bin': 'setcap',
   lintian: 'lintian',
   'man-db': 'man',
   nftables: 'nft',

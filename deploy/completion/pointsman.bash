@@ -41,12 +41,12 @@ _pointsman() {
     --over) return ;;
     --steps) return ;;
     -o|--output) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --params-file) return ;;
+    --params-file) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --params-url) return ;;
     --config-id) return ;;
   esac
   case ${COMP_WORDS[1]} in
-    start) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --journal --journal-limit --help' ;;
+    start) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --shadow --journal --journal-limit --help' ;;
     once) options='-c --config --state-dir --kernel-deadline --json --no-probes --probe-timeout --help' ;;
     plan) options='-c --config --state-dir --kernel-deadline --json --color --probes --probe-timeout --help' ;;
     apply) options='--state-dir --kernel-deadline --json -f --file --keep-weights --allowed-actions --help' ;;

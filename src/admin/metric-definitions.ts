@@ -107,6 +107,11 @@ export const DEFINITIONS = {
   ]),
   foreign: gauge('pointsman_sink_foreign_objects', 'Objects in the kernel that are not ours and are left alone.', ['sink']),
   draining: gauge('pointsman_sink_draining_objects', 'Drains that are still running.', ['sink']),
+  shadowChanges: gauge(
+    'pointsman_shadow_changes',
+    'Changes that a pass would make now, by kind; only with start --shadow, which makes none.',
+    ['kind'],
+  ),
   overdueDrains: gauge('pointsman_sink_overdue_drains', 'Drains that go on beyond their deadline.', ['sink']),
   drains: counter('pointsman_sink_drains_total', 'Drains that have ended by themselves: idle, or at their deadline.', [
     'sink',

@@ -205,6 +205,11 @@ export class Metrics {
     this.#made.journalLost.inc(count)
   }
 
+  /** What a pass would change now, by kind of change; for a shadow, which changes nothing. */
+  shadowPlan(counts: Readonly<Record<string, number>>): void {
+    for (const [kind, count] of Object.entries(counts)) this.#made.shadowChanges.set({ kind }, count)
+  }
+
   kernelStuck(): void {
     this.#made.kernelStuck.set(1)
   }

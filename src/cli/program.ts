@@ -128,6 +128,7 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
   weight.option('--unset', 'take the weight back')
   status.argument('[service]', 'its name in the configuration; all of them by default')
   why.argument('<service>', 'its name in the configuration').argument('<backend>', 'address:port')
+  start.option('--shadow', 'write nothing, and tell what would be written: beside another balancer')
   start.option('--journal <file>', 'write down all that is decided upon, for replay', fileNameOf('--journal'))
   start.option('--journal-limit <size>', `set the journal aside as FILE.1 above this size; ${JOURNAL_LIMIT} by default`)
   replay.argument('<file>', 'what `start --journal` wrote; - is standard input')
@@ -136,8 +137,8 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
   importing.argument('[file]', 'what is read; - is standard input. ipvsadm: the live table by default')
   importing.option('-o, --output <file>', 'write the configuration there, not to standard output', fileNameOf('--output'))
   importing.option('--force', 'also where that file is there already')
-  importing.option('--params-file <file...>', 'ipvsctl: files that it was given as parameters')
-  importing.option('--params-url <url...>', 'ipvsctl: the same, of web servers')
+  importing.option('--params-file <file>', 'ipvsctl: a file that it was given as parameters; may be repeated', oneMore)
+  importing.option('--params-url <url>', 'ipvsctl: the same, of a web server; may be repeated', oneMore)
   importing.option('--config-id <name>', 'keepalived: whose lines count, of those that begin with @')
   for (const each of [
     importing,
@@ -185,6 +186,11 @@ function fileNameOf(option: string): (text: string) => string {
     if (text === '') throw new PointsmanError('BAD_INPUT', `${option} is empty: write the name of a file.`)
     return text
   }
+}
+
+/** An option that may be repeated. */
+function oneMore(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
 }
 
 function colour(command: Command): void {

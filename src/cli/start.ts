@@ -24,6 +24,7 @@ interface Options extends Readonly<Record<string, unknown>> {
   readonly config: string
   readonly journal?: string
   readonly journalLimit?: string
+  readonly shadow?: boolean
 }
 
 /** `pointsman start`: runs until a signal ends it. The log is on standard output or in its file; why a start failed is on standard error. */
@@ -46,7 +47,8 @@ export async function run(options: Options): Promise<number> {
   log.logger.info({ version: build.version, commit: build.commit, node: build.node, config: options.config }, 'starting')
   try {
     const kept = journal === undefined ? {} : { journal }
-    await runDaemon({ configuration, bytes, read, warnings, overrides, build, ...kept, log, reload$, stop }, realHost())
+    const shadow = options.shadow === true
+    await runDaemon({ configuration, bytes, read, warnings, overrides, build, ...kept, shadow, log, reload$, stop }, realHost())
     return EXIT.ok
   } catch (error) {
     const known = asPointsmanError(error)

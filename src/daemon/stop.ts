@@ -1,3 +1,4 @@
+import type { ExitPolicy } from '../config/configuration.ts'
 import type { Logger } from '../log.ts'
 import type { InOrderSink } from '../sinks/in-order.ts'
 import type { Running } from './running.ts'
@@ -15,27 +16,33 @@ interface Parts {
   readonly status: Status
   readonly supervisor: Supervisor
   readonly logger: Logger
+  /** In place of what the configuration says. */
+  readonly onExit?: ExitPolicy
 }
 
 /** Writes what has arrived, then does what `on_exit` of the configuration in force says. */
-export async function leave({ running, sink, restoreSysctls, status, supervisor, logger }: Parts): Promise<void> {
-  const { settings } = running.configuration
+export async function leave({
+  running,
+  sink,
+  restoreSysctls,
+  status,
+  supervisor,
+  logger,
+  onExit = running.configuration.settings.onExit,
+}: Parts): Promise<void> {
   const timeout = Math.max(0, ...running.services.map(({ drainTimeout }) => drainTimeout))
-  supervisor.stopping(settings.onExit === 'drain' ? timeout + SPARE : 0)
+  supervisor.stopping(onExit === 'drain' ? timeout + SPARE : 0)
   running.stop()
   await running.ended
   if (status.stuck !== undefined) {
     logger.error('the kernel is stuck: the table stays as it is')
     return
   }
-  if (settings.onExit !== 'keep') {
-    logger.info(
-      { on_exit: settings.onExit },
-      settings.onExit === 'drain' ? 'draining all that is ours' : 'removing all that is ours',
-    )
+  if (onExit !== 'keep') {
+    logger.info({ on_exit: onExit }, onExit === 'drain' ? 'draining all that is ours' : 'removing all that is ours')
   }
-  const report = await sink.exit(settings.onExit, { timeout })
+  const report = await sink.exit(onExit, { timeout })
   for (const { object, code, message } of report.failed) logger.error({ object, code }, message)
-  if (settings.onExit === 'remove') await restoreSysctls()
-  logger.info({ on_exit: settings.onExit, applied: report.applied, foreign: report.foreign }, 'stopped')
+  if (onExit === 'remove') await restoreSysctls()
+  logger.info({ on_exit: onExit, applied: report.applied, foreign: report.foreign }, 'stopped')
 }

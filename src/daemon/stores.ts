@@ -20,12 +20,21 @@ export interface Stores {
   readonly sysctls: SysctlStore
 }
 
-/** Opens everything, to be closed with `parts`. Rejects with STATE_UNWRITABLE and STATE_NEWER. */
-export async function openStores(directory: string, parts: AsyncDisposableStack, logger: Logger): Promise<Stores> {
-  await assertWritable(directory)
-  const ownership = await openOwnership({ directory })
+/**
+ * Opens everything, to be closed with `parts`; with access `read` nothing is written, then or later. Rejects with
+ * STATE_UNWRITABLE and STATE_NEWER.
+ */
+export async function openStores(
+  directory: string,
+  parts: AsyncDisposableStack,
+  logger: Logger,
+  access: 'write' | 'read' = 'write',
+): Promise<Stores> {
+  if (access === 'write') await assertWritable(directory)
+  const ownership = await openOwnership({ directory, access })
   const options = {
     directory,
+    access,
     inUse: daemonServes(directory),
     onFailure: (error: Parameters<typeof logFailure>[1]) => logFailure(logger, error),
   }

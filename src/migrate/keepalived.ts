@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Imported, ImportedService, LeftOut, Written } from './imported.ts'
-import { readGlobalDefs, unknownGlobal } from './keepalived/global-defs.ts'
+import { isKnownGlobal, readGlobalDefs, unknownGlobal } from './keepalived/global-defs.ts'
 import { type Group, readGroup, type Target, targetOf } from './keepalived/groups.ts'
-import { type Files, readLines } from './keepalived/lines.ts'
+import { type Files, invalid, readLines } from './keepalived/lines.ts'
 import { leftOut } from './keepalived/notes.ts'
 import { type Directive, readTree } from './keepalived/tree.ts'
 import { type QuorumScript, type ReadServer, readVirtualServer } from './keepalived/virtual-server.ts'
@@ -23,6 +23,9 @@ export interface KeepalivedOptions {
 export async function importKeepalived(path: string, { files, configId }: KeepalivedOptions): Promise<Imported> {
   const { lines, leftOut: unread } = await readLines(path, files, configId)
   const directives = readTree(lines)
+  const [first] = directives
+  if (first !== undefined && !directives.some((each) => isKnown(each) || isKnownGlobal(each)))
+    throw invalid(first.place, 'nothing in this file is of keepalived', 'name a keepalived.conf')
   const left: LeftOut[] = [...unread]
   const named = (name: string) => directives.filter((directive) => directive.name === name)
   const blocksOf = (name: string) => named(name).flatMap(({ block = [] }) => block)

@@ -1,5 +1,4 @@
-import type { Issue } from '../document/issue.ts'
-import { PointsmanError } from '../errors.ts'
+import { type Issue, issuesError } from '../document/issue.ts'
 import { type Imported, type ImportedService, inOrder, type LeftOut, type Place, type Written } from './imported.ts'
 
 /** What the real validation says against a configuration; nothing where it may run. */
@@ -21,7 +20,7 @@ export function configurationOf({ global, defaults, parameters, services }: Impo
 /**
  * Takes out what the validation refuses, the smallest piece at a time, until nothing is refused, and lists each piece with the
  * words of the validation: other tools and the kernel take things in silence that a configuration may not say. What comes
- * back always loads.
+ * back always loads. Rejects with CONFIG_INVALID where what is refused came from the command line: documents of parameters.
  */
 export async function settle(imported: Imported, judge: Judge): Promise<Imported> {
   let settled = imported
@@ -75,7 +74,7 @@ function remove(imported: Imported, issue: Issue, removal: Removal): void {
     const keys = path.startsWith('global.') ? removal.global : removal.defaults
     if (!keys.has(topOf(path))) removal.leftOut.push(told(fileOf(imported), topOf(path), issue))
     keys.add(topOf(path))
-  } else throw new PointsmanError('INTERNAL', `What was imported makes no configuration: ${path}: ${issue.problem}.`)
+  } else throw issuesError('CONFIG_INVALID', [issue])
 }
 
 function removeOfService(

@@ -137,6 +137,7 @@ describe('what is not understood', () => {
 
   test.each<[string, string, RegExp]>([
     ['keepalived', 'virtual_server 10.0.0.1 80 {\n', /^-:1:1: the block of virtual_server has no end/],
+    ['keepalived', 'frontend web\n', /^-:1:1: nothing in this file is of keepalived; name a keepalived\.conf/],
     ['ipvsadm', 'nothing of the kind\n', /^-:1:1: this is no line that ipvsadm -S writes/],
     ['ezlb', 'services: {}\n', /^-:1:1: this is no file of ezlb; name one with a list of services/],
     ['ipvsctl', '\t- x\n', /^-:1:1: /],
@@ -173,13 +174,20 @@ describe('parameters of ipvsctl', () => {
 
   test('stay parameters where they stand for something here', async () => {
     const parameters = await file('params.yaml', 'some: { ip: 10.5.4.3 }\n')
-    const { code, out, err } = await pointsman(['import', 'ipvsctl', '-', '--params-file', parameters], {
+    const more = await file('more.json', '{}')
+    const { code, out, err } = await pointsman(['import', 'ipvsctl', '--params-file', parameters, '--params-file', more, '-'], {
       input: MODEL,
       environment: { PORT: '8080' },
     })
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toContain(`\${some.ip}:\${env.PORT}`)
-    expect(out).toContain(`files: [ ${parameters} ]`)
+    expect(out).toContain(`files: [ ${parameters}, ${more} ]`)
+  })
+
+  test('need their documents', async () => {
+    const { code, out, err } = await pointsman(['import', 'ipvsctl', '-', '--params-file', '/nowhere/p.yaml'], { input: MODEL })
+    expect({ code, out }).toEqual({ code: 32, out: '' })
+    expect(err).toMatch(/\/nowhere\/p\.yaml.*there is no such file/)
   })
 
   test('are listed where they do not', async () => {

@@ -47,6 +47,13 @@ const KNOWN: Counterparts = {
   net_namespace_ipvs: ['IPVS and probes are in one network namespace', 'write NetworkNamespacePath= in the unit of systemd'],
 }
 
+/** Whether keepalived has a directive of this name outside of blocks, or had. */
+export function isKnownGlobal({ name }: Directive): boolean {
+  return (
+    KNOWN[name] !== undefined || /^(instance|use_pid_dir|linkbeat_use_polling|child_wait_time|namespace_with_ipsets)$/.test(name)
+  )
+}
+
 /** What is known of a directive of `global_defs`, or of the same at the top of the file. */
 export function unknownGlobal(directive: Directive): LeftOut {
   const { name } = directive

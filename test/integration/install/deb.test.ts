@@ -130,6 +130,36 @@ test('an upgrade restarts it; where its end would change the table it is killed,
   expect(said.trim().split('\n')).toEqual([restarted, '# mine', ...cases.map(([, , expected]) => expected)])
 })
 
+test('under systemd it has the rights that it needs and no other, and a reload tells of a file that is not valid', {
+  timeout: PATIENCE,
+}, async () => {
+  cpSync('test/integration/install/inside.sh', join(directory, 'inside.sh'))
+  await command(['unshare', '--mount', 'sh', 'test/integration/install/systemd.sh', directory], { timeoutMs: PATIENCE })
+  const [daemon, ...said] = readFileSync(join(directory, 'out'), 'utf8').trim().split('\n')
+  // It has asked the kernel: there it is active, or there is no IPVS and it is about to try again.
+  expect(daemon).toBeOneOf(['daemon: activating 20', 'daemon: active 0'])
+  expect(said).toEqual([
+    'reload of a valid file: done',
+    'reload of a file that is not valid: refused',
+    'then: active, reloads: 1',
+    'user: pointsman',
+    // Bits 12 and 13: CAP_NET_ADMIN, CAP_NET_RAW.
+    'CapEff: 0000000000003000',
+    'CapBnd: 0000000000003000',
+    'NoNewPrivs: 1',
+    'may: addresses',
+    'may: nft',
+    'may: sysctls of the network',
+    'may: what root left in the state directory',
+    'may: Node',
+    'may: sockets of packet',
+    'may: sockets of netlink',
+    'may: write logs',
+    'ready',
+    'reloaded',
+  ])
+})
+
 test('each path of the unit is one of the package or of the base system', () => {
   const unit = readFileSync('deploy/systemd/pointsman.service', 'utf8')
   const programs = [...unit.matchAll(/^Exec\w+=[+!-]*(\/\S+)/gm)].map(([, program]) => program)

@@ -74,6 +74,7 @@ export async function startDaemon(
     readonly directory?: string
     readonly overrides?: Overrides
     readonly journal?: string
+    readonly shadow?: boolean
   } = {},
 ): Promise<DaemonRig> {
   const host = options.host ?? new FakeHost()
@@ -101,6 +102,7 @@ export async function startDaemon(
       overrides,
       build: { version: '1.2.3', commit: 'abc', node: 'v24' },
       ...(options.journal !== undefined && { journal: { path: options.journal, limit: 1 << 20 } }),
+      ...(options.shadow !== undefined && { shadow: options.shadow }),
       log: { logger, flush: () => {} },
       reload$,
       stop: stopping.promise,

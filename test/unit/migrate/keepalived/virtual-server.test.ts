@@ -278,9 +278,13 @@ static_routes { 10.0.0.0/8 via 10.0.0.254 }`)
     expect(`${text}${leftOut.join('')}`).not.toContain('grr02')
   })
 
-  it('a file of something else is told as such by what is listed', async () => {
-    const { configuration, leftOut } = await keepalived('frontend web\n  bind :80\n')
-    expect(configuration.services).toEqual([])
-    expect(leftOut).toHaveLength(2)
+  it('a file of something else is refused, and an empty one is no services', async () => {
+    const other = keepalived('frontend web\n  bind :80\n')
+    await expect(other).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/conf:1:1: nothing in this file is of/),
+    })
+    expect((await keepalived('# nothing yet\n')).configuration.services).toEqual([])
+    expect((await keepalived('net_namespace lb\n')).leftOut).toHaveLength(1)
   })
 })

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Boots systemd in a copy of this machine that is forgotten at its end, with the package installed, and runs a script there:
+# FOLDER/inside.sh; its output is in FOLDER/out. FOLDER is /given there; whole.deb in it is installed.
+# Usage: unshare --mount sh systemd.sh FOLDER
+set -eu
+given=$1
+base=$(mktemp -d /tmp/pointsman-systemd-XXXXXX)
+mount -t tmpfs -o size=1g base "$base"
+mkdir "$base/upper" "$base/work" "$base/root" "$base/cgroup"
+# A control group of its own, in which systemd may make others; they outlive namespaces and are taken away at the end.
+mount -t cgroup2 cgroup "$base/cgroup"
+group=$base/cgroup/pointsman-$$
+mkdir "$group"
+trap 'cd /; echo 0 >"$base/cgroup/cgroup.procs"; find "$group" -depth -type d -exec rmdir {} +; umount -l "$base"; rmdir "$base"' EXIT
+echo 0 >"$group/cgroup.procs"
+
+mount -t overlay -o "lowerdir=/,upperdir=$base/upper,workdir=$base/work" overlay "$base/root"
+cd "$base/root"
+mkdir -p given
+mount --bind "$given" given
+env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+  chroot . dpkg --force-unsafe-io --no-triggers -i /given/whole.deb >/dev/null
+echo 00000000000000000000000000000001 >etc/machine-id
+cat >etc/systemd/system/try.service <<'END'
+[Unit]
+DefaultDependencies=no
+Requires=sysinit.target
+After=sysinit.target
+SuccessAction=exit-force
+FailureAction=exit-force
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /given/inside.sh
+StandardOutput=file:/given/out
+StandardError=inherit
+TimeoutStartSec=240
+END
+setpriv --pdeathsig KILL unshare --pid --net --ipc --uts --cgroup --fork --kill-child sh -euc '
+  mount -t proc proc proc
+  mount -t sysfs sys sys
+  mount -t cgroup2 cgroup sys/fs/cgroup
+  mount --bind /dev dev
+  mount -t tmpfs run run
+  mount -t tmpfs tmp tmp
+  ip link set lo up
+  exec chroot . env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    /lib/systemd/systemd --system --unit=try.service --show-status=0 --log-target=null
+' </dev/null
