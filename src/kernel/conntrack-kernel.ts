@@ -1,7 +1,7 @@
 import type { IpAddress, Port } from '../model/address.ts'
 import type { Protocol } from '../model/virtual-service.ts'
 
-/** Where the first packet of a flow went to: the original destination that conntrack remembers. */
+/** Where the first packet of a flow went to: the original destination that conntrack remembers. Port 0: any port. */
 export interface OriginalDestination {
   readonly protocol: Protocol
   readonly address: IpAddress
@@ -21,7 +21,8 @@ export interface ConntrackUsage {
 export interface ConntrackKernel extends AsyncDisposable {
   /**
    * Deletes the entries of flows towards one of `targets` whose source was never translated, so that their next packet is translated as
-   * that of a new flow; gives how many there were. Flows that are translated are not touched. An entry is looked for up to three times,
+   * that of a new flow; gives how many there were. Flows that are translated are not touched, nor those that were answered: their backends know a
+   * way back. An entry is looked for up to three times,
    * because a listing of a table that changes may leave some out.
    */
   deleteUntranslated(targets: readonly OriginalDestination[]): Promise<number>

@@ -23,5 +23,8 @@ export const CTA_PROTO_DST_PORT = 3
  */
 export const IPS_SRC_NAT = 1 << 4
 
+/** The same: the flow was answered through here, so it works as it is. */
+export const IPS_SEEN_REPLY = 1 << 1
+
 /** `linux/in.h`. */
 export const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, sctp: 132 } as const

@@ -17,6 +17,7 @@ import {
   IPCTNL_MSG_CT_DELETE,
   IPCTNL_MSG_CT_GET,
   IPCTNL_MSG_CT_NEW,
+  IPS_SEEN_REPLY,
   IPS_SRC_NAT,
 } from './constants.ts'
 import type { Targets } from './targets.ts'
@@ -42,7 +43,7 @@ export function entryDeletion({ family, attributes }: EntryIdentity, sequence: n
   return netfilterRequest({ type, flags: NLM_F_ACK, sequence, family, attributes })
 }
 
-/** Finds entries of `targets` that carry no source translation among the messages of a listing; others cost no object. */
+/** Finds entries of `targets` that carry no source translation and were never answered among the messages of a listing; others cost no object. */
 export class UntranslatedEntries {
   readonly #targets: Targets
   readonly #bytes: Uint8Array
@@ -66,7 +67,7 @@ export class UntranslatedEntries {
     let meant = false
     let untranslated = false
     while (entry.next()) {
-      if (entry.type === CTA_STATUS) untranslated = (entry.networkUint32() & IPS_SRC_NAT) === 0
+      if (entry.type === CTA_STATUS) untranslated = (entry.networkUint32() & (IPS_SRC_NAT | IPS_SEEN_REPLY)) === 0
       if (entry.type === CTA_TUPLE_ORIG) meant = this.#isTarget(entry.start, entry.start + entry.length)
       if (entry.type === CTA_TUPLE_ORIG && !meant) return undefined
     }

@@ -34,7 +34,8 @@ export class Targets {
     const targets = this.#byWord.get(lastWord(bytes, start, length))
     if (targets === undefined) return false
     for (const target of targets) {
-      if (target.port === port && target.protocol === protocol && sameBytes(target.address, bytes, start, length)) return true
+      const isPort = target.port === port || target.port === 0
+      if (isPort && target.protocol === protocol && sameBytes(target.address, bytes, start, length)) return true
     }
     return false
   }
