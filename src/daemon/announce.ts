@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { OwnershipOrigin, OwnershipStore } from '../store/ownership.ts'
 import type { SnapshotStore } from '../store/snapshots.ts'
+import { adviseExecUsers } from './exec-users.ts'
 import type { Host } from './host.ts'
 import { snapshotsSentence } from './last-good.ts'
 import { ADVISED_SYSCTLS, sysctlAdvice } from './sysctl-advice.ts'
@@ -26,6 +27,7 @@ export function announceStart(
   const unread = snapshotsSentence(facts.snapshots.origin)
   if (unread !== undefined) logger.warn({ path: facts.snapshots.path }, unread)
   adviseSysctls(host, logger, facts.configuration)
+  void adviseExecUsers(logger, facts.configuration.services)
 }
 
 /** One line for each warning of a configuration. */

@@ -6,6 +6,7 @@ import type { WhatWasRead } from '../config/read-trace.ts'
 import type { Logger } from '../log.ts'
 import { adviseSysctls, logWarnings } from './announce.ts'
 import { counted } from './counted.ts'
+import { adviseExecUsers } from './exec-users.ts'
 import type { Host } from './host.ts'
 import { type Reload, reloads, restartNeeded } from './reload.ts'
 import type { Running } from './running.ts'
@@ -82,4 +83,5 @@ function take(reload: Reload & { kind: 'accepted' }, started: Configuration, par
   logger.info({ services: configuration.services.length }, 'the new configuration is in force')
   running.reconfigure(configuration)
   void parts.manageSysctls().then(() => adviseSysctls(host, logger, configuration))
+  void adviseExecUsers(logger, configuration.services)
 }

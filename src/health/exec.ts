@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { ProbeResult } from '../model/probe-result.ts'
 import type { ExecProbeSpec } from '../model/probe-spec.ts'
-import { type Account, accountOf } from './account.ts'
+import { type Account, accountOf, ownAccount } from './account.ts'
 import { excerpt } from './excerpt.ts'
 import type { Probe } from './probe.ts'
 import { killGroup, PROGRAM_PATH } from './program.ts'
@@ -13,22 +13,28 @@ const OUTPUT_LIMIT = 64 * 1024
 
 /**
  * Passes by the program's exit code. The program is the leader of a process group of its own, without input and with the rights
- * of `user` alone, and is told of the backend by POINTSMAN_ADDRESS and POINTSMAN_PORT. Nothing of the group outlives the probe;
+ * of `user` alone (or `execUser`), and is told of the backend by POINTSMAN_ADDRESS and POINTSMAN_PORT. Nothing of the group outlives the probe;
  * a process that leaves the group by setsid(2) does.
  */
 export function execProbe(target: ProbeTarget, spec: ExecProbeSpec): Probe {
   const program = spec.command[0] ?? ''
+  const user = execUser(spec)
   return async (signal) => {
     try {
-      const account = await accountOf(spec.user)
-      if (account === undefined) return unknown(`there is no user ${spec.user} to run ${program} as`)
-      if (account.uid === 0 && spec.user !== 'root') return unknown(`${spec.user} is root by another name; write user: root`)
+      const account = user === undefined ? await ownAccount() : await accountOf(user)
+      if (account === undefined) return unknown(`there is no user ${user} to run ${program} as`)
+      if (account.uid === 0 && user !== 'root') return unknown(`${user} is root by another name; write user: root`)
       if (signal.aborted) return overdue(program)
       return await run(target, spec, account, signal)
     } catch (error) {
-      return notStarted(program, spec.user, error as NodeJS.ErrnoException)
+      return notStarted(program, user, error as NodeJS.ErrnoException)
     }
   }
+}
+
+/** Whose rights the program gets; undefined: our own. They are root's only where that is written, and only root can give others. */
+export function execUser({ user }: Pick<ExecProbeSpec, 'user'>): string | undefined {
+  return user ?? (process.getuid?.() === 0 ? 'nobody' : undefined)
 }
 
 function run(target: ProbeTarget, spec: ExecProbeSpec, account: Account, signal: AbortSignal): Promise<ProbeResult> {
@@ -51,7 +57,7 @@ function run(target: ProbeTarget, spec: ExecProbeSpec, account: Account, signal:
   })
   const abort = () => resolve(verdict?.() ?? overdue(program))
   signal.addEventListener('abort', abort, { once: true })
-  child.on('error', (error) => resolve(notStarted(program, spec.user, error)))
+  child.on('error', (error) => resolve(notStarted(program, account.name, error)))
   child.once('close', (code, end) => resolve(verdictOf(spec, code, end, said())))
   return promise.finally(() => {
     signal.removeEventListener('abort', abort)
@@ -100,11 +106,12 @@ function overdue(program: string): ProbeResult {
   return { outcome: 'failed', failure: 'no-answer', message: `${program} does not end in time` }
 }
 
-function notStarted(program: string, user: string, { code, message }: NodeJS.ErrnoException): ProbeResult {
+function notStarted(program: string, user = 'its own user', { code, message }: NodeJS.ErrnoException): ProbeResult {
+  const isRoot = process.getuid?.() === 0
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: `${program} or its interpreter does not exist`,
     EACCES: `${program} cannot be run by ${user}: make it readable and executable for it`,
-    EPERM: `${program} cannot be run as ${user} by a Pointsman that is not root: write its own user`,
+    EPERM: `${program} cannot be run as ${user} by ${isRoot ? 'a root without CAP_SETUID and CAP_SETGID: write user: root' : 'a Pointsman that is not root: write no user'}`,
   }
   return unknown(reasons[code ?? ''] ?? `${program} could not be started (${code ?? message})`)
 }

@@ -116,8 +116,8 @@ export interface ExecProbeSpec {
   /** Absolute path of the program, then its arguments. */
   readonly command: readonly string[]
   readonly dynamic: boolean
-  /** Whose rights the program has. */
-  readonly user: string
+  /** Whose rights the program has. Absent: those of nobody where this process is root, and else its own. */
+  readonly user?: string
 }
 
 /** HAProxy's agent-check text: up, down, drain, maint, ready, stopped, fail, 50%, in one line. */

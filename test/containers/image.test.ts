@@ -43,10 +43,10 @@ test('the program is not root, has the rights that it needs and no other, and ma
   const script = `
     const { readFileSync, writeFileSync } = require('node:fs')
     writeFileSync('/var/lib/pointsman/try', '')
-    console.log(JSON.stringify({ uid: process.getuid(), effective: /CapEff:\\s*(\\w+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1] }))`
+    console.log(JSON.stringify({ uid: process.getuid(), name: require('node:os').userInfo().username, effective: /CapEff:\\s*(\\w+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1] }))`
   const said = await run('--read-only', '--tmpfs', '/tmp', '--entrypoint', '/usr/lib/pointsman/node', image, '-e', script)
   // Bits 12 and 13: CAP_NET_ADMIN, CAP_NET_RAW.
-  expect(JSON.parse(said)).toEqual({ uid: 65532, effective: '0000000000003000' })
+  expect(JSON.parse(said)).toEqual({ uid: 65532, name: 'pointsman', effective: '0000000000003000' })
 })
 
 test('it starts the daemon by default, which reaches the kernel', async () => {

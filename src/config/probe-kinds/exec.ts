@@ -19,7 +19,7 @@ const execKeys = mapping(
   {
     command: optional(command(EXAMPLE), 'The whole path of the program, then its arguments. There is no shell.'),
     dynamic: optional(truth, 'Whether exit codes from 2 on pass and set the weight to the code less 2; false by default.'),
-    user: optional(user, 'Whose rights the program has; nobody by default.'),
+    user: optional(user, "Whose rights the program has. By default nobody's where Pointsman is root, and else its own."),
   },
   "A program of this machine that asks the backend, with the exit codes of keepalived's MISC_CHECK.",
 )
@@ -27,8 +27,8 @@ const execKeys = mapping(
 export const execKind = probeKind({
   schema: section(execKeys),
   example: EXAMPLE,
-  toSpec({ command: written, dynamic = false, user: account = 'nobody' }) {
+  toSpec({ command: written, dynamic = false, user: account }) {
     if (written === undefined) return refused('exec has no command', `write ${EXAMPLE}`)
-    return accepted({ kind: 'exec', command: written, dynamic, user: account })
+    return accepted({ kind: 'exec', command: written, dynamic, ...(account !== undefined && { user: account }) })
   },
 })

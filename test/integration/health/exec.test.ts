@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { accountOf } from '../../../src/health/account.ts'
 import { execProbe } from '../../../src/health/exec.ts'
@@ -156,6 +158,38 @@ describe('a program', () => {
   })
 })
 
+/** What a probe finds in a process that is begun by `wrapper`. */
+async function asked(wrapper: readonly string[], user?: string): Promise<unknown> {
+  const spec = {
+    kind: 'exec',
+    command: ['/bin/sh', '-c', 'echo $(id -u) $(id -g) $USER $HOME; exit 1'],
+    dynamic: false,
+    ...(user !== undefined && { user }),
+  } satisfies ExecProbeSpec
+  const script = `import { execProbe } from '${import.meta.resolve('../../../src/health/exec.ts')}'
+    const probe = execProbe(${JSON.stringify(TARGET)}, ${JSON.stringify(spec)})
+    console.log(JSON.stringify(await probe(AbortSignal.timeout(20_000))))`
+  const [program = '', ...args] = [...wrapper, process.execPath, '--input-type=module', '--eval', script]
+  return JSON.parse((await promisify(execFile)(program, args)).stdout)
+}
+
+describe.runIf(process.getuid?.() === 0)('a program of a director that is not root', () => {
+  /** The user of the container image is one that the base image does not know. */
+  const director = ['setpriv', '--reuid', '65532', '--regid', '65532', '--clear-groups']
+
+  it('has the rights of the director where no user is written, also if nobody knows that by name', async () => {
+    const message = '/bin/sh exits with 1: 65532 65532 65532 /'
+    expect(await asked(director)).toEqual({ outcome: 'failed', failure: 'wrong-answer', message })
+  })
+
+  it('cannot be started as another, and says so', async () => {
+    expect(await asked(director, 'nobody')).toEqual({
+      outcome: 'unknown',
+      message: '/bin/sh cannot be run as nobody by a Pointsman that is not root: write no user',
+    })
+  })
+})
+
 describe.runIf(process.getuid?.() === 0)('a program of a director that is root', () => {
   it('has the rights of nobody and of no group, unless another user is written', async () => {
     const nobody = await accountOf('nobody')
@@ -163,6 +197,19 @@ describe.runIf(process.getuid?.() === 0)('a program of a director that is root',
     const message = `/bin/sh exits with 1: ${nobody?.uid} ${nobody?.gid} ${nobody?.gid}`
     expect(await run(identity, { user: 'nobody' })).toMatchObject({ outcome: 'failed', message })
     expect(await run(identity, { user: 'root' })).toMatchObject({ outcome: 'failed', message: '/bin/sh exits with 1: 0 0 0' })
+  })
+
+  it('has the rights of nobody where no user is written', async () => {
+    expect(await asked(['setpriv', '--clear-groups'])).toMatchObject({ message: expect.stringMatching(/: (\d{5}) \1 nobody /) })
+  })
+
+  it('that may not change users cannot be started as nobody, and says so', async () => {
+    const bounded = ['setpriv', '--bounding-set', '-setuid,-setgid']
+    expect(await asked(bounded)).toEqual({
+      outcome: 'unknown',
+      message: '/bin/sh cannot be run as nobody by a root without CAP_SETUID and CAP_SETGID: write user: root',
+    })
+    expect(await asked(bounded, 'root')).toMatchObject({ message: expect.stringContaining(': 0 0 root') })
   })
 
   it('cannot do what only root can', async () => {

@@ -33,7 +33,7 @@ describe('a section', () => {
     ['grpc: { service: shop.Cart, tls: {} }', { kind: 'grpc', service: 'shop.Cart', tls: { verify: true } }],
     ['type: smtp', { kind: 'smtp', helo: 'localhost' }],
     ['smtp: { helo: lb.example. }', { kind: 'smtp', helo: 'lb.example' }],
-    ['exec: { command: [/bin/check] }', { kind: 'exec', command: ['/bin/check'], dynamic: false, user: 'nobody' }],
+    ['exec: { command: [/bin/check] }', { kind: 'exec', command: ['/bin/check'], dynamic: false }],
     [
       'exec: { command: [/bin/check, "", "a b;c"], dynamic: true, user: root }',
       { kind: 'exec', command: ['/bin/check', '', 'a b;c'], dynamic: true, user: 'root' },

@@ -210,7 +210,6 @@ describe('other kinds', () => {
       kind: 'exec',
       command,
       dynamic: false,
-      user: 'nobody',
     })
   })
 
