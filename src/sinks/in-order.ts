@@ -36,8 +36,8 @@ export interface InOrderOptions {
 /**
  * Adding: a translation is confirmed, then the service is opened in IPVS, then its address is added and announced. Removing: an address that is
  * no longer announced first, then the service, its translation, and its address last. A service whose translation is not confirmed is
- * not opened, for a connection that begins before its translation is there is lost; one that is open already gets no new destinations. Whatever
- * fails in one sink stops its own services alone.
+ * not opened, for a connection that begins before its translation is there is lost; one that is open already goes on, and by firewall mark, where
+ * each destination has a translation of its own, gets no new ones. Whatever fails in one sink stops its own services alone.
  */
 export function createSinksInOrder(options: InOrderOptions): InOrderSink {
   return new SinksInOrder(options)
@@ -202,7 +202,7 @@ function told(
   return { ...whole, failed, parts: [table, ...wanted.map((part) => part.outcome())] }
 }
 
-/** What IPVS is told: nothing of services that are not to be opened, and no new destinations for those that are open already. */
+/** What IPVS is told: nothing of services that are not to be opened, and what can do no harm of those that are open already. */
 function openable(desired: DesiredState, unconfirmed: ReadonlySet<ServiceKey>, ipvs: Pick<IpvsSink, 'holds'>): DesiredState {
   if (unconfirmed.size === 0) return desired
   const services = new Map(desired.services)
@@ -210,7 +210,8 @@ function openable(desired: DesiredState, unconfirmed: ReadonlySet<ServiceKey>, i
   for (const key of unconfirmed) {
     const service = services.get(key)
     if (service === undefined) continue
-    if (ipvs.holds(key)) services.set(key, withoutNew(service, key, ipvs))
+    const now = ipvs.holds(key) ? openNow(service, key, ipvs) : undefined
+    if (now !== undefined) services.set(key, now)
     else {
       services.delete(key)
       undecided.add(key)
@@ -219,11 +220,17 @@ function openable(desired: DesiredState, unconfirmed: ReadonlySet<ServiceKey>, i
   return { ...desired, services, undecided }
 }
 
-function withoutNew(service: DesiredService, key: ServiceKey, ipvs: Pick<IpvsSink, 'holds'>): DesiredService {
+/**
+ * What an open service may have; undefined: it stays as it is. A translation by virtual address is the same for every destination, so that new ones
+ * fare no worse than those that are there; where there is one for each, those that are there are better than none.
+ */
+function openNow(service: DesiredService, key: ServiceKey, ipvs: Pick<IpvsSink, 'holds'>): DesiredService | undefined {
+  if (service.identity.kind === 'address') return service
   let { destinations } = service
   for (const destination of service.destinations.keys())
     if (!ipvs.holds(key, destination)) destinations = destinations.without(destination)
-  return destinations === service.destinations ? service : { ...service, destinations }
+  if (destinations === service.destinations) return service
+  return destinations.size === 0 ? undefined : { ...service, destinations }
 }
 
 /** Services that are not open and whose sink does not say why. */

@@ -11,6 +11,7 @@ import { FakeAddressSink, FakeSnatSink, NO_NFT } from '../../support/fake-sinks.
 import { commandText, rig } from './ipvs/rig.ts'
 
 const WEB = 'tcp/10.0.0.1:80' as ServiceKey
+const MARK = 'fwmark/7/ipv4' as ServiceKey
 const SHOP = 'tcp/10.0.0.2:80' as ServiceKey
 
 const translated = { sourceNat: 'masquerade' } as const
@@ -131,18 +132,42 @@ describe('a service whose translation is not confirmed', () => {
     ])
   })
 
-  test('that is open already keeps its destinations and gets no new ones', async () => {
-    const { sink, snat, ipvs, did } = inOrder()
+  test('that is open already gets the destinations that it is to have', async () => {
+    const { sink, snat, ipvs } = inOrder()
     await sink.reconcile(state([web(['10.1.0.1:80', '10.1.0.2:80'])]), 'full', 0)
-    did()
     snat.refused.add(WEB)
-    await sink.reconcile(state([web(['10.1.0.1:80', '10.1.0.3:80'])]), 'changes', 1)
-    expect(ipvs.kernel.destination(WEB, key('10.1.0.1:80'))?.weight).toBe(1)
-    expect(ipvs.kernel.destination(WEB, key('10.1.0.2:80'))?.weight ?? 0).toBe(0)
-    expect(ipvs.kernel.destination(WEB, key('10.1.0.3:80'))).toBeUndefined()
-    snat.refused.clear()
-    await sink.reconcile(state([web(['10.1.0.1:80', '10.1.0.3:80'])]), 'changes', 2)
+    await sink.reconcile(state([web(['10.1.0.3:80', '10.1.0.4:80'])]), 'changes', 1)
+    expect(ipvs.kernel.destination(WEB, key('10.1.0.1:80'))?.weight ?? 0).toBe(0)
     expect(ipvs.kernel.destination(WEB, key('10.1.0.3:80'))?.weight).toBe(1)
+    expect(ipvs.kernel.destination(WEB, key('10.1.0.4:80'))?.weight).toBe(1)
+  })
+
+  describe('by firewall mark, where each destination has one', () => {
+    const marked = (backends: readonly string[]) => state([service(MARK, backends, { name: 'marked', ...translated })])
+
+    test('keeps its destinations and gets no new ones', async () => {
+      const { sink, snat, ipvs } = inOrder()
+      await sink.reconcile(marked(['10.1.0.1:80', '10.1.0.2:80']), 'full', 0)
+      snat.refused.add(MARK)
+      await sink.reconcile(marked(['10.1.0.1:80', '10.1.0.3:80']), 'changes', 1)
+      expect(ipvs.kernel.destination(MARK, key('10.1.0.1:80'))?.weight).toBe(1)
+      expect(ipvs.kernel.destination(MARK, key('10.1.0.2:80'))?.weight ?? 0).toBe(0)
+      expect(ipvs.kernel.destination(MARK, key('10.1.0.3:80'))).toBeUndefined()
+      snat.refused.clear()
+      await sink.reconcile(marked(['10.1.0.1:80', '10.1.0.3:80']), 'changes', 2)
+      expect(ipvs.kernel.destination(MARK, key('10.1.0.3:80'))?.weight).toBe(1)
+    })
+
+    test('keeps those that it has where it would have none', async () => {
+      const { sink, snat, ipvs, did } = inOrder()
+      await sink.reconcile(marked(['10.1.0.1:80', '10.1.0.2:80']), 'full', 0)
+      snat.refused.add(MARK)
+      did()
+      await sink.reconcile(marked(['10.1.0.3:80', '10.1.0.4:80']), 'changes', 1)
+      expect(did()).toEqual([])
+      await sink.reconcile(marked([]), 'changes', 2)
+      expect(ipvs.kernel.destination(MARK, key('10.1.0.1:80'))?.weight ?? 0).toBe(0)
+    })
   })
 
   test('and that an earlier process left in the kernel is left alone and stays ours', async () => {
