@@ -83,7 +83,7 @@ export interface PoolStanding {
     readonly min: number
     readonly by: 'count' | 'weight' | 'percent'
   }
-  /** Whether the address of the service is there; absent where that does not hang on the quorum. */
+  /** Whether the address of the service is to be there; absent where that does not hang on the quorum, or is not decided yet. */
   readonly announced?: boolean
   /** Backends that fail together with too many others, and serve all the same. */
   readonly held_failures: readonly string[]

@@ -9,13 +9,11 @@ export function logAnnouncements(before: DesiredUpdate | undefined, after: Desir
     if (pool.announced === undefined || pool.announced === then || spec.identity.kind !== 'address') continue
     const { name, identity } = spec
     const detail = { service: name, vip: key, address: identity.address, announced: pool.announced }
-    if (pool.announced) logger.info(detail, `${name}: its address ${identity.address} is to be here: its quorum is had`)
-    else if (then === undefined)
-      logger.info(detail, `${name}: its address ${identity.address} is not to be here before its quorum is had`)
-    else
-      logger.warn(
-        detail,
-        `${name}: its address ${identity.address} is taken away: its quorum has been lost for ${formatDuration(spec.virtualAddress?.hold ?? 0)}`,
-      )
+    const here = `${name}: its address ${identity.address}`
+    const hold = formatDuration(spec.virtualAddress?.hold ?? 0)
+    if (pool.announced === 'undecided')
+      logger.info(detail, `${here} is left as it is until a backend is up, or its quorum has been lost for ${hold}`)
+    else if (pool.announced) logger.info(detail, `${here} is to be here: its quorum is had`)
+    else logger.warn(detail, `${here} is not to be here: its quorum has been lost for ${hold}`)
   }
 }

@@ -77,7 +77,7 @@ function poolStanding({ mode, panicSince, quorum, announced, heldFailures }: Ser
         by: quorum.spec.by,
       },
     }),
-    ...(announced !== undefined && { announced }),
+    ...(announced !== undefined && announced !== 'undecided' && { announced }),
     held_failures: [...heldFailures],
   }
 }

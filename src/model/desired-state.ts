@@ -48,9 +48,14 @@ export interface DesiredService {
 export interface WantedAddress {
   /** By name. Absent: that of the prefix which has the address in it, else one of our own. */
   readonly interface?: string
-  /** False: for now nobody is to reach the service here (`announce_when`), so the address is taken away. */
-  readonly announced: boolean
+  readonly announced: Announced
 }
+
+/**
+ * Whether clients are to reach a service here (`announce_when`). False: for now nobody is, so its address is taken away. `undecided`: it
+ * stays where it is ours, and does not come where it is not.
+ */
+export type Announced = boolean | 'undecided'
 
 /** What the kernel should hold. A service whose object is the same as in the state before has not changed. */
 export interface DesiredState {

@@ -1,5 +1,5 @@
 import { ChunkedMap } from '../model/chunked-map.ts'
-import type { DesiredDestination, DesiredService, WantedAddress } from '../model/desired-state.ts'
+import type { Announced, DesiredDestination, DesiredService, WantedAddress } from '../model/desired-state.ts'
 import { type DestinationKey, sameForwarding } from '../model/destination.ts'
 import type { ServiceSpec, VirtualAddressSpec } from '../model/service-spec.ts'
 import type { SourceNat } from '../model/source-nat.ts'
@@ -31,7 +31,7 @@ export function decide(
   complete: boolean,
   previous?: Decided,
   verdict: PoolVerdict = NO_VERDICT,
-  announced = true,
+  announced: Announced = true,
 ): Decided {
   const { destinations, leftOut } = decideMembers(spec, members, previous, verdict)
   const cut = cutFrom(verdict, leftOut, previous?.service.cut)
@@ -135,7 +135,7 @@ function applied(
 interface Circumstances extends Pick<DesiredService, 'destinations' | 'complete'> {
   readonly cut: DesiredService['cut']
   /** Whether clients are to reach the service here, where its address is ours. */
-  readonly announced: boolean
+  readonly announced: Announced
 }
 
 function decideService(
@@ -163,7 +163,7 @@ function decideService(
   return before !== undefined && sameService(before, service) ? before : service
 }
 
-function wantedAddress({ interface: device }: VirtualAddressSpec, announced: boolean): WantedAddress {
+function wantedAddress({ interface: device }: VirtualAddressSpec, announced: Announced): WantedAddress {
   return { ...(device !== undefined && { interface: device }), announced }
 }
 

@@ -1,6 +1,6 @@
 import type { AdminState } from '../model/admin-state.ts'
 import type { Backend } from '../model/backend.ts'
-import type { DesiredState } from '../model/desired-state.ts'
+import type { Announced, DesiredState } from '../model/desired-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTimeouts, SyncDaemon } from '../model/ipvs-table.ts'
 import type { Operational } from '../model/operational.ts'
@@ -112,7 +112,7 @@ export interface PoolStatus {
   /** Absent where none is asked for. */
   readonly quorum?: Quorum
   /** Whether the address of the service is to be there; absent: it does not hang on the quorum. */
-  readonly announced?: boolean
+  readonly announced?: Announced
   /** Members that fail above connect together with too many others, and serve all the same. */
   readonly heldFailures: ReadonlySet<DestinationKey>
 }

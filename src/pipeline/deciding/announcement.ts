@@ -1,3 +1,4 @@
+import type { Announced } from '../../model/desired-state.ts'
 import type { VirtualAddressSpec } from '../../model/service-spec.ts'
 import type { Quorum } from './quorum.ts'
 
@@ -5,36 +6,36 @@ import type { Quorum } from './quorum.ts'
 export interface AnnouncementMeasure {
   /** Undefined while too little is known of the pool. */
   readonly quorum: Quorum | undefined
-  /** Some member is or was up: clients are sent to nobody who was never seen at work. */
-  readonly everUp: boolean
-  /** Some member served by the kernel when the service was taken up: then its address is there, and a restart leaves it there. */
-  readonly servedBefore: boolean
+  /** Some member was found up: clients are sent to nobody who was not seen at work, and what serves after a restart may do so in panic. */
+  readonly foundUp: boolean
 }
 
 const NEVER = Number.POSITIVE_INFINITY
 
 /**
  * Whether the address of a service is to be announced; undefined where that does not hang on its quorum. It begins with a quorum of
- * members that were seen at work, and ends when the quorum has been lost for the hold time.
+ * members that were seen at work, and ends when the quorum has been lost for the hold time. Until the first of either it is undecided: weights
+ * in the kernel do not say whether an earlier process had the address here.
  */
 export function isAnnounced(
-  before: boolean | undefined,
-  { quorum, everUp, servedBefore }: AnnouncementMeasure,
+  before: Announced | undefined,
+  { quorum, foundUp }: AnnouncementMeasure,
   spec: VirtualAddressSpec | undefined,
   now: number,
-): boolean | undefined {
+): Announced | undefined {
   if (spec?.announceWhen !== 'quorum') return undefined
-  const was = before ?? servedBefore
+  const was = before ?? 'undecided'
   if (quorum === undefined) return was
-  return quorum.has ? was || everUp : was && now < quorum.since + spec.hold
+  if (quorum.has) return foundUp || was
+  return now < quorum.since + spec.hold && was
 }
 
 /** When time itself ends an announcement; infinite: it does not. */
 export function announcementEndsAt(
-  announced: boolean | undefined,
+  announced: Announced | undefined,
   quorum: Quorum | undefined,
   spec: VirtualAddressSpec | undefined,
 ): number {
-  if (announced !== true || spec === undefined || quorum === undefined || quorum.has) return NEVER
+  if (announced === undefined || announced === false || spec === undefined || quorum === undefined || quorum.has) return NEVER
   return quorum.since + spec.hold
 }

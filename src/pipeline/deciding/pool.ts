@@ -1,3 +1,4 @@
+import type { Announced } from '../../model/desired-state.ts'
 import type { DestinationKey } from '../../model/destination.ts'
 import { destinationKey } from '../../model/destination.ts'
 import { isFoundDown } from '../../model/operational.ts'
@@ -31,7 +32,7 @@ export interface Pool {
   /** Absent where none is asked for. */
   readonly quorum?: Quorum
   /** Whether the address of the service is to be there; absent: it does not hang on the quorum. */
-  readonly announced?: boolean
+  readonly announced?: Announced
   readonly kernel: KernelHeld
   readonly verdict: PoolVerdict
   /** Milliseconds since the epoch at which time itself changes something here; infinite: never. */
@@ -111,7 +112,7 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
     sorry !== undefined ? 'sorry' : serving.length === 0 ? 'nobody' : panic === undefined ? 'normal' : 'panic'
   const quorum = quorumOf(before.quorum, { ...measured(serving, open.length), complete }, spec.policy.quorum, now)
   const memories = remembered(before.memories, { candidates, contenders, serving, ramps }, now)
-  const announced = isAnnounced(before.announced, { quorum, ...pastOf(memories, before.kernel) }, spec.virtualAddress, now)
+  const announced = isAnnounced(before.announced, { quorum, foundUp: contenders.some(isFoundUp) }, spec.virtualAddress, now)
   return {
     input,
     memories,
@@ -251,12 +252,8 @@ function measured(serving: readonly Part[], pool: number) {
   return { count: counted.length, weight: counted.reduce((sum, part) => sum + part.contender.candidate.weight, 0), pool }
 }
 
-/** What was of the pool before this moment. */
-function pastOf(memories: Memories, kernel: KernelHeld) {
-  return {
-    everUp: [...memories.values()].some(({ upUntil }) => upUntil !== undefined),
-    servedBefore: [...kernel.weights.values()].some((weight) => weight > 0),
-  }
+function isFoundUp({ candidate }: Contender): boolean {
+  return candidate.health === 'up'
 }
 
 function sorryOf({ policy: { sorryServer } }: ServiceSpec): Sorry | undefined {

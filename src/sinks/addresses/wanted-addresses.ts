@@ -1,5 +1,5 @@
 import type { IpAddress } from '../../model/address.ts'
-import type { DesiredState } from '../../model/desired-state.ts'
+import type { DesiredState, WantedAddress } from '../../model/desired-state.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { AddressRecord, OwnedAddress } from '../../store/addresses.ts'
 
@@ -14,7 +14,7 @@ export interface SharedAddress {
 
 /**
  * The addresses that should be there. An address stays for a service that has left the configuration while IPVS holds it (it drains), or while
- * nobody knows whether it has left. Services by firewall mark have no address.
+ * nobody knows whether it has left. One of which it is undecided whether it is announced keeps what it has. Services by firewall mark have no address.
  */
 export function wantedAddresses(
   desired: DesiredState,
@@ -22,8 +22,9 @@ export function wantedAddresses(
   record: AddressRecord,
 ): Map<IpAddress, SharedAddress> {
   const wanted = new Map<IpAddress, SharedAddress>()
+  const asRecorded = recordedServices(record)
   for (const [key, { identity, virtualAddress }] of desired.services) {
-    if (identity.kind === 'fwmark' || virtualAddress?.announced !== true) continue
+    if (identity.kind === 'fwmark' || virtualAddress === undefined || !isWantedBy(key, virtualAddress, asRecorded)) continue
     include(wanted, identity.address, key, opened(key), virtualAddress.interface)
   }
   for (const { address, services } of record.addresses.values()) {
@@ -39,9 +40,11 @@ export function wantedAddresses(
 /** Of ours, those whose services stay and all of which are to be reached no more for now. */
 export function withdrawnAddresses(desired: DesiredState, record: AddressRecord): OwnedAddress[] {
   const silent = new Map<IpAddress, boolean>()
-  for (const { identity, virtualAddress } of desired.services.values()) {
+  const asRecorded = recordedServices(record)
+  for (const [key, { identity, virtualAddress }] of desired.services) {
     if (identity.kind === 'fwmark' || virtualAddress === undefined) continue
-    silent.set(identity.address, (silent.get(identity.address) ?? true) && !virtualAddress.announced)
+    const isSilent = !isWantedBy(key, virtualAddress, asRecorded)
+    silent.set(identity.address, (silent.get(identity.address) ?? true) && isSilent)
   }
   // One that has left the configuration may still be in IPVS: `hold` knows.
   const stays = (key: ServiceKey) => desired.services.has(key)
@@ -62,6 +65,16 @@ export function sameWanted(one: ReadonlyMap<IpAddress, SharedAddress>, other: Re
 /** Whatever their order. */
 export function sameServices(one: readonly ServiceKey[], other: readonly ServiceKey[]): boolean {
   return one.length === other.length && one.every((key, index) => other[index] === key || other.includes(key))
+}
+
+/** What is undecided is wanted where it was wanted last. */
+function isWantedBy(key: ServiceKey, { announced }: WantedAddress, asRecorded: ReadonlySet<ServiceKey>): boolean {
+  return announced === 'undecided' ? asRecorded.has(key) : announced
+}
+
+/** Those for which an address is ours; the address is part of their key. */
+function recordedServices({ addresses }: AddressRecord): ReadonlySet<ServiceKey> {
+  return new Set([...addresses.values()].flatMap(({ services }) => services))
 }
 
 function include(wanted: Map<IpAddress, SharedAddress>, address: IpAddress, key: ServiceKey, open: boolean, link?: string): void {

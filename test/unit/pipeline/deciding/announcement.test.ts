@@ -40,12 +40,16 @@ describe('the address of a service', () => {
   it('is not there before members of a quorum were seen at work, although new ones get connections', () => {
     const rig = new Rig(three)
     expect(rig.state.pool.quorum).toMatchObject({ has: true })
-    expect(announced(rig)).toBe(false)
+    expect(announced(rig)).toBe('undecided')
+    expect(announced(rig.wait(600_000))).toBe('undecided')
     expect(announced(rig.up(1))).toBe(true)
   })
 
   it('never was up: is never there', () => {
-    expect(announced(new Rig(three).down(1, 2, 3).wait(600_000))).toBe(false)
+    const rig = new Rig(three).down(1, 2, 3)
+    expect(announced(rig.wait(9_999))).toBe('undecided')
+    expect(announced(rig.wait(1))).toBe(false)
+    expect(announced(rig.wait(600_000))).toBe(false)
   })
 
   it('is taken away when the quorum has been lost for the hold time, and by time alone', () => {
@@ -83,14 +87,29 @@ describe('the address of a service', () => {
     expect(announced(rig)).toBe(false)
   })
 
-  it('stays over a restart while sources are silent and probes have found nothing', () => {
+  it('stays as it is over a restart while sources are silent and probes have found nothing, whatever the weights', () => {
     const waiting = { ...three, backends: new Map(), sources: [file()] }
-    const rig = new Rig(waiting, held({ 1: 1, 2: 1 }))
-    expect(announced(rig)).toBe(true)
-    rig.apply((state, now) => sourceSaid(state, 0, fresh([1, 2]), now))
-    expect(announced(rig)).toBe(true)
-    const lost = new Rig(waiting, held({ 1: 0, 2: 0 }))
-    expect(announced(lost)).toBe(false)
+    for (const weights of [{ 1: 1, 2: 1 }, { 1: 0, 2: 0 }, {}]) {
+      const rig = new Rig(waiting, held(weights)).wait(600_000)
+      expect(announced(rig)).toBe('undecided')
+      rig.apply((state, now) => sourceSaid(state, 0, fresh([1, 2]), now))
+      expect(announced(rig)).toBe('undecided')
+      expect(announced(rig.up(1, 2))).toBe(true)
+    }
+  })
+
+  it('that was taken away does not come back over a restart with less than its quorum', () => {
+    const rig = new Rig(three, held({ 1: 1, 2: 0, 3: 0 }))
+    expect(rig.state.pool.quorum).toMatchObject({ has: false })
+    expect(announced(rig.up(1).down(2, 3))).toBe('undecided')
+    expect(announced(rig.wait(10_000))).toBe(false)
+  })
+
+  it('that was taken away does not come back because members serve in panic when the process starts', () => {
+    const rig = new Rig(three, held({ 1: 1, 2: 1, 3: 1 }))
+    expect(rig.state.pool.quorum).toMatchObject({ has: true })
+    expect(announced(rig)).toBe('undecided')
+    expect(announced(rig.down(1, 2, 3).wait(10_000))).toBe(false)
   })
 
   it('that is wanted by quorum from now on is there at once where the quorum is had', () => {

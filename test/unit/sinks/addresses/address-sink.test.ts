@@ -418,6 +418,31 @@ describe('taking away', () => {
     expect(kernel.hosts).toEqual(['10.0.0.50 eth0'])
   })
 
+  it('does not come where nothing is decided, and neither does the address where it is not', async () => {
+    const web = at('tcp/10.0.0.50:80', { announced: 'undecided' })
+    const dns = at('udp/10.0.0.50:53', { announced: 'undecided' })
+    await settle(state([web, dns]), 'full')
+    expect([kernel.hosts, owned()]).toEqual([[], []])
+    await settle(state([WEB]))
+    sink = newSink()
+    const { writes } = kernel
+    const before = writes.length
+    await sink.withdraw(state([web, dns]), now)
+    await settle(state([web, dns]), 'full')
+    expect([kernel.hosts, writes.slice(before)]).toEqual([['10.0.0.50 eth0'], []])
+    kernel.takeOff(VIP, 2)
+    await settle(state([web, dns]), 'full')
+    expect(kernel.hosts).toEqual(['10.0.0.50 eth0'])
+  })
+
+  it('comes before IPVS when only services that never had the address are undecided', async () => {
+    await settle(state([WEB]))
+    const silent = state([at('tcp/10.0.0.50:80', { announced: false }), at('udp/10.0.0.50:53', { announced: 'undecided' })])
+    expect((await sink.withdraw(silent, now)).applied).toEqual({ 'delete-address': 1 })
+    await settle(silent, 'full')
+    expect([kernel.hosts, owned()]).toEqual([[], []])
+  })
+
   it('of a withdrawn address waits for a service that drains on it', async () => {
     await settle(state([WEB, DNS]))
     const silent = state([at('tcp/10.0.0.50:80', { announced: false })])

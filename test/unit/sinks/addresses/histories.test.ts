@@ -20,13 +20,15 @@ const KEYS = ADDRESSES.flatMap((address) => {
   return [`tcp/${host}:80`, `udp/${host}:53`]
 })
 
+type As = 'announced' | 'silent' | 'undecided' | 'plain' | 'absent'
+
 class Crash extends Error {}
 
 type Step =
   | {
       readonly do: 'configure'
       readonly key: number
-      readonly as: 'announced' | 'silent' | 'plain' | 'absent'
+      readonly as: As
       readonly on: number
     }
   | { readonly do: 'ipvs'; readonly key: number; readonly holds: boolean }
@@ -47,7 +49,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('configure' as const),
       key,
-      as: fc.constantFrom('announced', 'announced', 'announced', 'silent', 'plain', 'absent'),
+      as: fc.constantFrom('announced', 'announced', 'announced', 'silent', 'undecided', 'plain', 'absent'),
       on: fc.nat({ max: 3 }),
     }),
   },
@@ -208,7 +210,7 @@ class History {
     const services = [...this.#services.values()].filter(
       ({ identity }) => identity.kind === 'address' && identity.address === vip,
     )
-    return this.#leaving(vip).length > 0 || services.some(({ virtualAddress }) => virtualAddress?.announced === true)
+    return this.#leaving(vip).length > 0 || services.some((one) => this.#wants(one))
   }
 
   #wanted(vip: IpAddress): string | undefined {
@@ -216,8 +218,7 @@ class History {
     if (there.some((on) => this.#foreign.has(on))) return undefined
     const [owned] = there
     const services = [...this.#services.values()].filter(
-      ({ identity, virtualAddress }) =>
-        identity.kind === 'address' && identity.address === vip && virtualAddress?.announced === true,
+      (one) => one.identity.kind === 'address' && one.identity.address === vip && this.#wants(one),
     )
     const leaving = this.#leaving(vip)
     if (services.length + leaving.length === 0) return undefined
@@ -234,6 +235,12 @@ class History {
     return at === undefined ? undefined : `${vip} ${at.name}`
   }
 
+  #wants({ identity, virtualAddress }: DesiredService): boolean {
+    if (virtualAddress?.announced !== 'undecided') return virtualAddress?.announced === true
+    const recorded = [...this.store.record.addresses.values()]
+    return recorded.some(({ services }) => services.includes(serviceKey(identity)))
+  }
+
   #leaving(vip: IpAddress): ServiceKey[] {
     const known = [...this.store.record.addresses.values()]
       .filter((one) => one.address === vip)
@@ -241,11 +248,14 @@ class History {
     return known.filter((one) => !this.desired.services.has(one) && this.opened(one))
   }
 
-  #configure(name: string, as: 'announced' | 'silent' | 'plain' | 'absent', on: string | undefined): void {
+  #configure(name: string, as: As, on: string | undefined): void {
     if (as === 'absent') this.#services.delete(name)
     else if (as === 'plain') this.#services.set(name, service(name))
     else {
-      const virtualAddress = { announced: as === 'announced', ...(on !== undefined && { interface: on }) }
+      const virtualAddress = {
+        announced: as === 'undecided' ? as : as === 'announced',
+        ...(on !== undefined && { interface: on }),
+      }
       this.#services.set(name, service(name, [], { virtualAddress }))
     }
   }
