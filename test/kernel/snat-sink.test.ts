@@ -250,6 +250,20 @@ describe('the table in the kernel', () => {
     },
   )
 
+  it('a flow that lives goes on as it was when the last service has its source NAT turned off', async () => {
+    await using sink = await SnatSinkInLab.start(lab, net.director.netns)
+    await sink.pass({ services: [{ service: 'udp/10.9.0.1:54', nat: '10.2.1.9' }] })
+    const flow = udp('10.9.0.1', 54, { times: 1, localPort: 5_200 })
+    const [[old = ''] = []] = await ask(net.client, [flow])
+    expect(old).toMatch(/^10\.2\.1\.9 /)
+    const { closed } = await sink.pass({ services: [] })
+    expect(closed).toMatchObject({ applied: { 'delete-element': 1 }, failed: [] })
+    expect(await nft('list table inet pointsman')).toContain('hook postrouting')
+    expect(await ask(net.client, [flow])).toEqual([[old]])
+    await sink.remove()
+    expect(await nft('list tables')).not.toContain('pointsman')
+  })
+
   it('a client that was there before its service is translated when the service opens', async () => {
     await using sink = await SnatSinkInLab.start(lab, net.director.netns)
     const other = { service: 'tcp/10.9.0.1:81', nat: '10.2.1.9' }

@@ -70,7 +70,7 @@ function isNeeded(key: MatchKey, match: Match, desired: DesiredState, still: Sti
     if (desired.undecided?.has(owner)) return true
     return match.kind === 'vip' ? still.service(owner) : still.destination(owner, backendOf(match))
   }
-  // Connections that live keep their translation without it; new ones are not to be translated.
+  // Connections that live keep their translation without it, for the table stays; new ones are not to be translated.
   if (service.sourceNat === undefined) return false
   if (match.kind === 'vip') return true
   const backend = service.destinations.get(destinationKey(match))

@@ -204,16 +204,11 @@ export class SnatPass {
     else if (before === undefined || before.sourceNat !== undefined) memory.added.set(key, match)
   }
 
+  /** The table stays when nothing is in it any more: with the last chain of NAT the kernel ends the translation of connections that live, too. */
   async #takeAway(image: TableImage, still: StillServed): Promise<void> {
-    const { memory, table, counts } = this.#tools
+    const { memory, counts } = this.#tools
     const drop = superfluous(image, this.#desired, still)
-    if (drop.length === image.held.size && !wantsTranslation(this.#desired)) {
-      if (image.state !== 'absent') {
-        await table.remove()
-        memory.believed = NO_TABLE
-        this.#count('delete-table')
-      }
-    } else if (drop.length > 0) {
+    if (drop.length > 0) {
       try {
         await this.#edit({ put: [], drop, ports: this.#ports })
       } catch (error) {
@@ -226,6 +221,7 @@ export class SnatPass {
     for (const key of drop) {
       this.#count('delete-element')
       memory.added.delete(key)
+      memory.repaired.delete(key)
       if (memory.strange.delete(key)) this.#driftRepaired += 1
     }
     if (drop.length > 0) counts.keepOnly(memory.believed as TableImage)

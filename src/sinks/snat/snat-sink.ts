@@ -20,8 +20,8 @@ import type { TranslationTable } from './translation-table.ts'
 /** What one half of a pass of the source NAT did. */
 export interface SnatReport {
   /**
-   * By kind: `add-table`, `rebuild-table`, `write-rules`, `delete-table`, `add-element`, `edit-element`, `delete-element`, and `delete-connection` for
-   * entries of the connection table that were never translated.
+   * By kind: `add-table`, `rebuild-table`, `write-rules`, `add-element`, `edit-element`, `delete-element`, and `delete-connection` for entries of the
+   * connection table that were never translated.
    */
   readonly applied: Readonly<Record<string, number>>
   /** Objects are services, the table by its name, and `conntrack`. */
@@ -48,9 +48,9 @@ export interface SnatSink extends AsyncDisposable {
    * permission, stuck) the report says so, and every service whose translation is not known to be there is unconfirmed.
    */
   open(desired: DesiredState, scope: 'changes' | 'full', now: number): Promise<SnatReport>
-  /** Takes away what neither the desired state nor IPVS has any more. */
+  /** Takes away what neither the desired state nor IPVS has any more; an empty table stays. */
   close(desired: DesiredState, still: StillServed, now: number): Promise<SnatReport>
-  /** Everything of ours out of the kernel. Rejects where that fails. */
+  /** Everything of ours out of the kernel, which may end the translation of connections that live. Rejects where that fails. */
   remove(): Promise<void>
   /** Called when somebody changed the table so that a full pass is due. Returns the end of it. */
   onDisturbed(listener: () => void): () => void

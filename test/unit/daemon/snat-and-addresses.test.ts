@@ -106,7 +106,7 @@ describe('a daemon with source NAT and addresses', () => {
     await first.stop()
     host.kernel.break(undefined)
     await startDaemon((place, port) => yamlOf(place, port, shop), { host, directory })
-    await until(() => host.nftables.tables()).toEqual([])
+    await until(() => host.nftables.elements(TABLE)).toEqual([])
     await until(() => host.routes.hosts).toEqual([])
     expect(host.kernel.service(WEB)).toBeUndefined()
   })

@@ -51,7 +51,7 @@ describe('source NAT by iptables', () => {
   })
 
   it('writes what changed in one transaction of its family, and takes all of ours away in the end', async () => {
-    const { pass, kernel, transactions, rules } = rig()
+    const { pass, sink, kernel, transactions, rules } = rig()
     await pass(state([translated(WEB), translated(DNS)]))
     expect(transactions()).toHaveLength(2)
     await pass(state([translated(WEB, '10.0.0.9'), translated(DNS)]))
@@ -61,6 +61,8 @@ describe('source NAT by iptables', () => {
     await pass(state([translated(WEB, '10.0.0.9'), service('tcp/10.9.0.2:50000')]))
     expect(rules()).toEqual([expect.stringContaining('10.0.0.9:32768-49999 --random-fully')])
     await pass(state([service(WEB)]))
+    expect(rules()).toEqual([])
+    await sink.remove()
     expect([kernel.rules('ipv4', CHAIN), kernel.rules('ipv6', CHAIN)]).toEqual([undefined, undefined])
     expect(kernel.rules('ipv4', 'POSTROUTING')).toEqual(['-o eth0 -j MASQUERADE'])
   })

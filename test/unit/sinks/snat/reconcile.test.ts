@@ -91,17 +91,33 @@ describe('the source NAT sink', () => {
     expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => masquerade'])
   })
 
-  it('leaves no table when nobody wants source NAT any more', async () => {
-    const { pass, kernel, transactions } = rig()
+  it.each(['masquerade', '10.0.0.9-10.0.0.12'])(
+    'empties the table and keeps it when nobody wants source NAT any more, for with its hook go live connections: %s',
+    async (nat) => {
+      const { pass, sink, kernel, transactions, elements } = rig()
+      await pass(state([translated(WEB, nat)]))
+      transactions()
+      const { closed } = await pass(state([service(WEB)]))
+      expect(closed.applied).toEqual({ 'delete-element': 1 })
+      expect(kernel.tables()).toEqual([TABLE])
+      expect(elements()).toEqual([])
+      expect(JSON.stringify(transactions())).not.toMatch(/"delete":{"table"|"chain":{[^}]*"name":"postrouting"/)
+      expect((await pass(state([service(WEB)]), 'full')).closed).toMatchObject({ applied: {}, failed: [] })
+      await pass(state([translated(WEB)]))
+      expect(elements()).toHaveLength(1)
+      await sink.remove()
+      expect(kernel.tables()).toEqual([])
+    },
+  )
+
+  it('empties a table of another version in one transaction', async () => {
+    const { pass, kernel, elements } = rig()
     await pass(state([translated(WEB)]))
-    transactions()
-    const { closed } = await pass(state([service(WEB)]))
-    expect(closed.applied).toEqual({ 'delete-table': 1, 'delete-element': 1 })
-    expect(kernel.tables()).toEqual([])
-    expect(transactions()).toHaveLength(1)
-    expect(kernel.watched).toBe(true)
-    await pass(state([service(WEB)]))
-    expect(kernel.watched).toBe(false)
+    kernel.byOthers([{ add: { chain: { family: 'inet', table: 'pointsman', name: 'strange' } } }])
+    const { opened, closed } = await pass(state([service(WEB)]), 'full')
+    expect([...opened.failed, ...closed.failed]).toEqual([])
+    expect(elements()).toEqual([])
+    expect((await pass(state([translated(WEB)]), 'full')).opened).toMatchObject({ unconfirmed: keys(), driftRepaired: 0 })
   })
 
   it('adds 5,000 services in one transaction and with the same rules', async () => {
@@ -130,8 +146,9 @@ describe('the source NAT sink', () => {
     const first = rig()
     await first.pass(state([translated(WEB)]))
     const { pass, kernel } = rig({ kernel: first.kernel })
-    await pass(state([service(WEB)]))
-    expect(kernel.tables()).toEqual([])
+    const { closed } = await pass(state([service(WEB)]))
+    expect(closed.applied).toEqual({ 'delete-element': 1 })
+    expect(kernel.elements(TABLE)).toEqual([])
   })
 
   it('begins anew after a crash at any point and writes nothing where nothing differs', async () => {
