@@ -81,14 +81,14 @@ class SinksInOrder implements InOrderSink {
     const scopes = { snat: this.#snat.scopeOf(scope), addresses: this.#addresses.scopeOf(scope) }
     // Later passes leave out what is not allowed, because writes were made.
     if (scope === 'full' && (snat.isWanted || addresses.isWanted)) await this.#requireAllowed(desired, now, options)
-    const opened = await snat.run((sink) => sink.open(desired, scopes.snat, now))
+    const opened = await snat.run((sink) => sink.open(desired, scopes.snat, now), scopes.snat)
     const unconfirmed = snat.standstill === undefined ? (opened?.unconfirmed ?? new Set<ServiceKey>()) : translated
     await addresses.run((sink) => sink.withdraw(desired, now))
     const began = performance.now()
     const ipvs = await this.#ipvs.reconcile(openable(desired, unconfirmed, this.#ipvs), scope, now, options)
     const table: PartOutcome = { sink: 'ipvs', ok: true, report: ipvs, seconds: (performance.now() - began) / 1000 }
     await snat.run((sink) => sink.close(desired, this.#still, now))
-    await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now))
+    await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now), scopes.addresses)
     return told(table, [snat, addresses], waitingFor(unconfirmed, desired, this.#ipvs, now))
   }
 
@@ -159,10 +159,10 @@ class Part<S extends AsyncDisposable & { onDisturbed(listener: () => void): () =
   }
 
   /** Undefined where the sink is not wanted, or stands still. */
-  async run<R extends HalfReport>(work: (sink: S) => Promise<R>): Promise<R | undefined> {
+  async run<R extends HalfReport>(work: (sink: S) => Promise<R>, scope?: 'changes' | 'full'): Promise<R | undefined> {
     if (!this.isWanted || this.standstill !== undefined) return undefined
     const began = performance.now()
-    const result = await this.#later.run(this.#now, work)
+    const result = await this.#later.run(this.#now, work, scope)
     this.#milliseconds += performance.now() - began
     if ('standstill' in result) {
       this.standstill = result.standstill

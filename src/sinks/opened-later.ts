@@ -5,8 +5,8 @@ import { retryDelay } from './ipvs/backoff.ts'
 export interface SinkToOpen<S> {
   /** Something that an earlier process made may be in the kernel, so that it is opened although nobody asks for anything. */
   readonly usedBefore: boolean
-  /** Rejects where it cannot be had. */
-  open(): Promise<S>
+  /** Rejects where it cannot be had. What it works with belongs into `parts`, which end with it, and with a try that fails. */
+  open(parts: AsyncDisposableStack): Promise<S>
   /** Called when nothing of ours is left in the kernel. */
   emptied?(): Promise<void>
 }
@@ -25,6 +25,13 @@ type Result<T> = { readonly done: T } | { readonly standstill: Standstill }
 /** Milliseconds. */
 const LONGEST_PATIENCE = 60_000
 const LOOK_AGAIN = 1_000
+/** A sink that was slow is given more time for so long: beyond the usual `resync_interval`, for it is reading everything that takes long. */
+const SLOW_FOR = 900_000
+
+/** What work tells of itself: a sink catches errors of the kernel, and goes on. */
+export interface Worked {
+  readonly failed: readonly { readonly code: string }[]
+}
 
 interface Disturbable extends AsyncDisposable {
   onDisturbed(listener: () => void): () => void
@@ -45,12 +52,16 @@ export interface OpenedLaterOptions {
 export class OpenedLater<S extends Disturbable> implements AsyncDisposable {
   readonly #toOpen: SinkToOpen<S>
   readonly #options: OpenedLaterOptions
+  readonly #parts = new AsyncDisposableStack()
   #sink: S | undefined
   #standstill: Standstill | undefined
   #failures = 0
-  /** Nobody knows what the kernel holds: it was not read yet, or something broke off. */
-  #isUnread = true
+  /** How often everything was to be read, and which of these was done last: at first, and when something broke off, nobody knows what the kernel holds. */
+  #toRead = 1
+  #read = 0
   #patience: number
+  /** When it last needed more than the usual patience. */
+  #slowAt = 0
   /** What a pass did not wait for. */
   #late: Promise<unknown> | undefined
 
@@ -65,22 +76,26 @@ export class OpenedLater<S extends Disturbable> implements AsyncDisposable {
     return this.#sink !== undefined || this.#toOpen.usedBefore
   }
 
+  /** What a pass is to read of this sink, asked once a pass; it owes it until a `run` with that scope has ended. */
   scopeOf(scope: 'changes' | 'full'): 'changes' | 'full' {
-    return this.#isUnread ? 'full' : scope
+    if (scope === 'full') this.#toRead += 1
+    return this.#read < this.#toRead ? 'full' : 'changes'
   }
 
-  /** Lets the sink do something, opened where it is not; gives why that was not possible. */
-  async run<T>(now: number, work: (sink: S) => Promise<T>): Promise<Result<T>> {
+  /** Lets the sink do something, opened where it is not; gives why that was not possible. `scope` says what the work reads, as scopeOf said. */
+  async run<T extends Worked>(now: number, work: (sink: S) => Promise<T>, scope?: 'changes' | 'full'): Promise<Result<T>> {
     if (this.#late !== undefined) return { standstill: lateAt(now) }
     if (this.#standstill !== undefined && now < this.#standstill.retryAt) return { standstill: this.#standstill }
     const began = performance.now()
-    const working = this.#work(now, work)
-    const result = await within(this.#patience, working)
-    if (result !== undefined) return result
+    const working = this.#work(now, work, scope)
+    const result = await within(this.#patienceAt(began), working)
+    if (result !== undefined) {
+      this.#learn(result, began)
+      return result
+    }
     this.#late = working.then((outcome) => {
       this.#late = undefined
-      // A table that takes so long once takes so long again.
-      if ('done' in outcome) this.#patience = Math.min(LONGEST_PATIENCE, 2 * (performance.now() - began))
+      this.#learn(outcome, began)
     })
     return { standstill: lateAt(now) }
   }
@@ -92,25 +107,40 @@ export class OpenedLater<S extends Disturbable> implements AsyncDisposable {
   }
 
   async emptied(): Promise<void> {
-    this.#isUnread = true
+    this.#toRead += 1
     await this.#toOpen.emptied?.()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#sink?.[Symbol.asyncDispose]()
     this.#sink = undefined
+    await this.#parts.disposeAsync()
   }
 
-  async #work<T>(now: number, work: (sink: S) => Promise<T>): Promise<Result<T>> {
+  #patienceAt(now: number): number {
+    return now - this.#slowAt > SLOW_FOR ? this.#options.patience : this.#patience
+  }
+
+  /** A table that takes so long once takes so long again; a kernel that hangs is not waited for the longer. */
+  #learn(outcome: Result<Worked>, began: number): void {
+    const took = performance.now() - began
+    if (took <= this.#options.patience) return
+    const isSlow = 'done' in outcome && outcome.done.failed.every(({ code }) => code !== 'KERNEL_STUCK')
+    this.#patience = isSlow ? Math.min(LONGEST_PATIENCE, 2 * took) : this.#options.patience
+    this.#slowAt = performance.now()
+  }
+
+  async #work<T>(now: number, work: (sink: S) => Promise<T>, scope?: 'changes' | 'full'): Promise<Result<T>> {
+    // What is asked for while this is under way, for somebody disturbed the kernel, may come too late for it.
+    const toRead = this.#toRead
     try {
       const done = await work(await this.#opened())
       this.#standstill = undefined
       this.#failures = 0
-      this.#isUnread = false
+      if (scope === 'full') this.#read = toRead
       return { done }
     } catch (error) {
       this.#failures += 1
-      this.#isUnread = true
+      this.#toRead += 1
       this.#standstill = { ...wordsOf(error), retryAt: now + retryDelay(this.#failures, this.#options.random()) }
       return { standstill: this.#standstill }
     }
@@ -118,9 +148,14 @@ export class OpenedLater<S extends Disturbable> implements AsyncDisposable {
 
   async #opened(): Promise<S> {
     if (this.#sink !== undefined) return this.#sink
-    this.#sink = await this.#toOpen.open()
-    this.#sink.onDisturbed(this.#options.onDisturbed)
-    return this.#sink
+    await using attempt = new AsyncDisposableStack()
+    const sink = attempt.use(await this.#toOpen.open(attempt))
+    // One that is heard nothing of is tried again, as any that cannot be had.
+    sink.onDisturbed(this.#options.onDisturbed)
+    if (this.#parts.disposed) throw new Error('it came after the end')
+    this.#parts.use(attempt.move())
+    this.#sink = sink
+    return sink
   }
 }
 

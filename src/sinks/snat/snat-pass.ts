@@ -76,7 +76,8 @@ export class SnatPass {
     const first = memory.believed === undefined
     const idle = !wanting && memory.believed?.state === 'absent' && !memory.unsure
     if (idle || (scope === 'changes' && !first && !memory.unsure)) return 'as before'
-    if (scope === 'changes' && this.#tableWaits()) return 'failed'
+    // Somebody who disturbs it again and again is no reason to wait for a kernel that hangs each time.
+    if ((scope === 'changes' || !first) && this.#tableWaits()) return 'failed'
     try {
       await this.#read()
       return 'read'

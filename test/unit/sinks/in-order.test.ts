@@ -336,6 +336,20 @@ describe('a sink that takes long', () => {
     expect(ipvs.kernel.service(WEB)).toBeDefined()
   })
 
+  test('reads everything once more where somebody disturbed it meanwhile', async () => {
+    const { sink, snat } = inOrder({ patience: 10 })
+    const { promise: answers, resolve: answer } = Promise.withResolvers<void>()
+    snat.answers = answers
+    const wanted = state([web(['10.1.0.1:80'])])
+    await sink.reconcile(wanted, 'full', 0)
+    expect(await sink.reconcile(wanted, 'full', 100)).toMatchObject({ wakeAt: 1_100 })
+    answer()
+    await expect.poll(() => snat.scopes).toEqual(['full'])
+    await sink.reconcile(wanted, 'changes', 1_100)
+    await sink.reconcile(wanted, 'changes', 1_200)
+    expect(snat.scopes).toEqual(['full', 'full', 'changes'])
+  })
+
   test('is waited for at the end', async () => {
     const { sink, snat, did } = inOrder({ patience: 10 })
     const { promise: answers, resolve: answer } = Promise.withResolvers<void>()

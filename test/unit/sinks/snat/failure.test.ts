@@ -75,6 +75,9 @@ describe('where nftables fails', () => {
     const { reads } = kernel
     await pass(desired)
     expect(kernel.reads).toBe(reads)
+    // Nothing is known of it yet.
+    await pass(desired, 'full')
+    expect(kernel.reads).toBe(reads + 1)
     kernel.failure = undefined
     wait(2_000)
     expect((await pass(desired)).opened).toMatchObject({ unconfirmed: keys(), failed: [], driftRepaired: 0 })
@@ -108,6 +111,24 @@ describe('where nftables fails', () => {
       applied: {},
     })
     expect(elements()).toHaveLength(2)
+  })
+
+  it('a full pass does not ask a kernel that hangs before its time either, and nothing is missed by that', async () => {
+    const { pass, kernel, wait, elements } = rig()
+    const web = translated(WEB)
+    await pass(state([web]))
+    kernel.failure = new PointsmanError('KERNEL_STUCK', 'nft does not come back.')
+    await pass(state([web]), 'full')
+    const { reads } = kernel
+    await pass(state([web]), 'full')
+    expect(kernel.reads).toBe(reads)
+    kernel.failure = undefined
+    kernel.flushRuleset()
+    await pass(state([web]), 'full')
+    expect(kernel.reads).toBe(reads)
+    wait(5_000)
+    await pass(state([web]))
+    expect(elements()).toHaveLength(1)
   })
 
   it('goes on where the kernel tells nobody of changes', async () => {
