@@ -203,7 +203,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   } finally {
     following.unsubscribe()
   }
-  const restore = () => restoreSysctls({ host, store: sysctls, logger })
+  const restore = (allIsGone: boolean) => restoreSysctls(allIsGone, { host, store: sysctls, logger })
   const onExit = shadow ? { onExit: 'keep' as const } : {}
   await leave({ running, sink: sinks.sink, restoreSysctls: restore, status, supervisor, logger, ...onExit })
 }

@@ -8,7 +8,7 @@ import type { SnapshotStore } from '../store/snapshots.ts'
 import { adviseExecUsers } from './exec-users.ts'
 import type { Host } from './host.ts'
 import { snapshotsSentence } from './last-good.ts'
-import { ADVISED_SYSCTLS, sysctlAdvice } from './sysctl-advice.ts'
+import { sysctlAdvice } from './sysctl-advice.ts'
 
 /** What is worth a line although it stops nothing: warnings of the configuration, sysctls, a record that does not count. */
 export function announceStart(
@@ -47,8 +47,7 @@ export function logFailure(logger: Logger, error: PointsmanError): void {
 
 /** One line for each sysctl that harms what the configuration asks for. */
 export function adviseSysctls(host: Host, logger: Logger, configuration: Configuration): void {
-  const values = new Map(ADVISED_SYSCTLS.map((name) => [name, host.readSysctl(name)] as const))
-  for (const advice of sysctlAdvice(configuration.services, values)) {
+  for (const advice of sysctlAdvice(configuration.services, host)) {
     logger.warn({ sysctl: advice.sysctl, value: advice.value }, `${advice.problem} ${advice.cure}`)
   }
 }

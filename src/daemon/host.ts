@@ -39,6 +39,8 @@ export interface Host {
   readSysctl(name: string): number | undefined
   /** Throws NO_PERMISSION and KERNEL_REFUSED. */
   writeSysctl(name: string, value: number): void
+  /** Interfaces whose IPv6 default route the kernel drops when it begins to forward; to be asked only while it does not, for it reads all routes. */
+  routesLostToForwarding(): readonly string[]
   /** What all of IPVS has done in this network namespace; undefined before it is loaded. */
   readIpvsTotals(): TrafficCounters | undefined
   /** One message to the service manager (sd_notify(3)); nothing without NOTIFY_SOCKET. */

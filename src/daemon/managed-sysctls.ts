@@ -4,18 +4,19 @@ import type { SysctlStore } from '../store/sysctls.ts'
 import { logFailure } from './announce.ts'
 import type { Host } from './host.ts'
 import { asPointsmanError } from './passes.ts'
-import { ADVISED_SYSCTLS, sysctlAdvice } from './sysctl-advice.ts'
+import { FORWARDING, sysctlAdvice } from './sysctl-advice.ts'
 
 interface Parts {
-  readonly host: Pick<Host, 'readSysctl' | 'writeSysctl'>
+  readonly host: Pick<Host, 'readSysctl' | 'writeSysctl' | 'routesLostToForwarding'>
   readonly store: SysctlStore
   readonly logger: Logger
 }
 
 /** Sets what the services need (`manage_sysctls`), and remembers what it was. Where one cannot be set the log says so, and the rest is. */
 export async function setSysctls(services: readonly ServiceSpec[], { host, store, logger }: Parts): Promise<void> {
-  const values = new Map(ADVISED_SYSCTLS.map((name) => [name, host.readSysctl(name)] as const))
-  for (const { sysctl, value, wanted } of sysctlAdvice(services, values)) {
+  for (const { sysctl, value, wanted, isHarmful } of sysctlAdvice(services, host)) {
+    // The advice at each start and reload says why, and what to do.
+    if (isHarmful) continue
     try {
       const known = store.set.get(sysctl)
       // Somebody set back what we had set: what was before us is what was before that.
@@ -28,16 +29,34 @@ export async function setSysctls(services: readonly ServiceSpec[], { host, store
   }
 }
 
-/** Puts back what `setSysctls` set, in this process or an earlier one, unless somebody has set it otherwise since. */
-export async function restoreSysctls({ host, store, logger }: Parts): Promise<void> {
+/**
+ * Puts back what `setSysctls` set, in this process or an earlier one, unless somebody has set it otherwise since. Forwarding stays on, for containers and
+ * others may rely on it by now; and nothing is put back while a service goes on that may need it. What stays is said, and stays noted.
+ */
+export async function restoreSysctls(allIsGone: boolean, { host, store, logger }: Parts): Promise<void> {
+  const settled: string[] = []
   for (const [sysctl, { before, after }] of store.set) {
-    if (host.readSysctl(sysctl) !== after) continue
+    if (host.readSysctl(sysctl) !== after) {
+      settled.push(sysctl)
+      continue
+    }
+    const stays = FORWARDING.has(sysctl)
+      ? 'others may forward through this host by now'
+      : allIsGone
+        ? undefined
+        : 'not everything is out of the kernel'
+    if (stays !== undefined) {
+      const sentence = `${sysctl} stays ${after}, because ${stays}: it was ${before} before, "sysctl -w ${sysctl}=${before}" sets it back`
+      logger.warn({ sysctl, before, after }, sentence)
+      continue
+    }
     try {
       host.writeSysctl(sysctl, before)
+      settled.push(sysctl)
       logger.info({ sysctl, before: after, after: before }, `${sysctl} is set back from ${after} to ${before}`)
     } catch (error) {
       logFailure(logger, asPointsmanError(error))
     }
   }
-  await store.clear()
+  await store.forget(settled).catch((error: unknown) => logFailure(logger, asPointsmanError(error)))
 }

@@ -11,8 +11,8 @@ const SPARE = 10_000
 interface Parts {
   readonly running: Running
   readonly sink: Pick<InOrderSink, 'exit'>
-  /** Called after all that is ours has been removed. */
-  readonly restoreSysctls: () => Promise<void>
+  /** Called once what is ours has been removed; `allIsGone`: nothing of it stayed, and nothing of others is in the table. */
+  readonly restoreSysctls: (allIsGone: boolean) => Promise<void>
   readonly status: Status
   readonly supervisor: Supervisor
   readonly logger: Logger
@@ -43,6 +43,6 @@ export async function leave({
   }
   const report = await sink.exit(onExit, { timeout })
   for (const { object, code, message } of report.failed) logger.error({ object, code }, message)
-  if (onExit === 'remove') await restoreSysctls()
+  if (onExit === 'remove') await restoreSysctls(report.failed.length === 0 && report.foreign === 0)
   logger.info({ on_exit: onExit, applied: report.applied, foreign: report.foreign }, 'stopped')
 }

@@ -1,6 +1,7 @@
 import { type AddressFamily, familyOf } from '../model/address.ts'
 import type { Forwarding } from '../model/destination.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
+import type { Host } from './host.ts'
 
 /** A sysctl whose value harms what the configuration asks for. */
 export interface SysctlAdvice {
@@ -12,6 +13,8 @@ export interface SysctlAdvice {
   readonly problem: string
   /** One sentence: what to do. */
   readonly cure: string
+  /** It cuts the host off unless somebody does something else before: nobody sets it unasked. */
+  readonly isHarmful: boolean
 }
 
 export const EXPIRE_NODEST_CONN = 'net.ipv4.vs.expire_nodest_conn'
@@ -19,11 +22,14 @@ export const EXPIRE_QUIESCENT_TEMPLATE = 'net.ipv4.vs.expire_quiescent_template'
 export const CONNTRACK = 'net.ipv4.vs.conntrack'
 const FORWARD = { ipv4: 'net.ipv4.ip_forward', ipv6: 'net.ipv6.conf.all.forwarding' } as const
 
-/** The sysctls that the advice looks at. */
-export const ADVISED_SYSCTLS = [EXPIRE_NODEST_CONN, EXPIRE_QUIESCENT_TEMPLATE, CONNTRACK, FORWARD.ipv4, FORWARD.ipv6] as const
+/** Others on the host may rely on them once they are on. */
+export const FORWARDING: ReadonlySet<string> = new Set(Object.values(FORWARD))
 
 /** What the services need and the kernel is not set to. Values that are undefined could not be read and are not judged. */
-export function sysctlAdvice(services: readonly ServiceSpec[], values: ReadonlyMap<string, number | undefined>): SysctlAdvice[] {
+export function sysctlAdvice(
+  services: readonly ServiceSpec[],
+  host: Pick<Host, 'readSysctl' | 'routesLostToForwarding'>,
+): SysctlAdvice[] {
   const persistent = services.filter(isPersistent)
   const translated = services.filter(({ fullNat }) => fullNat)
   const needs: readonly { readonly sysctl: string; readonly of: readonly ServiceSpec[]; readonly what: () => string }[] = [
@@ -44,11 +50,22 @@ export function sysctlAdvice(services: readonly ServiceSpec[], values: ReadonlyM
     }),
   ]
   return needs.flatMap(({ sysctl, of, what }) => {
-    const value = values.get(sysctl)
-    if (value !== 0 || of.length === 0) return []
+    if (of.length === 0) return []
+    const value = host.readSysctl(sysctl)
+    if (value !== 0) return []
     const problem = `${sysctl} is 0, so ${what()}.`
-    return [{ sysctl, value, wanted: 1, problem, cure: `Set it with "sysctl -w ${sysctl}=1" and keep it in /etc/sysctl.d.` }]
+    const lost = sysctl === FORWARD.ipv6 ? host.routesLostToForwarding() : []
+    return [{ sysctl, value, wanted: 1, problem, cure: cureOf(sysctl, lost), isHarmful: lost.length > 0 }]
   })
+}
+
+/** A kernel that forwards takes no router advertisements, and drops what it has learnt from them, unless `accept_ra` is 2. */
+function cureOf(sysctl: string, lost: readonly string[]): string {
+  const keep = 'and keep it in /etc/sysctl.d'
+  if (lost.length === 0) return `Set it with "sysctl -w ${sysctl}=1" ${keep}.`
+  const before = lost.map((link) => `net.ipv6.conf.${link.replaceAll('.', '/')}.accept_ra=2`)
+  const why = `without accept_ra=2 the host would lose the IPv6 default route that ${lost.join(' and ')} has from router advertisements`
+  return `Set it with "sysctl -w ${before.join(' ')} ${sysctl}=1" ${keep}; ${why}.`
 }
 
 /** Whether replies of a backend of this family go through this host. */

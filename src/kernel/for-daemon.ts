@@ -1,4 +1,5 @@
 /** The door through which the daemon and its commands reach the kernel. */
+export { routesLostToForwarding } from './advertised-routes.ts'
 export { type Capability, effectiveCapabilities } from './capabilities.ts'
 export { type KernelIdentity, kernelIdentity } from './identity.ts'
 export { readIpvsTotals } from './ipvs-totals.ts'

@@ -20,8 +20,8 @@ export interface SysctlStore {
   readonly set: ReadonlyMap<string, SetSysctl>
   /** To be called before the kernel is written. Rejects with STATE_UNWRITABLE, and then nothing is noted. */
   note(name: string, value: SetSysctl): Promise<void>
-  /** They are as they were before, or somebody else set them. */
-  clear(): Promise<void>
+  /** They are as they were before, or somebody else set them. Rejects as `note`, and then all stay noted. */
+  forget(names: readonly string[]): Promise<void>
 }
 
 export interface SysctlStoreOptions {
@@ -65,7 +65,19 @@ class SysctlNotes implements SysctlStore {
   }
 
   async note(name: string, value: SetSysctl): Promise<void> {
-    const next = new Map(this.#set).set(name, value)
+    await this.#write(new Map(this.#set).set(name, value))
+  }
+
+  async forget(names: readonly string[]): Promise<void> {
+    const next = new Map(this.#set)
+    for (const name of names) next.delete(name)
+    if (next.size === this.#set.size) return
+    if (next.size > 0) return await this.#write(next)
+    this.#set = next
+    await removeNote(this.#path)
+  }
+
+  async #write(next: ReadonlyMap<string, SetSysctl>): Promise<void> {
     try {
       await writeNote(this.#path, this.#place, { set: Object.fromEntries(next) })
     } catch (cause) {
@@ -73,11 +85,5 @@ class SysctlNotes implements SysctlStore {
       throw new PointsmanError('STATE_UNWRITABLE', sentence, { cause, detail: { path: this.#path } })
     }
     this.#set = next
-  }
-
-  async clear(): Promise<void> {
-    if (this.#set.size === 0) return
-    this.#set = new Map()
-    await removeNote(this.#path)
   }
 }

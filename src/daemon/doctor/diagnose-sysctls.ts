@@ -8,10 +8,12 @@ const RP_FILTER = 'net.ipv4.conf.all.rp_filter'
 /** The sysctls that matter to what the configuration asks for; each that is right is a line too. */
 export function diagnoseSysctls(facts: DoctorFacts): Finding[] {
   const services = facts.configuration?.services ?? []
+  const asRead = {
+    readSysctl: (name: string) => facts.sysctls.get(name),
+    routesLostToForwarding: () => facts.routesLostToForwarding,
+  }
   const findings = [
-    ...sysctlAdvice(services, facts.sysctls).map(({ problem, cure }) =>
-      fail('sysctl', withoutStop(problem), lower(withoutStop(cure))),
-    ),
+    ...sysctlAdvice(services, asRead).map(({ problem, cure }) => fail('sysctl', withoutStop(problem), lower(withoutStop(cure)))),
     ...reuse(facts),
     ...reversePath(facts, services),
   ]

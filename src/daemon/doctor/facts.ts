@@ -29,6 +29,8 @@ export interface DoctorFacts {
   readonly capabilities: ReadonlySet<string>
   /** Of those in SYSCTLS; a name that the kernel does not have is absent. */
   readonly sysctls: ReadonlyMap<string, number>
+  /** As `Host.routesLostToForwarding`; empty while IPv6 is forwarded. */
+  readonly routesLostToForwarding: readonly string[]
   /** What nftables said; absent where no service needs it. */
   readonly nftables?: { readonly by: string } | { readonly problem: string }
   /** Connections in the kernel's table, and how many it takes; absent where they are not tracked. */

@@ -46,6 +46,7 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
     engines: statesOf(engines, (engine) => moduleState(`ip_vs_pe_${engine}`)),
     capabilities: effectiveCapabilities(),
     sysctls: sysctls(host),
+    routesLostToForwarding: host.readSysctl('net.ipv6.conf.all.forwarding') === 0 ? host.routesLostToForwarding() : [],
     ...(await networkFacts(host, services, input.configuration?.snat.by)),
     otherWriters: await findOtherWriters(),
     kubeInterface: await hasInterface('kube-ipvs0'),

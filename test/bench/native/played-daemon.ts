@@ -52,6 +52,10 @@ class PlayedHost implements Host {
     return 1
   }
 
+  routesLostToForwarding(): [] {
+    return []
+  }
+
   readIpvsTotals(): undefined {
     return undefined
   }

@@ -37,6 +37,7 @@ const HEALTHY: DoctorFacts = {
     ['net.ipv6.conf.all.forwarding', 1],
     ['net.ipv4.conf.all.rp_filter', 2],
   ]),
+  routesLostToForwarding: [],
   otherWriters: [],
   kubeInterface: false,
   holder: undefined,
@@ -189,6 +190,14 @@ describe('what the doctor finds', () => {
     const translated = configurationOf('  - { name: web, listen: 10.0.0.1:80, full_nat: true, backends: [10.0.1.1:80] }\n')
     const findings = wrong({ sysctls: withSysctl('net.ipv4.vs.conntrack', 0), configuration: translated })
     expect(findings.map(({ message }) => message)).toEqual([expect.stringContaining('the source NAT of web sees no packet')])
+  })
+
+  test('IPv6 forwarding that is off where it costs the default route has a cure that keeps the route', () => {
+    const ipv6 = configurationOf('  - { name: web, listen: "[2001:db8::1]:80", backends: ["[2001:db8::2]:80"] }\n')
+    const sysctls = withSysctl('net.ipv6.conf.all.forwarding', 0)
+    const [finding] = wrong({ configuration: ipv6, sysctls, routesLostToForwarding: ['eth0.7'] })
+    expect(finding).toMatchObject({ verdict: 'fail', message: expect.stringContaining('net.ipv6.conf.all.forwarding is 0') })
+    expect(finding?.cure).toMatch(/"sysctl -w net\.ipv6\.conf\.eth0\/7\.accept_ra=2 net\.ipv6\.conf\.all\.forwarding=1"/)
   })
 
   test('a module that is loadable is no trouble, and its sysctls are not judged', () => {

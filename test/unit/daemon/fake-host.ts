@@ -23,6 +23,8 @@ export class FakeHost implements Host {
   readonly routes = new FakeRouteKernel()
   readonly told: string[] = []
   readonly sysctls = new Map<string, number>([['net.ipv4.vs.expire_nodest_conn', 1]])
+  /** Interfaces with a default route from router advertisements. */
+  advertised: readonly string[] = []
   ipvsTotals: TrafficCounters | undefined
   ruleMarks: readonly RuleMark[] = []
   holder: TableHolder | undefined
@@ -96,6 +98,10 @@ export class FakeHost implements Host {
 
   readSysctl(name: string): number | undefined {
     return this.sysctls.get(name)
+  }
+
+  routesLostToForwarding(): readonly string[] {
+    return this.advertised
   }
 
   readIpvsTotals(): TrafficCounters | undefined {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { restoreSysctls, setSysctls } from '../../../src/daemon/managed-sysctls.ts'
+import { sysctlAdvice } from '../../../src/daemon/sysctl-advice.ts'
 import { PointsmanError } from '../../../src/errors.ts'
 import { loggerTo } from '../../../src/log.ts'
 import type { ServiceSpec } from '../../../src/model/service-spec.ts'
 import { openSysctls } from '../../../src/store/sysctls.ts'
-import { spec } from '../pipeline/makers.ts'
+import { identity, spec } from '../pipeline/makers.ts'
 import { FakeHost } from './fake-host.ts'
 import { temporaryDirectory } from './rig.ts'
 
@@ -22,7 +23,8 @@ async function rig(sysctls: Record<string, number>) {
     host,
     lines,
     set: (...services: ServiceSpec[]) => setSysctls(services, { host, store, logger }),
-    restore: () => restoreSysctls({ host, store, logger }),
+    restore: (allIsGone = true) => restoreSysctls(allIsGone, { host, store, logger }),
+    noted: () => [...store.set.keys()],
     restart: async () => {
       store = await openSysctls({ directory, place })
     },
@@ -52,15 +54,67 @@ describe('sysctls', () => {
   })
 
   test('are put back by a later process, and were what they were before the first', async () => {
-    const { host, set, restore, restart } = await rig(NEEDED)
+    const { host, set, restore, restart, noted } = await rig(NEEDED)
     await set(TRANSLATED)
     await restart()
-    host.sysctls.set('net.ipv4.ip_forward', 0)
+    host.sysctls.set('net.ipv4.vs.conntrack', 0)
     await set(TRANSLATED)
-    expect(host.sysctls.get('net.ipv4.ip_forward')).toBe(1)
+    expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(1)
     await restart()
     await restore()
-    expect(Object.fromEntries(host.sysctls)).toMatchObject(NEEDED)
+    expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(0)
+    expect(noted()).not.toContain('net.ipv4.vs.conntrack')
+  })
+
+  test('of forwarding stay on, for others may need it by now, and the log says how to set them back', async () => {
+    const { host, lines, set, restore } = await rig({ 'net.ipv4.ip_forward': 0 })
+    await set(TRANSLATED)
+    await restore()
+    expect(host.sysctls.get('net.ipv4.ip_forward')).toBe(1)
+    expect(lines.at(-1)).toBe(
+      'net.ipv4.ip_forward stays 1, because others may forward through this host by now: it was 0 before, "sysctl -w net.ipv4.ip_forward=0" sets it back',
+    )
+  })
+
+  test('stay while something of ours stays, and are put back once it is gone', async () => {
+    const { host, lines, set, restore, restart, noted } = await rig({ 'net.ipv4.vs.conntrack': 0 })
+    await set(TRANSLATED)
+    await restore(false)
+    expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(1)
+    expect(lines.at(-1)).toMatch(/conntrack stays 1, because not everything is out of the kernel: it was 0 before/)
+    await restart()
+    expect(noted()).toEqual(['net.ipv4.vs.conntrack'])
+    await restore(true)
+    expect([host.sysctls.get('net.ipv4.vs.conntrack'), noted()]).toEqual([0, []])
+  })
+
+  test('that cannot be put back stay noted for the next time', async () => {
+    const { host, set, restore, restart, noted } = await rig({ 'net.ipv4.vs.conntrack': 0, 'net.ipv4.vs.expire_nodest_conn': 0 })
+    await set(TRANSLATED)
+    const write = host.writeSysctl.bind(host)
+    host.writeSysctl = (name, value) => {
+      if (name.endsWith('conntrack')) throw new PointsmanError('NO_PERMISSION', `${name} cannot be set.`)
+      write(name, value)
+    }
+    await restore()
+    await restart()
+    expect([noted(), host.sysctls.get('net.ipv4.vs.expire_nodest_conn')]).toEqual([['net.ipv4.vs.conntrack'], 0])
+  })
+
+  test('of IPv6 forwarding are not set where the host would lose its default route', async () => {
+    const { host, lines, set } = await rig({ 'net.ipv6.conf.all.forwarding': 0 })
+    host.advertised = ['eth0']
+    const ipv6 = spec({ identity: { ...identity(), address: '2001:db8::1' } as never })
+    await set(ipv6)
+    expect([host.sysctls.get('net.ipv6.conf.all.forwarding'), lines]).toEqual([0, []])
+    expect(sysctlAdvice([ipv6], host)).toMatchObject([
+      {
+        cure: 'Set it with "sysctl -w net.ipv6.conf.eth0.accept_ra=2 net.ipv6.conf.all.forwarding=1" and keep it in /etc/sysctl.d; without accept_ra=2 the host would lose the IPv6 default route that eth0 has from router advertisements.',
+      },
+    ])
+    host.advertised = []
+    await set(ipv6)
+    expect(host.sysctls.get('net.ipv6.conf.all.forwarding')).toBe(1)
   })
 
   test('that somebody has set otherwise since are left as they are', async () => {

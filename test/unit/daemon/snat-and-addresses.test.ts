@@ -7,7 +7,7 @@ import { askDaemon } from '../../../src/daemon/ask-daemon.ts'
 import { passOnce, planNow } from '../../../src/daemon/one-shot.ts'
 import { PointsmanError } from '../../../src/errors.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
-import { identity } from '../../support/desired.ts'
+import { held, identity } from '../../support/desired.ts'
 import { interfaceAddress, networkLink } from '../../support/fake-route-kernel.ts'
 import { parseExposition, sampleOf } from '../admin/exposition-parser.ts'
 import { FakeHost } from './fake-host.ts'
@@ -176,6 +176,18 @@ describe('a daemon with source NAT and addresses', () => {
     expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(1)
     await rig.stop()
     expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(0)
+  })
+
+  test('leaves sysctls as they are while the kernel keeps a service of ours', async () => {
+    const host = hostWithNetwork()
+    host.sysctls.set('net.ipv4.vs.conntrack', 0)
+    const global = 'manage_sysctls: true\non_exit: remove'
+    const rig = await startDaemon((directory, port) => yamlOf(directory, port, web, global), { host })
+    await ready(rig)
+    host.kernel.tamper({ kind: 'add-destination', service: identity('tcp/10.0.0.1:80'), destination: held('10.0.9.9:80') })
+    await rig.stop()
+    expect(host.kernel.service(WEB)).toBeDefined()
+    expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(1)
   })
 
   test('warns of sysctls where it is not', async () => {

@@ -53,8 +53,11 @@ describe('what sysctls were', () => {
       ['net.ipv4.vs.conntrack', { before: 0, after: 1 }],
     ])
     expect((await openSysctls({ directory, place: LATER })).set.size).toBe(0)
-    await second.clear()
+    await second.forget(['net.ipv4.vs.conntrack'])
+    expect([...(await openSysctls({ directory, place: HERE })).set.keys()]).toEqual([FORWARD])
+    await second.forget([FORWARD])
     expect(second.set.size).toBe(0)
+    await expect(readFile(join(directory, sysctlsFile(HERE)))).rejects.toMatchObject({ code: 'ENOENT' })
     expect((await openSysctls({ directory, place: HERE })).set.size).toBe(0)
   })
 
