@@ -81,6 +81,8 @@ class SavedTable {
       case 'start-daemon':
         return this.#daemon(command, options, place)
       case 'clear':
+        this.services.clear()
+        return undefined
       case 'restore':
         return undefined
       default:
@@ -91,8 +93,11 @@ class SavedTable {
   #service(options: Options, place: Place): string | undefined {
     const identity = identityOf(options)
     if (typeof identity === 'string') return identity
+    const name = nameOf(identity)
+    const there = this.services.get(name)
+    if (there !== undefined) return `this service is there already, by line ${there.place.line}; ipvsadm refuses it`
     const written = present({
-      name: nameOf(identity),
+      name,
       ...identity,
       scheduler: options.take('scheduler') ?? 'wlc',
       flags: flagsOf(options.take('sched-flags')),
@@ -102,7 +107,7 @@ class SavedTable {
     // Left out, sh and mh would get their fallback.
     if (['sh', 'mh'].includes(String(written['scheduler']))) written['flags'] ??= []
     this.#others(options, place)
-    this.services.set(nameOf(identity), { place, written, backends: [] })
+    this.services.set(name, { place, written, backends: [] })
     return undefined
   }
 

@@ -109,7 +109,12 @@ function fileOf({ services }: Imported): Place {
 }
 
 function told(place: Place, directive: string, { problem, remedy }: Issue): LeftOut {
-  return { ...place, directive, reason: problem, remedy: `${remedy} in the configuration` }
+  return { ...place, directive, reason: withoutLines(problem), remedy: `${remedy} in the configuration` }
+}
+
+/** What is judged is no file of anybody's: its lines would be taken for those of the file that was imported. */
+function withoutLines(problem: string): string {
+  return problem.replace(/\bthe service on line \d+$/, 'a service before it').replace(/, first on line \d+$/, '')
 }
 
 /** `global.ipvs.sync_daemons` of `global.ipvs.sync_daemons[0].interface`; one key of `defaults`. */

@@ -28,6 +28,36 @@ const SAVED = `-A -t 10.0.0.1:80 -s wrr -p 300 -M 255.255.255.0
 -A --sctp-service 10.0.0.3:9 -s mh
 `
 
+describe('a service that is there already', () => {
+  const twice = (between: string) =>
+    `-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.0.1.1:80 -m\n${between}-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.2:80 -m\n`
+
+  it('keeps its backends, and the second one is listed', async () => {
+    const { configuration, leftOut } = await imported(twice(''))
+    expect(configuration.services).toMatchObject([{ scheduler: 'wrr' }])
+    expect([...(configuration.services[0]?.backends.keys() ?? [])]).toHaveLength(2)
+    expect(leftOut).toEqual([
+      expect.stringMatching(/^table:3: -A -t 10\.0\.0\.1:80 -s rr: this service is there already, by line 1; ipvsadm refuses it/),
+    ])
+  })
+
+  it('is not there any more where the table was emptied in between', async () => {
+    const { configuration, leftOut } = await imported(twice('-C\n'))
+    expect(configuration.services).toMatchObject([{ scheduler: 'rr' }])
+    expect([...(configuration.services[0]?.backends.keys() ?? [])]).toHaveLength(1)
+    expect(leftOut).toEqual([])
+  })
+
+  it('has no backend twice, and is told of without a line of what was never a file', async () => {
+    const { leftOut } = await imported(
+      '-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.2:80 -m\n-a -t 10.0.0.1:80 -r 10.0.1.2:80 -m\n',
+    )
+    expect(leftOut).toEqual([
+      'table:3: backend 10.0.1.2:80 of tcp/10.0.0.1:80: 10.0.1.2:80 is listed twice; keep one of the two in the configuration',
+    ])
+  })
+})
+
 describe('a saved table', () => {
   it('becomes a configuration with everything in it, and without health checks', async () => {
     const { configuration, leftOut, text } = await imported(SAVED)
