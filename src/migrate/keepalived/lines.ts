@@ -3,6 +3,7 @@ import { type Issue, issuesError } from '../../document/issue.ts'
 import type { ReadResult } from '../../document/read.ts'
 import { decodeText } from '../../document/text.ts'
 import type { LeftOut, Place } from '../imported.ts'
+import { SECRET } from './notes.ts'
 import { readTurns } from './sequence.ts'
 import { withoutComment } from './words.ts'
 
@@ -97,7 +98,7 @@ class LineReader implements Lines {
     if (this.#configId === undefined) {
       this.leftOut.push({
         ...place,
-        directive: text,
+        directive: withoutSecret(text),
         reason: `whether the line counts depends on the host that reads it`,
         remedy: `import with --config-id ${id}, or with the name of another host`,
       })
@@ -147,6 +148,14 @@ class LineReader implements Lines {
     // As escapes, so that they begin no comment and end no word.
     return { _HASH: '\\#', _BANG: '\\!' }[name] ?? this.#parameters.get(name)
   }
+}
+
+/** A line for some hosts as people find it. A parameter or a block on one line may hold a secret anywhere in it. */
+function withoutSecret(line: string): string {
+  const [, condition = '', rest = ''] = /^(@\S*\s*)(.*)$/s.exec(line) ?? []
+  const [named] = new RegExp(`^.*?(${SECRET.source})[\\w-]*`, 'is').exec(rest) ?? []
+  if (named === undefined || /^\s*\{?$/.test(rest.slice(named.length))) return line
+  return `${condition}${named} ***`
 }
 
 const DEFINITION = /^\$([A-Za-z_]\w*)=(.*)$/s

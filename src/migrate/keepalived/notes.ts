@@ -2,7 +2,7 @@ import type { LeftOut } from '../imported.ts'
 import type { Directive } from './tree.ts'
 
 /** What follows these words is a secret, or may be one. */
-const SECRET = /pass|auth|username/i
+export const SECRET = /pass|auth|username/i
 
 /** The directive as people find it in their file, without secrets and without its block. */
 export function shown({ name, words, block }: Directive): string {

@@ -139,6 +139,20 @@ describe('lines for some hosts', () => {
   })
 })
 
+describe('secrets in lines for some hosts', () => {
+  it.each([
+    ['@lb1 auth_pass hunter2', '@lb1 auth_pass ***'],
+    ['@^lb1\tpassword "hunter2 x"', '@^lb1\tpassword ***'],
+    ['@lb1 $AUTH=hunter2', '@lb1 $AUTH ***'],
+    ['@lb1 $X=auth_pass hunter2', '@lb1 $X=auth_pass ***'],
+    ['@lb1 vrrp_instance V { authentication { auth_pass hunter2 } }', '@lb1 vrrp_instance V { authentication ***'],
+    ['@lb1 authentication {', '@lb1 authentication {'],
+    ['@auth1 priority 10', '@auth1 priority 10'],
+  ])('%j is shown as %j', async (line, directive) => {
+    expect((await lines(line)).leftOut.map((each) => each.directive)).toEqual([directive])
+  })
+})
+
 describe('include', () => {
   const files = {
     '/etc/keepalived/conf.d/b.conf': 'second\ninclude more/*.conf',
