@@ -1,6 +1,14 @@
 import type { Document } from '../document/document.ts'
 import { Fields, type Keys } from './fields.ts'
-import { type Imported, type ImportedBackend, type ImportedService, type LeftOut, present, type Written } from './imported.ts'
+import {
+  BELIEVES_ALL,
+  type Imported,
+  type ImportedBackend,
+  type ImportedService,
+  type LeftOut,
+  present,
+  type Written,
+} from './imported.ts'
 
 const LOG = [
   'the log goes to standard output, and files of it are named otherwise',
@@ -25,10 +33,10 @@ export function importEzlb(document: Document): Imported {
     head: [
       'Made by `pointsman import ezlb`. What could not be carried over was listed on standard error.',
       ...(kept ? ['ezlb removes its services when it ends. Here they stay, unless global says on_exit: remove.'] : []),
-      'ezlb takes a backend that fails out of the table: on_down: remove.',
+      'ezlb takes a backend that fails out of the table, to the last one: on_down: remove, max_ejection: 100%, panic: off.',
     ],
     global,
-    defaults: services.length > 0 ? { on_down: 'remove' } : {},
+    defaults: services.length > 0 ? { on_down: 'remove', ...BELIEVES_ALL } : {},
     services,
     leftOut: left,
   }

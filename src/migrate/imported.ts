@@ -1,6 +1,9 @@
 /** A mapping as a configuration would write it. */
 export type Written = Record<string, unknown>
 
+/** Keys of `defaults` for tools that believe every failure of a check, and send clients to nobody when all backends fail. */
+export const BELIEVES_ALL: Written = { max_ejection: '100%', panic: 'off' }
+
 /** Where something stands in what was imported; the live table has no lines. */
 export interface Place {
   readonly file: string

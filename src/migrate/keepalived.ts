@@ -1,11 +1,12 @@
-import { isDeepStrictEqual } from 'node:util'
-import type { Imported, ImportedService, LeftOut, Written } from './imported.ts'
+import { isMapping } from './fields.ts'
+import { BELIEVES_ALL, type Imported, type ImportedService, type LeftOut, type Written } from './imported.ts'
 import { isKnownGlobal, readGlobalDefs, unknownGlobal } from './keepalived/global-defs.ts'
 import { type Group, readGroup, type Target, targetOf } from './keepalived/groups.ts'
 import { type Files, invalid, readLines } from './keepalived/lines.ts'
 import { leftOut } from './keepalived/notes.ts'
+import { readHooks } from './keepalived/quorum-hooks.ts'
 import { type Directive, readTree } from './keepalived/tree.ts'
-import { type QuorumScript, type ReadServer, readVirtualServer } from './keepalived/virtual-server.ts'
+import { type ReadServer, readVirtualServer } from './keepalived/virtual-server.ts'
 import { isVrrp, readVrrp } from './keepalived/vrrp.ts'
 
 export type { Files } from './keepalived/lines.ts'
@@ -41,11 +42,12 @@ export async function importKeepalived(path: string, { files, configId }: Keepal
   for (const directive of directives) if (!isKnown(directive)) left.push(unknownGlobal(directive))
   for (const group of groups) if (!isUsed(group, directives)) left.push(unused(group))
   const services = read.flatMap((server) => server.services)
-  const hooks = { ...readHook('quorum_up', read, left), ...readHook('quorum_down', read, left) }
+  const hooks = readHooks(read, left)
+  const asked = services.some(({ written }) => isAsked(written))
   return {
-    head: headOf(vrrp.addresses, services),
+    head: headOf(vrrp.addresses, services, asked),
     global: { ...(Object.keys(ipvs).length > 0 && { ipvs }), ...(Object.keys(hooks).length > 0 && { hooks }) },
-    defaults: {},
+    defaults: asked ? BELIEVES_ALL : {},
     services,
     leftOut: unique(left),
   }
@@ -61,18 +63,37 @@ function isKnown(directive: Directive): boolean {
   return BLOCKS.includes(directive.name) || isVrrp(directive)
 }
 
-function headOf(addresses: readonly string[], services: readonly ImportedService[]): string[] {
+function headOf(addresses: readonly string[], services: readonly ImportedService[], asked: boolean): string[] {
   const written = JSON.stringify(services)
+  const checks = services.flatMap((service) => checksOf(service.written))
   return [
     'Made by `pointsman import keepalived`. What could not be carried over was listed on standard error.',
     ...(addresses.length > 0 ? [`VRRP stays with keepalived, which places ${addresses.join(', ')}.`] : []),
     ...(written.includes('"on_down":"remove"')
       ? ['on_down: remove is what keepalived does. Left out, backends that fail keep their connections where that is safe.']
       : []),
+    ...(asked
+      ? [
+          'max_ejection: 100% and panic: off are what keepalived does: it believes every failure, to the last server. Left out, a page that fails everywhere takes no pool away.',
+        ]
+      : []),
+    ...(checks.some(({ exec }) => isMapping(exec) && exec['user'] === undefined)
+      ? [
+          'keepalived runs programs of checks as keepalived_script, or as root. Here they have the rights of nobody where Pointsman is root, and else its own; exec: { user: ... } says otherwise.',
+        ]
+      : []),
     ...(written.includes('"verify":false')
       ? ['keepalived looks at no certificate. Remove verify: false where those of the servers are in order.']
       : []),
   ]
+}
+
+function checksOf({ health_check: one, health_checks: several }: Written): readonly Written[] {
+  return [one, ...(Array.isArray(several) ? several : [])].filter(isMapping)
+}
+
+function isAsked(written: Written): boolean {
+  return checksOf(written).some(({ type }) => type !== 'none')
 }
 
 /** What clients connect to: `ADDRESS PORT`, `fwmark NUMBER`, or all that a group lists. */
@@ -114,27 +135,6 @@ function readTls(directives: readonly Directive[], left: LeftOut[]): Written {
     left.push(leftOut(directive, reason, remedy))
   }
   return whole ? { cert, key } : {}
-}
-
-/** One program is told of all services here; it is carried over where all virtual servers with a quorum name the same one. */
-function readHook(key: 'quorum_up' | 'quorum_down', read: readonly ReadServer[], left: LeftOut[]): Written {
-  const scripts = read.map((server): QuorumScript | undefined => (key === 'quorum_up' ? server.quorumUp : server.quorumDown))
-  const written = scripts.filter((script) => script !== undefined)
-  const [first] = written
-  if (first === undefined) return {}
-  const oneForAll = written.every(({ command }) => isDeepStrictEqual(command, first.command))
-  const remedy = `write global: { hooks: { ${key}: [...] } } with one program that looks at POINTSMAN_SERVICE`
-  if (!oneForAll) {
-    const reason = 'one program is told of the quorums of all services, and here are several'
-    left.push(...written.map(({ directive }) => leftOut(directive, reason, remedy)))
-    return {}
-  }
-  for (const { directive } of written) {
-    const [, user] = directive.words
-    if (user !== undefined)
-      left.push(leftOut(directive, 'hooks have the rights of Pointsman', `let the program become ${user} by itself`))
-  }
-  return { [key]: first.command }
 }
 
 /** Once each: a virtual server of a group is read for each of its targets. */

@@ -26,14 +26,16 @@ export function importKglb(document: Document): Imported {
   const names = new Set<string>()
   const services = top.list('balancers').flatMap((balancer) => readBalancer(balancer, names, left) ?? [])
   left.push(...top.others({}))
+  const asked = services.some(({ written }) => written['on_down'] !== undefined)
   return {
     head: [
       'Made by `pointsman import kglb`. What could not be carried over was listed on standard error.',
       'kglb places the addresses of its services on lo; this configuration does not.',
       'kglb removes every service that it does not name; here those of others are left alone.',
+      ...(asked ? ['kglb believes every failure (max_ejection: 100%) until all fail; then all serve, as in panic here.'] : []),
     ],
     global: {},
-    defaults: {},
+    defaults: asked ? { max_ejection: '100%' } : {},
     services,
     leftOut: left,
   }

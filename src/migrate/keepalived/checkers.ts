@@ -1,11 +1,11 @@
 import type { LeftOut } from '../imported.ts'
 import { httpChecks } from './http-checks.ts'
-import { type Counterparts, leftOut, unknown } from './notes.ts'
+import { execCheck } from './misc-check.ts'
+import { type Counterparts, unknown } from './notes.ts'
 import { type Check, CONNECTION, checkOf, readOptions, type Surroundings, tellOthers } from './options.ts'
 import { type Timing, type Usual, writeTiming } from './timing.ts'
 import type { Directive } from './tree.ts'
 import { udpSection } from './udp-check.ts'
-import { commandOf, timer } from './values.ts'
 
 const CONNECT: Usual = { retry: 1, delayBeforeRetry: 1_000 }
 
@@ -76,31 +76,4 @@ function dnsCheck(directive: Directive, around: Surroundings, notes: LeftOut[]):
   )
   const dns = { name: word('name') ?? '.', type: (word('type') ?? 'SOA').toUpperCase() }
   return [checkOf(directive, options, around, { ...writeTiming(options.timing, { retry: 3 }), dns })]
-}
-
-const EXEC: Usual = { retry: 0, delayBeforeRetry: 1_000 }
-
-function execCheck(directive: Directive, around: Surroundings, notes: LeftOut[]): readonly Check[] {
-  const options = readOptions(directive.block ?? [], around.timing)
-  let command: string[] | undefined
-  let timeout = options.timing.delayLoop ?? 60_000
-  let dynamic = false
-  let user = around.scriptUser
-  for (const other of options.others) {
-    const [word, group] = other.words
-    if (other.name === 'misc_path' && word !== undefined) command = commandOf(other.words.join(' '))
-    else if (other.name === 'misc_timeout' && timer(word) !== undefined) timeout = timer(word) ?? timeout
-    else if (other.name === 'misc_dynamic') dynamic = true
-    else if (other.name === 'user' && word !== undefined) {
-      user = word
-      if (group !== undefined)
-        notes.push(leftOut(other, 'a program has the group of its user', `make ${group} the group of ${word}`))
-    } else tellOthers([other], notes)
-  }
-  if (command === undefined) {
-    notes.push(leftOut(directive, 'it names no program', 'write exec: { command: [/usr/local/bin/check] }'))
-    return []
-  }
-  const exec = { command, ...(dynamic && { dynamic }), ...(user !== undefined && { user }) }
-  return [checkOf(directive, options, around, { ...writeTiming(options.timing, EXEC, timeout), exec })]
 }

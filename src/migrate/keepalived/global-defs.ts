@@ -1,5 +1,6 @@
 import { formatDuration } from '../../document/values/duration.ts'
 import type { LeftOut, Written } from '../imported.ts'
+import { ofUser } from './misc-check.ts'
 import { type Counterparts, leftOut, unknown } from './notes.ts'
 import type { Directive } from './tree.ts'
 import { wholeNumber } from './values.ts'
@@ -71,8 +72,11 @@ export function readGlobalDefs(directives: readonly Directive[], notes: LeftOut[
   for (const directive of directives) {
     const timeouts = directive.name === 'lvs_timeouts' ? timeoutsOf(directive) : undefined
     if (timeouts !== undefined) ipvs = { ...ipvs, ...timeouts }
-    else if (directive.name === 'script_user' && directive.words[0] !== undefined) scriptUser = directive.words[0]
-    else if (directive.name === 'lvs_sync_daemon') {
+    else if (directive.name === 'script_user' && directive.words[0] !== undefined) {
+      const [user, group] = directive.words
+      scriptUser = user
+      notes.push(ofUser(directive, user, group))
+    } else if (directive.name === 'lvs_sync_daemon') {
       const daemons = syncDaemonsOf(directive, notes)
       if (daemons !== undefined) ipvs = { ...ipvs, sync_daemons: daemons }
     } else notes.push(unknownGlobal(directive))

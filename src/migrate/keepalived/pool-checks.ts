@@ -1,12 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { IpAddress } from '../../model/address.ts'
 import type { LeftOut, Written } from '../imported.ts'
+import { withOneCommand } from './misc-check.ts'
 import { leftOut } from './notes.ts'
 import type { Check } from './options.ts'
 
-/** The checks of one real server, and the port that it serves at. */
+/** The checks of one real server, and whom they ask where they do not say. */
 export interface CheckedServer {
   readonly name: string
+  readonly address: IpAddress
   readonly port: number
+  /** That of its backend here, which is another one where packets keep the port that they came for. */
+  readonly backendPort: number
   readonly checks: readonly Check[]
 }
 
@@ -20,17 +25,19 @@ export interface PoolChecks {
  * One set of checks for all real servers of a virtual server: keepalived asks each in its own way, and here all backends of a
  * service are asked alike. Where they differ, that of most servers counts, and the others are listed.
  */
-export function poolChecks(servers: readonly CheckedServer[], left: LeftOut[]): PoolChecks {
+export function poolChecks(all: readonly CheckedServer[], left: LeftOut[]): PoolChecks {
+  const servers = withOneCommand(all, left)
   const own = portsAreOwn(servers)
   const sets = servers.map((server) => ({ server, checks: writtenOf(server, own) }))
   const asked = sets.filter(({ checks }) => checks.length > 0)
   const [first, ...others] = asked
-  if (first === undefined) return { written: {}, notes: [] }
+  const unasked = all.filter(({ checks }) => checks.length === 0).map(({ name }) => name)
+  if (first === undefined)
+    return { written: {}, notes: unasked.length === all.length ? ['keepalived checks none of these servers.'] : [] }
   const votes = (checks: readonly Written[]) => asked.filter((set) => isDeepStrictEqual(set.checks, checks)).length
   const chosen = others.reduce((best, set) => (votes(set.checks) > votes(best.checks) ? set : best), first)
   for (const { server, checks } of asked)
     if (!isDeepStrictEqual(checks, chosen.checks)) tellDifferent(server, chosen.server.name, left)
-  const unasked = sets.filter(({ checks }) => checks.length === 0).map(({ server }) => server.name)
   const notes =
     unasked.length === 0 ? [] : [`keepalived asked nothing of ${unasked.join(', ')}; here all backends are asked alike.`]
   const [check, ...more] = chosen.checks
@@ -48,11 +55,11 @@ function tellDifferent(server: CheckedServer, as: string, left: LeftOut[]): void
     )
 }
 
-/** Whether the checks of one place in the list ask each server at the port that it serves at. */
+/** Whether the checks of one place in the list ask each server at the port of its backend. */
 function portsAreOwn(servers: readonly CheckedServer[]): readonly boolean[] {
   const most = Math.max(0, ...servers.map(({ checks }) => checks.length))
   return Array.from({ length: most }, (_, at) =>
-    servers.every(({ port, checks }) => checks[at]?.port === undefined || checks[at]?.port === port),
+    servers.every(({ port, backendPort, checks }) => checks[at] === undefined || (checks[at].port ?? port) === backendPort),
   )
 }
 

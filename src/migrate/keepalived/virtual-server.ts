@@ -156,15 +156,17 @@ interface Parts {
 function toService({ directive, target, found, servers }: Parts, left: LeftOut[]): ImportedService {
   const { method = 'nat', scheduler, flags } = found
   const identity = identityOf(target, found, servers)
-  const checked = servers.map((server) => ({
+  const backends = servers.map((server) => backendOf(server, method, target))
+  const checked = servers.map((server, at) => ({
     name: formatEndpoint(server.address, portOf(server.port, target)),
+    address: server.address,
     port: portOf(server.port, target),
+    backendPort: portIn(backends[at]?.written['address']),
     checks: server.checks,
   }))
   const checks = poolChecks(checked, left)
   const asked = Object.keys(checks.written).length > 0
   const notes = [...checks.notes]
-  if (!asked) notes.push('keepalived checks none of these servers.')
   if (found.sorry !== undefined && (found.quorum ?? 1) > 1)
     notes.push('keepalived uses the sorry server while the quorum is lost; here it answers while no backend serves.')
   const written = present({
@@ -182,7 +184,11 @@ function toService({ directive, target, found, servers }: Parts, left: LeftOut[]
     quorum: quorumOf(found),
     sorry_server: found.sorry && formatEndpoint(found.sorry.address, sorryPort(found.sorry.port, method, target)),
   })
-  return { place: directive.place, written, backends: servers.map((server) => backendOf(server, method, target)), notes }
+  return { place: directive.place, written, backends, notes }
+}
+
+function portIn(endpoint: unknown): number {
+  return Number(String(endpoint).split(':').at(-1))
 }
 
 function identityOf(target: Target, { protocol, family }: Found, servers: readonly RealServer[]): ServiceIdentity {

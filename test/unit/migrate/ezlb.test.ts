@@ -26,7 +26,7 @@ describe.each(['ezlb-like.yaml', 'ezlb-short.yaml'])('%s', (name) => {
       expect(checks.map(({ interval, timeout, rise, fall }) => ({ interval, timeout, rise, fall }))).toEqual(
         same?.checks.map(({ interval, timeout, rise, fall }) => ({ interval, timeout, rise, fall })),
       )
-      expect(policy.onDown).toBe('remove')
+      expect(policy).toMatchObject({ onDown: 'remove', maxEjection: 100, panic: 'off' })
     }
   })
 })

@@ -79,6 +79,17 @@ describe('who is asked', () => {
     expect(leftOut).toEqual([])
   })
 
+  it.each(['TCP_CHECK { connect_port 8080 }', 'TCP_CHECK { }'])(
+    'is asked at its port where packets keep another one: %s',
+    async (checker) => {
+      const { configuration } = await virtualServer(`lb_kind DR\nreal_server 10.0.1.1 8080 { ${checker} }`)
+      const [service] = configuration.services
+      expect(service?.checks).toMatchObject([{ port: 8080 }])
+      const own = await virtualServer('lb_kind DR\nreal_server 10.0.1.1 8080 { TCP_CHECK { connect_port 80 } }')
+      expect(own.configuration.services[0]?.checks[0]?.port).toBeUndefined()
+    },
+  )
+
   it('of a firewall mark is the port that is said', async () => {
     const { configuration } = await keepalived(
       'virtual_server fwmark 1 {\n real_server 10.0.1.1 { TCP_CHECK { connect_port 80 } }\n}',
@@ -214,14 +225,15 @@ describe('other kinds', () => {
   })
 
   it('programs have their time, their user and their say about the weight', async () => {
-    expect(await checkOf('MISC_CHECK { misc_path /bin/x\n misc_timeout 7\n misc_dynamic\n user checker }')).toMatchObject({
-      probe: { dynamic: true, user: 'checker' },
-      timeout: 7_000,
-    })
-    const { configuration } = await keepalived(
+    const { checks } = await checksOf('MISC_CHECK { misc_path /bin/x\n misc_timeout 7\n misc_dynamic\n user checker }')
+    expect(checks).toMatchObject([{ probe: { dynamic: true, user: 'checker' }, timeout: 7_000 }])
+    const { configuration, leftOut } = await keepalived(
       'global_defs {\n script_user scripts\n}\nvirtual_server 10.0.0.1 80 {\n real_server 10.0.1.1 80 { MISC_CHECK { misc_path /bin/x } }\n}',
     )
     expect(configuration.services[0]?.checks).toMatchObject([{ probe: { user: 'scripts' } }])
+    expect(leftOut).toEqual([
+      expect.stringMatching(/conf:2: script_user scripts: only a Pointsman that is root can run a check as/),
+    ])
   })
 
   it('datagrams, with bytes to send and to expect', async () => {
@@ -242,7 +254,11 @@ describe('other kinds', () => {
     ['CI-LINUX', /CI-LINUX: nothing is known of it here/],
     ['MISC_CHECK { }', /MISC_CHECK \{ \}: it names no program/],
     ['MISC_CHECK { misc_path check.sh }', /health_check of tcp.*"check\.sh" is not the whole path of a program/],
-    ['MISC_CHECK { misc_path /bin/x\n user a b }', /user a b: a program has the group of its user; make b the group of a/],
+    [
+      'MISC_CHECK { misc_path /bin/x\n user a a }',
+      /user a a: only a Pointsman that is root can run a check as a; run it as root/,
+    ],
+    ['MISC_CHECK { misc_path /bin/x\n user a b }', /as a, and its group is that of \/etc\/passwd, not b; run it as root/],
     ['UDP_CHECK { require_reply zz }', /require_reply zz/],
     ['UDP_CHECK { min_reply_length 4 }', /lengths of answers are not compared/],
     ['TCP_CHECK { log_all_failures }', /log_all_failures/],

@@ -146,7 +146,11 @@ virtual_server group G { real_server fd00:1::1 80 { } }`)
   it('is one service where it is there twice', async () => {
     const { configuration, leftOut } = await keepalived('virtual_server 10.0.0.1 80 {\n}\nvirtual_server 10.0.0.1 80 {\n}')
     expect(configuration.services).toHaveLength(1)
-    expect(leftOut).toEqual([expect.stringMatching(/^\/etc\/keepalived\/keepalived\.conf:3: service tcp\/10\.0\.0\.1:80: /)])
+    expect(leftOut).toEqual([
+      expect.stringMatching(
+        /keepalived\.conf:3: service tcp\/10\.0\.0\.1:80: the name "tcp.*" is taken by a service before it; write/,
+      ),
+    ])
   })
 })
 
@@ -241,20 +245,13 @@ describe('what belongs to the whole', () => {
     expect(leftOut[0]).toMatch(sentence)
   })
 
-  const quorate = (address: string, script: string) =>
-    `virtual_server ${address} 80 {\n quorum_up "${script} up"\n real_server 10.0.1.1 80 { }\n}\n`
-
-  it('one program for all quorums is carried over, and several are listed', async () => {
-    const same = await keepalived(quorate('10.0.0.1', '/bin/tell') + quorate('10.0.0.2', '/bin/tell'))
-    expect(same.configuration.hooks).toMatchObject({ quorumUp: ['/bin/tell', 'up'] })
-    expect(same.configuration.services.map(({ policy }) => policy.quorum)).toEqual(
-      [1, 1].map((min) => ({ by: 'weight', min, hysteresis: 0 })),
+  it('failures are believed to the last server, and nobody serves in panic', async () => {
+    const { configuration, text } = await virtualServer(
+      'sorry_server 10.0.9.9 80\nreal_server 10.0.1.1 80 { HTTP_GET { url { path / } } }',
     )
-    expect(same.leftOut).toEqual([])
-    const different = await keepalived(quorate('10.0.0.1', '/bin/tell') + quorate('10.0.0.2', '/bin/say'))
-    expect(different.configuration.hooks).toBeUndefined()
-    expect(different.leftOut).toHaveLength(2)
-    expect(different.leftOut[1]).toMatch(/conf:6: quorum_up \/bin\/say up: .* POINTSMAN_SERVICE/)
+    expect(configuration.services[0]?.policy).toMatchObject({ maxEjection: 100, panic: 'off' })
+    expect(text).toMatch(/^# max_ejection: 100% and panic: off are what keepalived does/m)
+    expect((await virtualServer('real_server 10.0.1.1 80 { }')).text).not.toContain('max_ejection')
   })
 
   it('every block of VRRP is listed once, with the addresses in it', async () => {
