@@ -66,7 +66,7 @@ class LinuxRouteKernel implements RouteKernel {
     await this.#request(addressDeprecation(address), `change the lifetime of the address ${address.address}`)
   }
 
-  async deleteAddress(address: AddressOnLink): Promise<void> {
+  async deleteAddress(address: NewAddress): Promise<void> {
     await this.#request(addressDeletion(address), `delete the address ${address.address}`)
   }
 

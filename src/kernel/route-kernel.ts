@@ -66,8 +66,8 @@ export interface RouteKernel extends AsyncDisposable {
   addAddress(address: NewAddress): Promise<void>
   /** Gives an IPv6 address that is there the lifetimes that `addAddress` gives. */
   deprecateAddress(address: AddressOnLink): Promise<void>
-  /** Of /32 or /128. EADDRNOTAVAIL: it is not there. */
-  deleteAddress(address: AddressOnLink): Promise<void>
+  /** As it was added: of /32 or /128, and with its label where one is given. EADDRNOTAVAIL: such a one is not there. */
+  deleteAddress(address: NewAddress): Promise<void>
   /** A link of the kind `dummy`, switched on. ENOTSUP: this kernel has none; EEXIST: the name is taken. */
   addDummyLink(name: string): Promise<void>
   switchOn(index: number): Promise<void>

@@ -75,9 +75,11 @@ export class FakeRouteKernel implements RouteKernel {
     this.addresses[this.addresses.indexOf(found)] = { ...found, deprecated: true }
   }
 
-  async deleteAddress({ address, link }: AddressOnLink): Promise<void> {
+  async deleteAddress({ address, link, label }: NewAddress): Promise<void> {
     this.#write(`delete ${address} ${this.#nameOf(link)}`)
-    if (!this.takeOff(address, link)) throw refused('EADDRNOTAVAIL')
+    const found = this.#find(address, link, hostLength(address))
+    if (found === undefined || (label !== undefined && found.label !== label)) throw refused('EADDRNOTAVAIL')
+    this.takeOff(address, link)
   }
 
   async addDummyLink(name: string): Promise<void> {

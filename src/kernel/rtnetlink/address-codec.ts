@@ -34,7 +34,7 @@ export function addressDump(): Uint8Array {
 export function addressAddition({ label, ...at }: NewAddress): Uint8Array {
   return routeRequest(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ADDRESS_HEADER, fixedPart(at), (writer) => {
     writeAddresses(writer, at.address)
-    if (label !== undefined && familyOf(at.address) === 'ipv4') writer.text(IFA_LABEL, label)
+    writeLabel(writer, at.address, label)
     if (familyOf(at.address) === 'ipv6') writeDeprecation(writer)
   })
 }
@@ -47,8 +47,12 @@ export function addressDeprecation(at: AddressOnLink): Uint8Array {
   })
 }
 
-export function addressDeletion(at: AddressOnLink): Uint8Array {
-  return routeRequest(RTM_DELADDR, 0, ADDRESS_HEADER, fixedPart(at), (writer) => writeAddresses(writer, at.address))
+/** The kernel compares the label of an IPv4 address, where one is given. */
+export function addressDeletion({ label, ...at }: NewAddress): Uint8Array {
+  return routeRequest(RTM_DELADDR, 0, ADDRESS_HEADER, fixedPart(at), (writer) => {
+    writeAddresses(writer, at.address)
+    writeLabel(writer, at.address, label)
+  })
 }
 
 /** The address that an RTM_NEWADDR or RTM_DELADDR speaks of; undefined for one of another family. Throws NETLINK_PROTOCOL. */
@@ -94,6 +98,10 @@ function fixedPart({ link, address }: AddressOnLink): (view: DataView) => void {
 function writeAddresses(writer: MessageWriter, address: IpAddress): void {
   writer.address(IFA_LOCAL, address, familyOf(address))
   writer.address(IFA_ADDRESS, address, familyOf(address))
+}
+
+function writeLabel(writer: MessageWriter, address: IpAddress, label: string | undefined): void {
+  if (label !== undefined && familyOf(address) === 'ipv4') writer.text(IFA_LABEL, label)
 }
 
 /** IFA_FLAGS, and `struct ifa_cacheinfo` (preferred and valid lifetime in seconds, then two times that the kernel fills). */

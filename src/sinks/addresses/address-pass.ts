@@ -56,7 +56,7 @@ export class AddressPass {
     if (!(await this.#recordIntents(add, plan))) return false
     const missed = await writes.addAll(add)
     await writes.deprecateAll(plan.deprecate)
-    const deleted = await writes.deleteAll(plan.remove)
+    const deleted = await writes.deleteAll(plan.remove, links)
     await writes.forget([...plan.forget, ...deleted, ...missed, ...this.#refused])
     await writes.dropLinks(plan.deleteLinks, plan.forgetLinks)
     this.#forgetFailures(plan)

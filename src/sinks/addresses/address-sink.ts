@@ -34,7 +34,7 @@ export interface AddressFacts {
 /** Virtual addresses on the interfaces of the director. `withdraw` comes before the IPVS table is written, `hold` after it. */
 export interface AddressSink extends AsyncDisposable {
   readonly name: 'addresses'
-  /** Takes away the addresses of ours that are no longer announced although their service stays (`announce_when`). */
+  /** Takes away the addresses of ours that are no longer announced although their service stays (`announce_when`). Rejects where the interfaces cannot be read. */
   withdraw(desired: DesiredState, now: number): Promise<AddressReport>
   /**
    * Adds and announces what services in the kernel want (`opened`: those that IPVS holds), takes away what neither the desired state nor IPVS

@@ -114,15 +114,15 @@ export class AddressWrites {
     }
   }
 
-  /** Gives those that are not there any more. */
-  async deleteAll(remove: readonly OwnedAddress[]): Promise<OwnedAddress[]> {
+  /** Gives those that are not there any more. The links as they are now. */
+  async deleteAll(remove: readonly OwnedAddress[], links: readonly NetworkLink[]): Promise<OwnedAddress[]> {
     const { memory, log } = this.#tools
     const gone: OwnedAddress[] = []
     for (const owned of remove) {
       const { address, link, linkName } = owned
       await this.#attempt(address, `delete from ${link}`, async () => {
         memory.announcements.cancel(address, link)
-        if (!(await this.#delete(owned))) {
+        if (!(await this.#delete(owned, links))) {
           log?.info({ address, interface: linkName }, `The address ${address} is off ${linkName} now.`)
           this.count('delete-address')
         }
@@ -133,12 +133,15 @@ export class AddressWrites {
     return gone
   }
 
-  /** True where it was not there. */
-  async #delete(owned: OwnedAddress): Promise<boolean> {
+  /** True where it was not there. One that somebody put there in place of ours has another label, and stays. */
+  async #delete(owned: OwnedAddress, links: readonly NetworkLink[]): Promise<boolean> {
     const { kernel, memory } = this.#tools
+    const { address, link, linkName } = owned
+    // A label follows the name of its link.
+    const label = addressLabel(address, links.find(({ index }) => index === link)?.name ?? linkName)
     memory.deletedByUs.add(ownedKey(owned))
     try {
-      await kernel.deleteAddress(owned)
+      await kernel.deleteAddress({ address, link, ...(label !== undefined && { label }) })
       memory.present--
       return false
     } catch (error) {

@@ -57,7 +57,10 @@ class InterfaceAddresses implements AddressSink {
     this.#lastCall = now
     const withdrawn = withdrawnAddresses(desired, this.#tools.store.record)
     const writes = new AddressWrites(this.#tools, now)
-    if (withdrawn.length > 0) await writes.forget(await writes.deleteAll(withdrawn))
+    if (withdrawn.length > 0) {
+      const links = await this.#tools.kernel.readLinks()
+      await writes.forget(await writes.deleteAll(withdrawn, links))
+    }
     return this.#report(writes, now)
   }
 

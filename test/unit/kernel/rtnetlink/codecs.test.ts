@@ -48,9 +48,15 @@ describe('requests', () => {
     expect(requestOf(addressDeprecation(at))).toEqual(message(20, REQUEST_ACK | 0x100, body))
   })
 
-  it('an address is deleted from its link', () => {
+  it('an address is deleted from its link, an IPv4 address with its label', () => {
     const body = [...[2, 32, 0, 0, ...bytes32(7)], ...attribute(2, [10, 0, 0, 50]), ...attribute(1, [10, 0, 0, 50])]
-    expect(requestOf(addressDeletion({ link: 7, address: ip('10.0.0.50') }))).toEqual(message(21, REQUEST_ACK, body))
+    const at = { link: 7, address: ip('10.0.0.50') }
+    expect(requestOf(addressDeletion(at))).toEqual(message(21, REQUEST_ACK, body))
+    const labelled = [...body, ...attribute(3, text('eth0:pm'))]
+    expect(requestOf(addressDeletion({ ...at, label: 'eth0:pm' }))).toEqual(message(21, REQUEST_ACK, labelled))
+    const body6 = [...[10, 128, 0, 0, ...bytes32(7)], ...attribute(2, V6), ...attribute(1, V6)]
+    const at6 = { link: 7, address: ip('2001:db8::50'), label: 'eth0:pm' }
+    expect(requestOf(addressDeletion(at6))).toEqual(message(21, REQUEST_ACK, body6))
   })
 
   it('a dummy is made and switched on in one step', () => {

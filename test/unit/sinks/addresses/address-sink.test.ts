@@ -418,6 +418,22 @@ describe('taking away', () => {
     expect(kernel.hosts).toEqual(['10.0.0.50 eth0'])
   })
 
+  it('leaves what somebody put there in place of ours, which is known by its label', async () => {
+    await settle(state([WEB]))
+    kernel.takeOff(VIP, 2)
+    kernel.addresses.push(interfaceAddress(2, '10.0.0.50/32'))
+    await sink.withdraw(state([at('tcp/10.0.0.50:80', { announced: false })]), now)
+    expect([kernel.hosts, owned()]).toEqual([['10.0.0.50 eth0'], []])
+  })
+
+  it('is by the label that the link gives it now', async () => {
+    await settle(state([WEB]))
+    kernel.plug(networkLink('wan', 2))
+    kernel.addresses = kernel.addresses.map((one) => (one.label === undefined ? one : { ...one, label: 'wan:pm' }))
+    await sink.withdraw(state([at('tcp/10.0.0.50:80', { announced: false })]), now)
+    expect([kernel.hosts, owned()]).toEqual([[], []])
+  })
+
   it('does not come where nothing is decided, and neither does the address where it is not', async () => {
     const web = at('tcp/10.0.0.50:80', { announced: 'undecided' })
     const dns = at('udp/10.0.0.50:53', { announced: 'undecided' })
