@@ -16,6 +16,8 @@ export interface Issue {
   readonly remedy: string
   /** The source line and a caret below the place, two lines, for terminals. */
   readonly excerpt?: string
+  /** The same text may be right a moment later: something that it names was not to be had just now. */
+  readonly transient?: true
 }
 
 /** `pointsman.yaml:12:9: services[2].backends[0].weight: 70000 is above 65535; write a weight from 0 to 65535` */

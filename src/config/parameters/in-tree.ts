@@ -63,8 +63,8 @@ export function toVeiled(occurrences: readonly Occurrence[]): Veiled[] {
 }
 
 /** At the parameter itself, where its text stands in one line as it is. */
-function issueInText(document: Document, path: Path, text: string, { at, problem, remedy }: TemplateFault): Issue {
-  const issue = issueAt(document, path, 'value', problem, remedy)
+function issueInText(document: Document, path: Path, text: string, { at, problem, remedy, transient }: TemplateFault): Issue {
+  const issue: Issue = { ...issueAt(document, path, 'value', problem, remedy), ...(transient && { transient }) }
   const { document: file } = document.origin?.(path) ?? { document }
   const { line = 1, column = 1 } = issue
   const from = file.lineText(line).indexOf(text.slice(at).split('\n', 1)[0] ?? '', column - 1)

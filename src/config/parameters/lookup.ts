@@ -1,3 +1,4 @@
+import { nearest } from '../../document/suggest.ts'
 import { hostAddress, type Interfaces } from './host-address.ts'
 import { asWritten } from './template.ts'
 
@@ -19,9 +20,21 @@ export type Found =
   /** `outside`: it came from the environment or from a document, so that it may be a secret. */
   | { readonly kind: 'value'; readonly text: string; readonly outside: boolean }
   /** Nothing is there: a default counts. Neither sentence holds the name or a value, for both may be secrets. */
-  | { readonly kind: 'none'; readonly problem: string; readonly remedy: string }
-  /** Something is there that cannot stand in a text. */
-  | { readonly kind: 'unfit'; readonly problem: string; readonly remedy: string }
+  | ({ readonly kind: 'none' } & Lacking)
+  /** Something is there that cannot stand in a text, or nothing ever could be: a default does not count. */
+  | ({ readonly kind: 'unfit' } & Lacking)
+
+interface Lacking {
+  readonly problem: string
+  readonly remedy: string
+  /** A moment later it may be there. */
+  readonly transient?: true
+}
+
+/** Whether no entries of documents can be meant: then what has no dot is a parameter of a shell. */
+export function namesNoDocuments({ documents }: Surroundings): boolean {
+  return documents !== 'unread' && documents.length === 0
+}
 
 /**
  * What a name stands for. The first that knows it counts, as with ipvsctl: the interfaces (`host.`) and the environment (`env.`),
@@ -89,27 +102,44 @@ function asText(value: unknown): Found {
   }
 }
 
-function missing(
-  name: string,
-  environment: Surroundings['environment'],
-  documents: readonly ParameterDocument[],
-): Found & { kind: 'none' } {
+function missing(name: string, environment: Surroundings['environment'], documents: readonly ParameterDocument[]): Found {
   if (name.startsWith('env.')) {
     const problem = ownText(environment, name.slice(4)) === '' ? 'is an empty variable' : 'is not in the environment'
     return none(problem, 'set the variable for Pointsman, or write a default behind :- within the braces')
   }
   if (name.startsWith('host.'))
-    return none(
-      'is no address of this host',
-      `name an interface that is up and has that many addresses, such as ${asWritten('host.eth0')}, or write a default behind :-`,
-    )
-  if (ownText(environment, name) !== undefined) return none('is no parameter', 'write env. in front of the name of a variable')
-  if (documents.length === 0)
-    return none(
-      'is no parameter',
-      `write ${asWritten('env.NAME')}, ${asWritten('host.INTERFACE')}, or name documents under parameters`,
-    )
-  return none('is in no document under parameters', 'correct the name, or write a default behind :- within the braces')
+    return {
+      // An interface that comes up late has its address soon.
+      transient: true,
+      ...none(
+        'is no address of this host',
+        `name an interface that is up and has that many addresses, such as ${asWritten('host.eth0')}, or write a default behind :-`,
+      ),
+    }
+  if (ownText(environment, name) !== undefined)
+    return none('is no parameter', `write env. in front of the name of a variable; ${ESCAPE}`)
+  const meant = meantBy(name)
+  if (documents.length === 0) {
+    const words = `write ${asWritten('env.NAME')}, ${asWritten('host.INTERFACE')}, or name documents under parameters`
+    if (meant === undefined) return none('is no parameter', `${words}; ${ESCAPE}`)
+    // A default would hide the slip for ever.
+    return { ...none('is no parameter', `did you mean ${meant}? ${ESCAPE}`), kind: 'unfit' }
+  }
+  const cure =
+    meant === undefined ? 'correct the name, or write a default behind :- within the braces;' : `did you mean ${meant}?`
+  return none('is in no document under parameters', `${cure} ${ESCAPE}`)
+}
+
+/** For those who mean a shell, or a text of their own. */
+const ESCAPE = '$${ stands for ${ itself, where a shell or another program is meant'
+
+const NAMESPACES = ['env', 'host', 'file', 'url']
+
+/** The parameter that a slip such as `evn.PORT` stands for. The name itself is not shown: it may be made of a secret. */
+function meantBy(name: string): string | undefined {
+  const first = name.split('.', 1)[0] ?? ''
+  const namespace = first === name || NAMESPACES.includes(first) ? undefined : nearest(first, NAMESPACES)
+  return namespace === undefined ? undefined : asWritten(`${namespace}.NAME`)
 }
 
 function none(problem: string, remedy: string): Found & { kind: 'none' } {

@@ -1,4 +1,4 @@
-import { type Found, lookUp, type Surroundings } from './lookup.ts'
+import { type Found, lookUp, namesNoDocuments, type Surroundings } from './lookup.ts'
 import { type Parameter, parseTemplate, type Template, type TemplateFault } from './template.ts'
 
 /** A value from outside of the file, and the parameter that stands for it in sentences. */
@@ -13,7 +13,7 @@ export type Resolved =
 
 /** A text with everything in place of its parameters. What a parameter stands for is not looked through for further ones. */
 export function resolveText(text: string, surroundings: Surroundings): Resolved {
-  const reading = parseTemplate(text)
+  const reading = parseTemplate(text, { leaveShell: namesNoDocuments(surroundings) })
   return reading.ok ? resolveTemplate(reading.template, surroundings) : reading
 }
 
@@ -43,5 +43,6 @@ function resolveParameter(parameter: Parameter, surroundings: Surroundings): Res
     return { ok: true, text, outsiders: outside ? [{ written, value: text }] : [] }
   }
   if (found.kind === 'none' && fallback !== undefined) return resolveTemplate(fallback, surroundings)
-  return { ok: false, at, problem: `${written} ${found.problem}`, remedy: found.remedy }
+  const { problem, remedy, transient } = found
+  return { ok: false, at, problem: `${written} ${problem}`, remedy, ...(transient && { transient }) }
 }

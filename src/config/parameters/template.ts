@@ -18,6 +18,8 @@ export interface TemplateFault {
   readonly at: number
   readonly problem: string
   readonly remedy: string
+  /** A moment later it may be right. */
+  readonly transient?: true
 }
 
 export type TemplateReading = { readonly ok: true; readonly template: Template } | ({ readonly ok: false } & TemplateFault)
@@ -35,10 +37,21 @@ export function mayHaveParameters(text: string): boolean {
   return text.includes('${')
 }
 
+export interface TemplateOptions {
+  /** Whether what a shell would replace, `${NAME:-default}`, is left to it. */
+  readonly leaveShell?: boolean
+}
+
+/**
+ * What begins a parameter of a shell: `${NAME}`, `${#NAME}`, `${1}`, `${NAME[0]}`, `${NAME:-default}`, `${NAME%.*}`. Its names
+ * have no dots, so that `${env.NAME}` is none.
+ */
+const SHELL = /\$\{(?:[#!]?(?:[A-Za-z_]\w*|\d+)(?:\[[^\]{}]*\](?!\.))?|[#!]?[@*#?$!-])(?=[}:=?+#%/^,@*-])/y
+
 /** Takes a text apart: `${` begins a parameter, `$${` stands for `${` itself, every other dollar sign for itself. Never throws. */
-export function parseTemplate(text: string): TemplateReading {
+export function parseTemplate(text: string, { leaveShell = false }: TemplateOptions = {}): TemplateReading {
   try {
-    const parser = new TemplateParser(text)
+    const parser = new TemplateParser(text, leaveShell)
     return { ok: true, template: parser.pieces(0, []) }
   } catch (error) {
     if (error instanceof Fault) return { ok: false, at: error.at, problem: error.problem, remedy: error.remedy }
@@ -61,10 +74,12 @@ class Fault extends Error {
 
 class TemplateParser {
   readonly #text: string
+  readonly #leaveShell: boolean
   #at = 0
 
-  constructor(text: string) {
+  constructor(text: string, leaveShell: boolean) {
     this.#text = text
+    this.#leaveShell = leaveShell
   }
 
   /** Up to one of the ends, which is left to the caller; to the end of the text where there are none. */
@@ -79,6 +94,10 @@ class TemplateParser {
       if (this.#sees('$${')) {
         plain += '${'
         this.#at += 3
+      } else if (depth === 0 && this.#seesShell()) {
+        // Only the beginning: parameters of ours may stand in the default of one of the shell.
+        plain += '${'
+        this.#at += 2
       } else if (this.#sees('${')) {
         flush()
         pieces.push(this.#parameter(depth))
@@ -105,6 +124,11 @@ class TemplateParser {
       throw new Fault(at, 'the parameter that begins here has no end', 'write } behind its name; $${ stands for ${ itself')
     this.#at++
     return { written: this.#text.slice(at, this.#at), at, name, ...(fallback !== undefined && { fallback }) }
+  }
+
+  #seesShell(): boolean {
+    SHELL.lastIndex = this.#at
+    return this.#leaveShell && SHELL.test(this.#text)
   }
 
   #sees(word: string): boolean {

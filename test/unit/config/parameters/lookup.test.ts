@@ -121,9 +121,26 @@ describe('a name that nothing has', () => {
     const environment = { PORT: '80' }
     const sentences = ['PORT', 'x', 'env.constructor'].map((name) => lookUp(name, { environment, interfaces, documents: [] }))
     expect(sentences).toEqual([
-      { kind: 'none', problem: 'is no parameter', remedy: 'write env. in front of the name of a variable' },
+      {
+        kind: 'none',
+        problem: 'is no parameter',
+        remedy: expect.stringContaining('write env. in front of the name of a variable; $${'),
+      },
       { kind: 'none', problem: 'is no parameter', remedy: expect.stringContaining('name documents under parameters') },
       { kind: 'none', problem: 'is not in the environment', remedy: expect.stringContaining('set the variable') },
+    ])
+    const inDocuments = ['PORT', 'evn.X'].map((name) => lookUp(name, { environment: {}, interfaces, documents: [file({})] }))
+    expect(inDocuments).toEqual([
+      {
+        kind: 'none',
+        problem: 'is in no document under parameters',
+        remedy: expect.stringMatching(/^correct the name, .*; \$\$\{ stands for \$\{ itself/),
+      },
+      {
+        kind: 'none',
+        problem: 'is in no document under parameters',
+        remedy: expect.stringMatching(/^did you mean \$\{env\.NAME\}\? \$\$\{ stands for/),
+      },
     ])
     expect(found('ports.web', { documents: 'unread' })).toBe('unfit: cannot stand where files and documents are named')
     expect(found('env.X', { documents: 'unread' })).toBe('none: is not in the environment')

@@ -56,6 +56,44 @@ describe('a text', () => {
     expect(outcome(text)).toBe(sentence)
   })
 
+  it.each([
+    'nc -z $POINTSMAN_ADDRESS ${POINTSMAN_PORT:-8080} && test "${LAG:-0}" -lt 3',
+    'test "${POINTSMAN_TO:-}" = down && page-oncall',
+    '${X} ${X:=1} ${X:?gone} ${X:+1} ${X-1} ${X=1} ${X?gone} ${X+1} ${#X} ${!X} ${X:2:3}',
+    '${X%.*} ${X%%.*} ${X#*/} ${X##*/} ${X/a.b/c} ${X^^} ${X,,} ${X@Q} ${1} ${10:-x.y} ${@} ${*} ${#} ${?} ${$} ${X[0]} ${X[@]}',
+    '${X:-${Y:-${Z}}}',
+  ])('%s is of a shell, and left to it while no documents are named', (text) => {
+    expect(resolveText(text, { ...surroundings, documents: [] })).toMatchObject({ ok: true, text, outsiders: [] })
+    expect(resolveText(text, surroundings)).not.toMatchObject({ text })
+    expect(resolveText(text, { ...surroundings, documents: 'unread' })).not.toMatchObject({ text })
+  })
+
+  it.each([
+    ['${X:-${env.A}}', '${X:-one}'],
+    ['${env.A}${X}', 'one${X}'],
+    ['${env.NONE:-x}', 'x'],
+    ['$${X}', '${X}'],
+  ])('%s beside a shell is %s', (text, expected) => {
+    expect(resolveText(text, { ...surroundings, documents: [] })).toMatchObject({ ok: true, text: expected })
+  })
+
+  it.each([
+    ['${evn.X}', 'is no parameter', 'did you mean ${env.NAME}? $${ stands for'],
+    ['${evn.X:-80}', 'is no parameter', 'did you mean ${env.NAME}? $${ stands for'],
+    ['${hots.eth0}', 'is no parameter', 'did you mean ${host.NAME}? $${ stands for'],
+    ['${ports.web}', 'is no parameter', 'or name documents under parameters; $${ stands for'],
+    ['${X[0].ip}', 'is no parameter', 'or name documents under parameters; $${ stands for'],
+    ['${env.A', 'has no end', '$${ stands for'],
+    ['${X', 'has no end', '$${ stands for'],
+    ['${}', 'has no name', '$${ stands for'],
+    ['${env.NONE:-${X}}', 'is no parameter', '$${ stands for'],
+  ])('%s is refused without documents, with the way to write it as a text', (text, problem, remedy) => {
+    expect(resolveText(text, { ...surroundings, documents: [] })).toMatchObject({
+      problem: expect.stringContaining(problem),
+      remedy: expect.stringContaining(remedy),
+    })
+  })
+
   it('without a parameter stays what it is, and escaped it stands for itself, whatever it is', () => {
     const strange = fc.string({ unit: fc.constantFrom('$', '{', '${', '}', ':-', 'a', '.', 'env.A') })
     let withParameters = 0
