@@ -43,7 +43,7 @@ export const CATALOGUE = {
   APPLY_FAILED: { exit: EXIT.applyFailed, retryable: true },
   BAD_INPUT: { exit: EXIT.badInput, retryable: false },
   CONFIG_INVALID: { exit: EXIT.invalid, retryable: false },
-  CONFIG_UNREADABLE: { exit: EXIT.unreadable, retryable: false },
+  CONFIG_UNREADABLE: { exit: EXIT.unreadable, retryable: true },
   DNS_NODATA: { exit: EXIT.unreadable, retryable: true },
   DNS_NO_SERVICE: { exit: EXIT.unreadable, retryable: true },
   DNS_NXDOMAIN: { exit: EXIT.unreadable, retryable: true },

@@ -19,8 +19,9 @@ export interface ReadConfiguration {
 }
 
 /**
- * Reads and checks a configuration file; `-` is standard input. Rejects with CONFIG_UNREADABLE, with CONFIG_INVALID or,
- * where the file is right and a flag or a variable is not, with BAD_INPUT; all problems in one error.
+ * Reads and checks a configuration file; `-` is standard input. Rejects with CONFIG_UNREADABLE, also where only such things are
+ * wrong as may be right a moment later, with CONFIG_INVALID or, where the file is right and a flag or a variable is not, with
+ * BAD_INPUT; all problems in one error.
  */
 export async function readConfiguration(path: string, overrides: Overrides): Promise<ReadConfiguration> {
   const bytes = await readBytes(path)
@@ -37,7 +38,9 @@ export function settingsWithoutFile(overrides: Overrides): Settings {
 }
 
 function invalid(issues: readonly Issue[]): PointsmanError {
-  return issuesError(issues.every(isOfOverride) ? 'BAD_INPUT' : 'CONFIG_INVALID', issues)
+  if (issues.every(isOfOverride)) return issuesError('BAD_INPUT', issues)
+  // The unit ends for good where a configuration is not valid; after a moment's trouble it is to try again.
+  return issuesError(issues.every(({ transient }) => transient) ? 'CONFIG_UNREADABLE' : 'CONFIG_INVALID', issues)
 }
 
 /** The bytes of a file, or of standard input where it is `-`. Rejects with CONFIG_UNREADABLE. */

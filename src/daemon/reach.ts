@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import type { InterfaceAddress, Interfaces } from '../config/parameters/host-address.ts'
-import type { Bytes, Reach, Unreachable } from '../config/reach.ts'
-import { MAX_DOCUMENT_BYTES, readDocument } from '../document/read.ts'
+import type { Bytes, Listing, Reach, Unreachable } from '../config/reach.ts'
+import { isTransient, MAX_DOCUMENT_BYTES, readDocument } from '../document/read.ts'
 
 /** Milliseconds that a web server has for the whole of its answer. A start waits that long at most. */
 export const FETCH_TIMEOUT = 5_000
@@ -14,19 +14,27 @@ export function realReach({ timeout = FETCH_TIMEOUT }: { readonly timeout?: numb
 
 async function read(path: string): Promise<Bytes> {
   const result = await readDocument(path)
-  return result.ok ? result : { ok: false, problem: result.issue.problem, remedy: result.issue.remedy }
+  if (result.ok) return result
+  const { problem, remedy, transient } = result.issue
+  return { ok: false, problem, remedy, ...(transient && { transient }) }
 }
 
-async function list(directory: string): ReturnType<Reach['list']> {
+async function list(directory: string): Promise<Listing> {
   try {
     return { ok: true, names: await readdir(directory) }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
-    if (code === 'ENOENT') return unreachable('there is no such directory', 'create it, or correct the path')
-    if (code === 'EACCES')
-      return unreachable('the directory may not be read by this user', 'make it readable for the user that Pointsman runs as')
-    return unreachable(`the directory cannot be read (${code})`, 'check the path and its permissions')
+    const isNone = code === 'ENOENT' || code === 'ENOTDIR'
+    return { ...notListed(code), isNone }
   }
+}
+
+function notListed(code: string): Unreachable {
+  if (code === 'ENOENT') return unreachable('there is no such directory', 'create it, or correct the path')
+  if (code === 'EACCES')
+    return unreachable('the directory may not be read by this user', 'make it readable for the user that Pointsman runs as')
+  const why = unreachable(`the directory cannot be read (${code})`, 'check the path and its permissions')
+  return isTransient(code) ? { ...why, transient: true } : why
 }
 
 async function fetchDocument(url: string, timeout: number): Promise<Bytes> {
@@ -42,18 +50,28 @@ async function fetchDocument(url: string, timeout: number): Promise<Bytes> {
     await response.body?.cancel().catch(() => {})
     if (response.status >= 300 && response.status < 400)
       return unreachable(`the web server redirects (status ${response.status})`, 'write the address that it leads to')
-    return unreachable(
+    const refusal = unreachable(
       `the web server answers with status ${response.status}`,
       'correct the address, or look into the log of the server',
     )
+    return response.status >= 500 || BUSY.includes(response.status) ? { ...refusal, transient: true } : refusal
   } catch (error) {
     if (signal.aborted)
-      return unreachable(`there is no whole answer within ${timeout} ms`, 'look at the server, or put the document into a file')
+      return {
+        ...unreachable(`there is no whole answer within ${timeout} ms`, 'look at the server, or put the document into a file'),
+        transient: true,
+      }
     const { cause } = error as { cause?: { code?: unknown } }
     const why = typeof cause?.code === 'string' ? cause.code : 'no connection'
-    return unreachable(`the web server cannot be reached (${why})`, 'check the address, and whether the server runs')
+    return {
+      ...unreachable(`the web server cannot be reached (${why})`, 'check the address, and whether the server runs'),
+      transient: true,
+    }
   }
 }
+
+/** Refusals of the moment: too slow, too early, too many. */
+const BUSY = [408, 425, 429]
 
 async function bodyOf(response: Response): Promise<Bytes> {
   const chunks: Uint8Array[] = []

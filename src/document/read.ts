@@ -22,6 +22,7 @@ export async function readDocument(path: string, limit: number = MAX_DOCUMENT_BY
       path,
       READ_PROBLEMS[code] ?? `cannot be read (${code})`,
       READ_REMEDIES[code] ?? 'check the path and its permissions',
+      isTransient(code),
     )
   }
 }
@@ -49,6 +50,14 @@ const READ_REMEDIES: Readonly<Record<string, string>> = {
   EISDIR: 'name a YAML or JSON file',
 }
 
-function unreadable(path: string, problem: string, remedy: string): ReadResult {
-  return { ok: false, issue: { file: path, path: '', problem, remedy } }
+/** Of a mount that is away, or a process that has too much open: the path may be right. */
+const TRANSIENT = ['EAGAIN', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'ESTALE', 'ETIMEDOUT']
+
+/** Whether an error of the file system may be none a moment later. */
+export function isTransient(code: string): boolean {
+  return TRANSIENT.includes(code)
+}
+
+function unreadable(path: string, problem: string, remedy: string, transient = false): ReadResult {
+  return { ok: false, issue: { file: path, path: '', problem, remedy, ...(transient && { transient }) } }
 }

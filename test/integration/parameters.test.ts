@@ -97,6 +97,19 @@ describe('validate', () => {
 })
 
 describe('start', () => {
+  test('is tried again by the unit where an interface has no address yet, and not where more is wrong', async () => {
+    const ended = async (backend: string) => {
+      const directory = await files({
+        'c.yaml': `services:\n  - { name: a, listen: "\${host.eth77}:80", backends: ["${backend}:80"] }\n`,
+      })
+      return await pointsman(['start', '-c', join(directory, 'c.yaml'), '--state-dir', directory])
+    }
+    const late = await ended('10.0.0.1')
+    expect(late.code).toBe(30)
+    expect(late.out + late.err).toContain('${host.eth77} is no address of this host')
+    expect((await ended('${env.GONE}')).code).toBe(32)
+  })
+
   test('ends with the place of a document that no web server gives', async () => {
     const server = createServer((_, response) => response.writeHead(500).end('hunter2'))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -104,7 +117,8 @@ describe('start', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/p?token=hunter2`
     const directory = await files({ 'c.yaml': `parameters:\n  urls:\n    - ${url}\nservices: []\n` })
     const { code, err } = await pointsman(['start', '-c', join(directory, 'c.yaml'), '--state-dir', directory])
-    expect(code).toBe(32)
+    // The unit starts it again.
+    expect(code).toBe(30)
     expect(err).toContain(
       `${directory}/c.yaml:3:7: parameters.urls[0]: ${url.replace('hunter2', '***')}: the web server answers with status 500;`,
     )

@@ -1,10 +1,10 @@
-import { type Document, issueAt } from '../../document/document.ts'
+import type { Document } from '../../document/document.ts'
 import type { Issue } from '../../document/issue.ts'
 import { parseDocument } from '../../document/parse.ts'
 import { interpret } from '../../document/schema.ts'
 import { urlWithoutSecrets } from '../../model/http-source-spec.ts'
 import type { ParameterDocument, Surroundings } from '../parameters/lookup.ts'
-import type { Bytes, Reach } from '../reach.ts'
+import { type Bytes, type Reach, unreachableAt } from '../reach.ts'
 import { fingerprintOf, type ReadTrace } from '../read-trace.ts'
 import { earlyTexts } from './early-texts.ts'
 import { besides } from './files.ts'
@@ -55,13 +55,13 @@ function understand(main: Document, { kind, index, place }: Wanted, answer: Byte
   // As it is written: what stands for a parameter in it may be a secret.
   const shown = kind === 'file' ? place : urlWithoutSecrets(String(written.parameters.urls?.[index]))
   if (!answer.ok) {
-    issues.push(issueAt(main, ['parameters', `${kind}s`, index], 'value', `${shown}: ${answer.problem}`, answer.remedy))
+    const problem = `${shown}: ${answer.problem}`
+    issues.push(unreachableAt(main, ['parameters', `${kind}s`, index], { ...answer, problem }))
     return []
   }
   const parsed = parseDocument(answer.bytes, { path: shown })
   if (!parsed.ok) {
-    // Without the line itself, which may hold a secret.
-    issues.push(...parsed.issues.map(({ excerpt: _, ...issue }) => issue))
+    issues.push(...parsed.issues.map(withoutContent))
     return []
   }
   const { value } = parsed.document
@@ -75,4 +75,14 @@ function understand(main: Document, { kind, index, place }: Wanted, answer: Byte
     remedy: 'write entries such as ports: { web: 8080 }',
   })
   return []
+}
+
+/** What is said of a line (those issues have an excerpt) may quote a part of it, which may be a secret. */
+function withoutContent({ excerpt, ...issue }: Issue): Issue {
+  if (excerpt === undefined) return issue
+  return {
+    ...issue,
+    problem: 'this is not YAML or JSON',
+    remedy: 'correct it here; what stands here is not shown, it may be secret',
+  }
 }

@@ -5,7 +5,7 @@ import { parseDocument } from '../../document/parse.ts'
 import { show } from '../../document/reading.ts'
 import { interpret } from '../../document/schema.ts'
 import type { Surroundings } from '../parameters/lookup.ts'
-import type { Reach } from '../reach.ts'
+import { type Reach, type Unreachable, unreachableAt } from '../reach.ts'
 import type { ReadTrace } from '../read-trace.ts'
 import { earlyTexts } from './early-texts.ts'
 import { expand, isPattern } from './glob.ts'
@@ -90,7 +90,7 @@ class IncludeReader {
     const expansion = await expand(from, this.#reach.list)
     this.#trace.expanded(from, expansion)
     if (expansion.ok) return expansion.paths
-    this.#refuse(document, path, expansion.problem, expansion.remedy)
+    this.#refuseUnreachable(document, path, expansion)
     return []
   }
 
@@ -120,7 +120,7 @@ class IncludeReader {
     const read = await this.#reach.read(file)
     this.#trace.read(file, read)
     if (!read.ok) {
-      this.#refuse(document, path, `${file}: ${read.problem}`, read.remedy)
+      this.#refuseUnreachable(document, path, { ...read, problem: `${file}: ${read.problem}` })
       return
     }
     const parsed = parseDocument(read.bytes, { path: file })
@@ -130,6 +130,10 @@ class IncludeReader {
     }
     this.documents.push(parsed.document)
     await this.follow(parsed.document, [...chain, identity])
+  }
+
+  #refuseUnreachable(document: Document, path: Path, what: Unreachable): void {
+    this.issues.push(unreachableAt(document, path, what))
   }
 
   #refuse(document: Document, path: Path, problem: string, remedy: string): void {

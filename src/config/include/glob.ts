@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Reach } from '../reach.ts'
+import type { Reach, Unreachable } from '../reach.ts'
 
 /** What a pattern stands for: paths in the order of their names, and the directories that were looked into for it. */
 export interface Expansion {
@@ -7,9 +7,7 @@ export interface Expansion {
   readonly directories: readonly string[]
 }
 
-export type ExpansionResult =
-  | ({ readonly ok: true } & Expansion)
-  | ({ readonly ok: false; readonly problem: string; readonly remedy: string } & Pick<Expansion, 'directories'>)
+export type ExpansionResult = ({ readonly ok: true } & Expansion) | (Unreachable & Pick<Expansion, 'directories'>)
 
 /** Whether a path holds `*`, `?` or `[`. */
 export function isPattern(path: string): boolean {
@@ -47,11 +45,14 @@ export async function expand(pattern: string, list: Reach['list']): Promise<Expa
     for (const path of found) {
       const directory = path === '' ? '.' : path
       const listing = await list(directory)
-      if (listing.ok || !guessed) directories.push(directory)
-      // A name that a pattern stands for may be that of a file.
-      if (!listing.ok && !guessed)
-        return { ok: false, directories, problem: `${directory}: ${listing.problem}`, remedy: listing.remedy }
-      if (listing.ok) deeper.push(...listing.names.filter(matcher).map((name) => join(path, name)))
+      // A name that a pattern stands for may be that of a file. What may be a directory is not passed over: its services would go.
+      if (!listing.ok && guessed && listing.isNone) continue
+      directories.push(directory)
+      if (!listing.ok) {
+        const { problem, remedy, transient } = listing
+        return { ok: false, directories, problem: `${directory}: ${problem}`, remedy, ...(transient && { transient }) }
+      }
+      deeper.push(...listing.names.filter(matcher).map((name) => join(path, name)))
     }
     found = deeper
     guessed = true

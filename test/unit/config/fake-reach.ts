@@ -9,11 +9,18 @@ export interface FakeMachine {
   /** Text by address; others do not answer. */
   readonly urls?: Readonly<Record<string, string>>
   readonly interfaces?: Interfaces
+  /** What is said of directories that are there and cannot be read. */
+  readonly unreadable?: Readonly<Record<string, string>>
   readonly environment?: Readonly<Record<string, string>>
 }
 
 /** A machine that is no more than what is written here, and a note of what it was asked for. */
-export function fakeReach({ files = {}, urls = {}, interfaces = {} }: FakeMachine): Reach & { readonly asked: string[] } {
+export function fakeReach({
+  files = {},
+  urls = {},
+  interfaces = {},
+  unreadable = {},
+}: FakeMachine): Reach & { readonly asked: string[] } {
   const asked: string[] = []
   const answer = (text: string | undefined, problem: string) =>
     text === undefined
@@ -30,12 +37,15 @@ export function fakeReach({ files = {}, urls = {}, interfaces = {} }: FakeMachin
         const inside = directory === '.' ? path : path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : ''
         return inside === '' ? [] : [inside.split('/')[0] as string]
       })
-      if (names.length === 0) return { ok: false, problem: 'there is no such directory', remedy: 'create it' }
+      const problem = unreadable[directory]
+      if (problem !== undefined) return { ok: false, problem, remedy: 'look at it', isNone: false, transient: true }
+      if (names.length === 0) return { ok: false, problem: 'there is no such directory', remedy: 'create it', isNone: true }
       return { ok: true, names: [...new Set(names)].toReversed() }
     },
     fetch: async (url) => {
       asked.push(url)
-      return answer(urls[url], 'the web server cannot be reached (ECONNREFUSED)')
+      const answered = answer(urls[url], 'the web server cannot be reached (ECONNREFUSED)')
+      return answered.ok ? answered : { ...answered, transient: true }
     },
     interfaces: () => interfaces,
   }

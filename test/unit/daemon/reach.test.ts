@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { symlink, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -25,19 +25,27 @@ describe('a web server', () => {
     expect(answer.ok && Buffer.from(answer.bytes).toString()).toBe('agent: pointsman')
   })
 
-  test.each<[string, RequestListener, string]>([
+  test.each<[string, RequestListener, string, ('for now' | 'always')?]>([
     ['has none', (_, response) => response.writeHead(404).end(), 'the web server answers with status 404'],
+    ['is ill', (_, response) => response.writeHead(503).end(), 'the web server answers with status 503', 'for now'],
+    ['is asked too often', (_, response) => response.writeHead(429).end(), 'the web server answers with status 429', 'for now'],
     [
       'sends elsewhere',
       (_, response) => response.writeHead(302, { location: 'http://x/' }).end(),
       'the web server redirects (status 302)',
     ],
-    ['hangs', () => {}, 'there is no whole answer within 300 ms'],
-    ['hangs in the middle', (_, response) => void response.writeHead(200).write('a'), 'there is no whole answer within 300 ms'],
+    ['hangs', () => {}, 'there is no whole answer within 300 ms', 'for now'],
+    [
+      'hangs in the middle',
+      (_, response) => void response.writeHead(200).write('a'),
+      'there is no whole answer within 300 ms',
+      'for now',
+    ],
     [
       'breaks off',
       (_, response) => void response.writeHead(200, { 'content-length': '9' }).write('a', () => response.destroy()),
       'the web server cannot be reached (UND_ERR_SOCKET)',
+      'for now',
     ],
     [
       'sends without end',
@@ -47,15 +55,21 @@ describe('a web server', () => {
       },
       'the document has more than 4 MiB',
     ],
-  ])('that %s is no more than a sentence', async (_, listener, problem) => {
+  ])('that %s is no more than a sentence', async (_, listener, problem, lasts = 'always') => {
     const url = await serve(listener)
     const timeout = problem.includes('300') ? 300 : 20_000
-    expect(await realReach({ timeout }).fetch(url)).toEqual({ ok: false, problem, remedy: expect.any(String) })
+    expect(await realReach({ timeout }).fetch(url)).toEqual({
+      ok: false,
+      problem,
+      remedy: expect.any(String),
+      ...(lasts === 'for now' && { transient: true }),
+    })
   })
 
   test('that is not there is no more than a sentence', async () => {
     expect(await realReach().fetch(`http://127.0.0.1:${await freePort()}/`)).toMatchObject({
       problem: 'the web server cannot be reached (ECONNREFUSED)',
+      transient: true,
     })
   })
 })
@@ -68,8 +82,16 @@ describe('files', () => {
     expect(await reach.read(join(directory, 'a'))).toEqual({ ok: true, bytes: Buffer.from('text') })
     expect(await reach.read(join(directory, 'b'))).toMatchObject({ ok: false, problem: 'there is no such file' })
     expect(await reach.list(directory)).toEqual({ ok: true, names: ['a'] })
-    expect(await reach.list(join(directory, 'b'))).toMatchObject({ ok: false, problem: 'there is no such directory' })
-    expect(await reach.list(join(directory, 'a'))).toMatchObject({ ok: false, problem: 'the directory cannot be read (ENOTDIR)' })
+    expect(await reach.list(join(directory, 'b'))).toMatchObject({ problem: 'there is no such directory', isNone: true })
+    expect(await reach.list(join(directory, 'a'))).toMatchObject({
+      problem: 'the directory cannot be read (ENOTDIR)',
+      isNone: true,
+    })
+    await symlink('loop', join(directory, 'loop'))
+    expect(await reach.list(join(directory, 'loop'))).toMatchObject({
+      problem: 'the directory cannot be read (ELOOP)',
+      isNone: false,
+    })
   })
 })
 

@@ -32,6 +32,18 @@ describe('a pattern', () => {
     expect(await outcome(pattern)).toEqual(expected)
   })
 
+  it.each(['sites/*/s.yaml', 'sites/*/*.yaml', 'sites/?/[s]*'])(
+    '%s passes no directory over that cannot be read',
+    async (pattern) => {
+      const denied = fakeReach({ files, unreadable: { 'sites/x': 'the directory may not be read by this user' } })
+      expect(await expand(pattern, denied.list)).toMatchObject({
+        ok: false,
+        problem: 'sites/x: the directory may not be read by this user',
+        directories: expect.arrayContaining(['sites', 'sites/x']),
+      })
+    },
+  )
+
   it('names the directories that were looked into', async () => {
     const result = await expand('sites/*/*.yaml', list)
     expect(result.directories.toSorted()).toEqual(['sites', 'sites/x', 'sites/y'])
