@@ -8,7 +8,7 @@ import { understand } from './load.ts'
 import type { Surroundings } from './parameters/lookup.ts'
 import { mayHaveParameters } from './parameters/template.ts'
 import type { Reach } from './reach.ts'
-import { NOTHING_BESIDE, ReadTrace, type WhatWasRead } from './read-trace.ts'
+import { NOTHING_BESIDE, type ReadNote, ReadTrace, type WhatWasRead } from './read-trace.ts'
 
 /** A configuration, and what it was made of beside its own file; the latter also where the former is not valid. */
 export interface Loaded {
@@ -18,16 +18,17 @@ export interface Loaded {
 
 /**
  * Reads a configuration as `loadConfiguration` does, with the files that it includes and everything that its parameters stand
- * for. Reaches for nothing that it does not name. Never rejects for bad input.
+ * for. Reaches for nothing that it does not name. Never rejects for bad input. `tell` hears of each thing that was read.
  */
 export async function loadFrom(
   source: { readonly path: string; readonly bytes: Uint8Array },
   overrides: Overrides,
   reach: Reach,
+  tell?: (note: ReadNote) => void,
 ): Promise<Loaded> {
   const parsed = parseDocument(source.bytes, { path: source.path })
   if (!parsed.ok) return { result: parsed, read: NOTHING_BESIDE }
-  const trace = new ReadTrace()
+  const trace = new ReadTrace(tell)
   const main = parsed.document
   const known: Surroundings = { environment: overrides.environment ?? {}, interfaces: reach.interfaces(), documents: 'unread' }
   const [included, beside] = await Promise.all([

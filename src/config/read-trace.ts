@@ -27,24 +27,41 @@ export interface PatternRead {
 /** That of a configuration which is its own file and no more. */
 export const NOTHING_BESIDE: WhatWasRead = { files: [], patterns: [], fingerprint: '' }
 
-/** Gathers what is read while a configuration is loaded. */
+/** One thing that was read. */
+export type ReadNote = { readonly file: FileRead } | { readonly pattern: PatternRead } | { readonly beyond: string }
+
+/** Gathers what is read while a configuration is loaded, and tells of each at once, for whoever may not see the end. */
 export class ReadTrace {
   readonly #files: FileRead[] = []
   readonly #patterns: PatternRead[] = []
   readonly #beyond: string[] = []
+  readonly #tell: (note: ReadNote) => void
+
+  constructor(tell: (note: ReadNote) => void = () => {}) {
+    this.#tell = tell
+  }
 
   read(path: string, result: Bytes): void {
-    this.#files.push({ path: resolve(path), fingerprint: result.ok ? fingerprintOf(result.bytes) : undefined })
+    this.note({ file: { path: resolve(path), fingerprint: result.ok ? fingerprintOf(result.bytes) : undefined } })
   }
 
   expanded(pattern: string, { directories, ...result }: { readonly ok: boolean } & Partial<Expansion>): void {
     const found = foundOf(result)
-    this.#patterns.push({ pattern: resolve(pattern), directories: (directories ?? []).map((each) => resolve(each)), found })
+    this.note({
+      pattern: { pattern: resolve(pattern), directories: (directories ?? []).map((each) => resolve(each)), found },
+    })
   }
 
   /** `what`: everything that was said. */
   asked(what: string): void {
-    this.#beyond.push(what)
+    this.note({ beyond: what })
+  }
+
+  note(note: ReadNote): void {
+    if ('file' in note) this.#files.push(note.file)
+    else if ('pattern' in note) this.#patterns.push(note.pattern)
+    else this.#beyond.push(note.beyond)
+    this.#tell(note)
   }
 
   result(): WhatWasRead {

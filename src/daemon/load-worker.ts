@@ -1,6 +1,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import type { Overrides } from '../config/configuration.ts'
-import { loadFrom } from '../config/load-from.ts'
+import { type Loaded, loadFrom } from '../config/load-from.ts'
+import type { ReadNote } from '../config/read-trace.ts'
 import { realReach } from './reach.ts'
 
 /** What a thread is started with to load one configuration. */
@@ -10,6 +11,9 @@ export interface LoadJob {
   readonly overrides: Overrides
 }
 
+/** What the thread says: each thing that it reads, so that this is known where it dies, and the whole in the end. */
+export type LoadWord = { readonly note: ReadNote } | { readonly loaded: Loaded }
+
 /**
  * Loads the configuration that this thread was started for, answers and ends; says whether there was one. A program that is
  * bundled into one file calls this in its other threads.
@@ -18,6 +22,7 @@ export function runLoadWorkerIfAsked(): boolean {
   const job = workerData as LoadJob | undefined
   if (isMainThread || parentPort === null || job?.pointsmanWorker !== 'configuration') return false
   const port = parentPort
-  void loadFrom(job.source, job.overrides, realReach()).then((loaded) => port.postMessage(loaded))
+  const say = (word: LoadWord) => port.postMessage(word)
+  void loadFrom(job.source, job.overrides, realReach(), (note) => say({ note })).then((loaded) => say({ loaded }))
   return true
 }

@@ -1,4 +1,16 @@
-import { BehaviorSubject, concatMap, filter, ignoreElements, map, merge, type Observable, Subject, switchMap, tap } from 'rxjs'
+import {
+  BehaviorSubject,
+  concatMap,
+  debounceTime,
+  filter,
+  ignoreElements,
+  map,
+  merge,
+  type Observable,
+  Subject,
+  switchMap,
+  tap,
+} from 'rxjs'
 import type { Configuration, Overrides, Settings } from '../config/configuration.ts'
 import { fingerprintOf, NOTHING_BESIDE, type WhatWasRead } from '../config/read-trace.ts'
 import { formatIssue, type Issue } from '../document/issue.ts'
@@ -24,6 +36,7 @@ export interface ReloadOptions {
   /** Milliseconds. */
   readonly settle: number
   readonly poll: number
+  readonly load?: typeof loadBeside
 }
 
 /** What there is to look at: a word of the configuration file, or that something beside it may say something else. */
@@ -36,7 +49,7 @@ type Occasion = { readonly observation: FileObservation; readonly wasAsked: bool
 export function reloads(options: ReloadOptions, ask$: Observable<unknown>): Observable<Reload> {
   const { path, settle, poll, read = NOTHING_BESIDE } = options
   const asked = new Subject<void>()
-  const read$ = new BehaviorSubject(read)
+  const followed: Followed = { read$: new BehaviorSubject(read), byThen$: new BehaviorSubject(NOTHING_BESIDE) }
   let askedFor = false
   const asking = ask$.pipe(
     tap(() => {
@@ -45,7 +58,7 @@ export function reloads(options: ReloadOptions, ask$: Observable<unknown>): Obse
     }),
     ignoreElements(),
   )
-  const judge = judgement(options, read$)
+  const judge = judgement(options, followed)
   const looking = watchFile(path, { settle, poll, reload$: asked }).pipe(
     map((observation): Occasion => {
       const wasAsked = askedFor
@@ -53,8 +66,8 @@ export function reloads(options: ReloadOptions, ask$: Observable<unknown>): Obse
       return { observation, wasAsked }
     }),
   )
-  const beside = read$.pipe(
-    switchMap((each) => watchBeside(each, { settle, poll })),
+  const beside = merge(...[followed.read$, followed.byThen$].map(switchMap((each) => watchBeside(each, { settle, poll })))).pipe(
+    debounceTime(settle),
     map((): Occasion => 'beside'),
   )
   const judging = merge(looking, beside).pipe(
@@ -64,8 +77,14 @@ export function reloads(options: ReloadOptions, ask$: Observable<unknown>): Obse
   return merge(judging, asking)
 }
 
+interface Followed {
+  readonly read$: BehaviorSubject<WhatWasRead>
+  /** What a loading that failed had read by then: the cause may be among it, and not among what was read before. */
+  readonly byThen$: BehaviorSubject<WhatWasRead>
+}
+
 /** What to say of each occasion, one after the other. */
-function judgement({ path, overrides, bytes }: ReloadOptions, read$: BehaviorSubject<WhatWasRead>) {
+function judgement({ path, overrides, bytes, load = loadBeside }: ReloadOptions, { read$, byThen$ }: Followed) {
   let last = bytes
   let current: string | undefined = fingerprintOf(bytes)
   let running = wholeOf(current, read$.value)
@@ -74,8 +93,14 @@ function judgement({ path, overrides, bytes }: ReloadOptions, read$: BehaviorSub
     rejection = { kind: 'rejected', sentences }
     return rejection
   }
-  const load = async (wasAsked: boolean): Promise<Reload | undefined> => {
-    const { result, read } = await loadBeside({ path, bytes: last }, overrides)
+  const look = async (wasAsked: boolean): Promise<Reload | undefined> => {
+    const loaded = await load({ path, bytes: last }, overrides)
+    if ('readByThen' in loaded) {
+      byThen$.next(loaded.readByThen)
+      return rejected(loaded.result.issues.map(formatIssue))
+    }
+    const { result, read } = loaded
+    byThen$.next(NOTHING_BESIDE)
     read$.next(read)
     if (!result.ok) return rejected(result.issues.map(formatIssue))
     const whole = wholeOf(fingerprintOf(last), read)
@@ -86,19 +111,20 @@ function judgement({ path, overrides, bytes }: ReloadOptions, read$: BehaviorSub
   }
   return async (occasion: Occasion): Promise<Reload | undefined> => {
     // While the file itself is gone, what it names says nothing.
-    if (occasion === 'beside') return current === undefined ? undefined : load(false)
+    if (occasion === 'beside') return current === undefined ? undefined : look(false)
     const { observation, wasAsked } = occasion
     if (observation.kind !== 'content') {
       current = undefined
       return rejected([notThere(path, observation)])
     }
     const print = fingerprintOf(observation.bytes)
-    // Web servers and interfaces tell nothing of their changes: whoever asks has them asked.
-    const mayDiffer = print !== current || (wasAsked && read$.value.fingerprint !== '')
-    if (!mayDiffer) return wasAsked ? (rejection ?? { kind: 'unchanged' }) : undefined
+    // Web servers and interfaces tell nothing of their changes, nor does a machine that was short of memory: whoever asks has
+    // them asked.
+    const mayDiffer = print !== current || (wasAsked && (rejection !== undefined || read$.value.fingerprint !== ''))
+    if (!mayDiffer) return wasAsked ? { kind: 'unchanged' } : undefined
     current = print
     last = observation.bytes
-    return load(wasAsked)
+    return look(wasAsked)
   }
 }
 

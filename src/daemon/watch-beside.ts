@@ -1,11 +1,11 @@
-import { concatMap, debounceTime, EMPTY, filter, map, merge, type Observable } from 'rxjs'
+import { concatMap, distinctUntilChanged, EMPTY, map, merge, type Observable, skip, startWith } from 'rxjs'
 import { expand } from '../config/include/glob.ts'
 import { fingerprintOf, foundOf, type PatternRead, type WhatWasRead } from '../config/read-trace.ts'
 import { directoryChanges } from '../watch/directory-changes.ts'
 import { watchFile } from '../watch/watch-file.ts'
 import { realReach } from './reach.ts'
 
-/** Tells when something that a configuration was made of, beside its own file, says something else than it said then. */
+/** Tells when something that a configuration was made of, beside its own file, says something else than it said then, or than that. */
 export function watchBeside(
   { files, patterns }: WhatWasRead,
   timing: { readonly settle: number; readonly poll: number },
@@ -13,10 +13,13 @@ export function watchBeside(
   const changed = files.map(({ path, fingerprint }) =>
     watchFile(path, timing).pipe(
       map((seen) => (seen.kind === 'content' ? fingerprintOf(seen.bytes) : undefined)),
-      filter((print) => print !== fingerprint),
+      // Not what differs from then: where a look failed, the way back is a change too.
+      startWith(fingerprint),
+      distinctUntilChanged(),
+      skip(1),
     ),
   )
-  return merge(...changed, patternsChanged(patterns, timing)).pipe(debounceTime(timing.settle))
+  return merge(...changed, patternsChanged(patterns, timing))
 }
 
 function patternsChanged(
@@ -26,13 +29,16 @@ function patternsChanged(
   if (patterns.length === 0) return EMPTY
   const directories = new Set(patterns.flatMap((pattern) => pattern.directories))
   return directoryChanges(directories, timing).pipe(
-    concatMap(() => anyDiffers(patterns)),
-    filter((differs) => differs),
+    concatMap(() => foundNow(patterns)),
+    startWith(JSON.stringify(patterns.map(({ found }) => found))),
+    distinctUntilChanged(),
+    skip(1),
   )
 }
 
-async function anyDiffers(patterns: readonly PatternRead[]): Promise<boolean> {
+async function foundNow(patterns: readonly PatternRead[]): Promise<string> {
   const { list } = realReach()
-  for (const { pattern, found } of patterns) if (foundOf(await expand(pattern, list)) !== found) return true
-  return false
+  const found: string[] = []
+  for (const { pattern } of patterns) found.push(foundOf(await expand(pattern, list)))
+  return JSON.stringify(found)
 }

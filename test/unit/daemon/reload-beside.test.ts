@@ -6,6 +6,8 @@ import { dirname, join } from 'node:path'
 import { Subject } from 'rxjs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { loadFrom } from '../../../src/config/load-from.ts'
+import { NOTHING_BESIDE } from '../../../src/config/read-trace.ts'
+import { loadBeside } from '../../../src/daemon/load-beside.ts'
 import { realReach } from '../../../src/daemon/reach.ts'
 import { type Reload, reloads } from '../../../src/daemon/reload.ts'
 import { temporaryDirectory } from './rig.ts'
@@ -14,7 +16,11 @@ const serviceOn = (port: number | string, name = `web${port}`) =>
   `services:\n  - { name: "${name}", listen: "10.0.0.1:${port}", backends: [] }\n`
 
 /** Follows a configuration of several files, as a daemon does that was started with it. */
-async function follow(files: Readonly<Record<string, string>>, environment: Readonly<Record<string, string>> = {}) {
+async function follow(
+  files: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string>> = {},
+  load: typeof loadBeside = loadBeside,
+) {
   const directory = await temporaryDirectory()
   const write = async (name: string, text: string) => {
     const path = join(directory, name)
@@ -30,7 +36,7 @@ async function follow(files: Readonly<Record<string, string>>, environment: Read
   if (!result.ok) throw new Error(JSON.stringify(result.issues))
   const ask$ = new Subject<void>()
   const seen: Reload[] = []
-  const subscription = reloads({ path, overrides, bytes, read, settle: 10, poll: 60_000 }, ask$).subscribe((reload) =>
+  const subscription = reloads({ path, overrides, bytes, read, settle: 10, poll: 60_000, load }, ask$).subscribe((reload) =>
     seen.push(reload),
   )
   onTestFinished(() => subscription.unsubscribe())
@@ -150,3 +156,83 @@ describe('a document of parameters', () => {
     await next((each) => each === 'web83')
   }, 30_000)
 })
+
+describe('a loading that fails', () => {
+  const start = { 'c.yaml': 'include: [conf.d/*.yaml]\n', 'conf.d/a.yaml': serviceOn(81) }
+  const outOfMemory = { ok: false, issues: [{ file: 'c.yaml', path: '', problem: 'no memory', remedy: 'wait' }] } as const
+
+  /** A machine without memory, until `recover`. */
+  function failing() {
+    let fails = true
+    const load: typeof loadBeside = async (...args) =>
+      fails ? { result: outOfMemory, readByThen: NOTHING_BESIDE } : await loadBeside(...args)
+    return { load, recover: () => (fails = false) }
+  }
+
+  test('is tried again when an included file changes, and when somebody asks', async () => {
+    const { load, recover } = failing()
+    const { write, ask$, next } = await follow(start, {}, load)
+    await write('conf.d/a.yaml', serviceOn(82))
+    await next((each) => each.includes('no memory'))
+    recover()
+    ask$.next()
+    await next((each) => each === 'web82')
+    const second = failing()
+    const other = await follow(start, {}, second.load)
+    await other.write('conf.d/a.yaml', serviceOn(82))
+    await other.next((each) => each.includes('no memory'))
+    second.recover()
+    await other.write('conf.d/a.yaml', serviceOn(83))
+    await other.next((each) => each === 'web83')
+  }, 30_000)
+
+  test('is over when the files are again what they were', async () => {
+    const { load, recover } = failing()
+    const { directory, write, next } = await follow(start, {}, load)
+    await write('conf.d/b.yaml', serviceOn(82))
+    await next((each) => each.includes('no memory'))
+    recover()
+    await rm(join(directory, 'conf.d/b.yaml'))
+    await next((each) => each === 'web81')
+    const second = failing()
+    const other = await follow(start, {}, second.load)
+    await other.write('conf.d/a.yaml', serviceOn(82))
+    await other.next((each) => each.includes('no memory'))
+    second.recover()
+    await other.write('conf.d/a.yaml', serviceOn(81))
+    await other.next((each) => each === 'web81')
+  }, 30_000)
+
+  test('because of a new file that is too much is over when that shrinks', async () => {
+    const small: typeof loadBeside = (source, overrides) => loadBeside(source, overrides, 24)
+    const { write, next, seen } = await follow(start, {}, small)
+    const names = Array.from({ length: 40_000 }, (_, index) => `  - [a${index}, {b: [c]}]\n`).join('')
+    await write('conf.d/b.yaml', `services:\n${names}`)
+    expect(await next((each) => each.startsWith('rejected'))).toContain('the configuration cannot be loaded')
+    await write('conf.d/b.yaml', serviceOn(82))
+    await next((each) => each === 'web81,web82')
+    expect(seen).toEqual([])
+  }, 60_000)
+
+  test('because a file is too large to be read is over when that shrinks', async () => {
+    const { write, next } = await follow(start)
+    await write('conf.d/a.yaml', `services: []\n#${'x'.repeat(4 * 1024 * 1024)}`)
+    await next((each) => each.includes('more than the 4194304'))
+    await write('conf.d/a.yaml', serviceOn(82))
+    await next((each) => each === 'web82')
+  }, 30_000)
+})
+
+test('a directory behind a pattern that is away for a moment keeps what runs', async () => {
+  const files = { 'c.yaml': 'include: [conf.d/*/s.yaml]\n', 'conf.d/a/s.yaml': serviceOn(81), 'conf.d/b/s.yaml': serviceOn(82) }
+  const { directory, ask$, next } = await follow(files)
+  await rename(join(directory, 'conf.d/b'), join(directory, 'away'))
+  await symlink('b', join(directory, 'conf.d/b'))
+  ask$.next()
+  expect(await next((each) => each.startsWith('rejected'))).toContain(
+    `c.yaml:1:11: include[0]: ${directory}/conf.d/b: the directory cannot be read (ELOOP)`,
+  )
+  await rm(join(directory, 'conf.d/b'))
+  await rename(join(directory, 'away'), join(directory, 'conf.d/b'))
+  await next((each) => each === 'web81,web82')
+}, 30_000)
