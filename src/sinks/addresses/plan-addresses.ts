@@ -63,7 +63,8 @@ class Planning {
   readonly #there: ReadonlyMap<IpAddress, readonly InterfaceAddress[]>
   readonly #owned: ReadonlyMap<IpAddress, readonly OwnedAddress[]>
   readonly #ownLink: NetworkLink | undefined
-  #ownLinkUsed = false
+  /** By index, where an address of ours is or is to be. */
+  readonly #used = new Set<number>()
   readonly #plan: Mutable<AddressPlan> = {
     needsOwnLink: false,
     add: [],
@@ -113,7 +114,7 @@ class Planning {
       else this.#plan.needsOwnLink ||= shared.open
       // It stays where it is until there is a better place.
       this.#plan.held.push(...present)
-      for (const { link } of present) this.#use(link)
+      for (const { link } of present) this.#used.add(link)
     }
   }
 
@@ -127,7 +128,7 @@ class Planning {
     const { services, open } = shared
     const here = present.find((one) => one.link === link.index)
     if (here !== undefined) {
-      this.#use(link.index)
+      this.#used.add(link.index)
       this.#plan.held.push(here)
       if (!sameServices(here.services, services)) this.#plan.reown.push({ ...here, services })
       if (familyOf(address) === 'ipv6' && !this.#isDeprecated(here)) this.#plan.deprecate.push(here)
@@ -135,10 +136,10 @@ class Planning {
       return
     }
     this.#plan.held.push(...present)
-    for (const one of present) this.#use(one.link)
+    for (const one of present) this.#used.add(one.link)
     // What nobody can reach is not added, nor put back.
     if (!open) return
-    this.#use(link.index)
+    this.#used.add(link.index)
     const lost = owned.filter((one) => !present.includes(one))
     const move = owned.some((one) => one.link !== link.index)
     const reason = `the interface ${link.name} is down: set it up (ip link set ${link.name} up).`
@@ -172,18 +173,16 @@ class Planning {
   #planOwnLinks(): void {
     const { record, links, ownLink } = this.#situation
     const own = this.#ownLink
-    if (own !== undefined && !own.up && this.#ownLinkUsed) this.#plan.switchOn.push(own)
+    if (own !== undefined && !own.up && this.#used.has(own.index)) this.#plan.switchOn.push(own)
+    // Those of earlier names of the instance too.
     for (const name of record.links) {
       const link = links.find((one) => one.name === name)
       if (link === undefined) {
         if (!(name === ownLink && this.#plan.needsOwnLink)) this.#plan.forgetLinks.push(name)
       } else if (link.kind !== 'dummy') this.#plan.forgetLinks.push(name)
-      else if (!(link === own && this.#ownLinkUsed) && !this.#hasForeign(link)) this.#plan.deleteLinks.push(link)
+      else if (!this.#used.has(link.index) && !this.#hasForeign(link)) this.#plan.deleteLinks.push(link)
+      else if (this.#used.has(link.index) && !link.up && link !== own) this.#plan.switchOn.push(link)
     }
-  }
-
-  #use(index: number): void {
-    if (index === this.#ownLink?.index) this.#ownLinkUsed = true
   }
 
   #isThere(owned: OwnedAddress): boolean {

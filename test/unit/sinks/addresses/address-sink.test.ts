@@ -22,7 +22,7 @@ let logged: { level: string; message: string }[]
 let timers: { at: number; work: () => void }[]
 let now: number
 
-function newSink(): AddressSink {
+function newSink(instance = 'pointsman'): AddressSink {
   const line = (level: string) => (_: object, message: string) => void logged.push({ level, message })
   const log = { info: line('info'), warn: line('warn'), error: line('error') }
   const schedule = (at: number, work: () => void) => {
@@ -30,7 +30,7 @@ function newSink(): AddressSink {
     timers.push(timer)
     return () => void timers.splice(timers.indexOf(timer), 1)
   }
-  return createAddressSink({ kernel, store, instance: 'pointsman', log, random: () => 0.5, clock: () => now, schedule })
+  return createAddressSink({ kernel, store, instance, log, random: () => 0.5, clock: () => now, schedule })
 }
 
 beforeEach(() => {
@@ -124,6 +124,24 @@ describe('adding', () => {
     expect([kernel.asked, kernel.announced]).toEqual([[], []])
     expect([...store.record.links]).toEqual(['pointsman'])
     expect((await settle(state([AWAY]), 'full')).applied).toEqual({})
+  })
+
+  it('keeps the dummy of an earlier name of the instance as long as an address is on it', async () => {
+    await settle(state([AWAY]))
+    sink = newSink('director')
+    await settle(state([AWAY]), 'full')
+    expect(kernel.hosts).toEqual(['192.0.2.7 pointsman'])
+    await settle(state([AWAY, at('tcp/192.0.2.8:80', {})]), 'full')
+    expect(kernel.hosts).toEqual(['192.0.2.7 pointsman', '192.0.2.8 director'])
+    const former = [...kernel.links.values()].find(({ name }) => name === 'pointsman')
+    if (former !== undefined) kernel.plug({ ...former, up: false })
+    await settle(state([AWAY, at('tcp/192.0.2.8:80', {})]), 'full')
+    expect(kernel.links.get(former?.index ?? 0)?.up).toBe(true)
+    opened = new Set(['tcp/192.0.2.8:80' as ServiceKey])
+    await settle(state([at('tcp/192.0.2.8:80', {})]), 'full')
+    expect(kernel.hosts).toEqual(['192.0.2.8 director'])
+    expect([...kernel.links.values()].map(({ name }) => name)).not.toContain('pointsman')
+    expect([...store.record.links]).toEqual(['director'])
   })
 
   it('takes lo where the kernel has no dummies, and does not try again', async () => {

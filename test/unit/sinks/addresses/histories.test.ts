@@ -39,7 +39,7 @@ type Step =
   | { readonly do: 'undeprecate' }
   | { readonly do: 'pass'; readonly scope: 'changes' | 'full' }
   | { readonly do: 'crash'; readonly after: number }
-  | { readonly do: 'restart' }
+  | { readonly do: 'restart'; readonly instance: string }
 
 const key = fc.nat({ max: KEYS.length - 1 })
 const address = fc.nat({ max: ADDRESSES.length - 1 })
@@ -61,7 +61,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('undeprecate' as const) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('pass' as const), scope: fc.constantFrom('changes', 'full') }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), after: fc.nat({ max: 6 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('restart' as const), instance: fc.constantFrom('pointsman', 'director') }),
+  },
 )
 
 class History {
@@ -74,6 +77,7 @@ class History {
   /** What must not happen and did. */
   readonly broken: string[] = []
   #now = 1_000_000
+  #instance = 'pointsman'
   #sink: AddressSink = this.#newSink()
 
   constructor(dummies: boolean) {
@@ -152,6 +156,7 @@ class History {
       case 'crash':
         return this.#crash(one.after)
       case 'restart':
+        this.#instance = one.instance
         this.#sink = this.#newSink()
         return
     }
@@ -226,7 +231,7 @@ class History {
     const name = services.find(({ virtualAddress }) => virtualAddress?.interface !== undefined)?.virtualAddress?.interface
     const network = { '10.0.0.50': 'eth0', '2001:db8::50': 'eth0', '10.1.0.50': 'eth1' }[vip as string]
     const at = owned === undefined ? undefined : this.kernel.links.get(owned.link)
-    const target = name ?? network ?? at?.name ?? (this.kernel.dummies ? 'pointsman' : 'lo')
+    const target = name ?? network ?? at?.name ?? (this.kernel.dummies ? this.#instance : 'lo')
     if (at?.name === target) return `${vip} ${target}`
     const link = [...this.kernel.links.values()].find((one) => one.name === target)
     const neighbours = target.startsWith('eth')
@@ -280,7 +285,7 @@ class History {
 
   #newSink(): AddressSink {
     const clock = () => this.#now
-    return createAddressSink({ kernel: this.kernel, store: this.store, instance: 'pointsman', random: () => 0.5, clock })
+    return createAddressSink({ kernel: this.kernel, store: this.store, instance: this.#instance, random: () => 0.5, clock })
   }
 
   /** At every moment: others keep theirs, and what is ours is known to be. */
