@@ -2,10 +2,10 @@ import type { SinkChange } from '../model/change.ts'
 import type { DesiredState } from '../model/desired-state.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
-import { type AddressStore, openAddresses } from '../store/addresses.ts'
+import { openAddresses, pretendedAddresses } from '../store/addresses.ts'
 import { openSnatUse } from '../store/snat-use.ts'
-import type { Host } from './host.ts'
 import { asPointsmanError } from './passes.ts'
+import { pretendedRoutes } from './pretended-routes.ts'
 import { hasOwned, instanceOf, type SinksInput } from './sinks.ts'
 import { openSnatWay, type SnatWay, snatSinkBy } from './snat-way.ts'
 
@@ -53,8 +53,8 @@ export async function planSinks(
   const store = await openAddresses({ directory, access: 'read' })
   if (hasOwned(store.record) || services.some(({ virtualAddress }) => virtualAddress !== undefined))
     await planning('addresses', async (parts) => {
-      const kernel = untouched(parts.use(host.openRoutes()))
-      const sink = parts.use(createAddressSink({ kernel, store: forgetful(store), instance }))
+      const kernel = pretendedRoutes(parts.use(host.openRoutes()))
+      const sink = parts.use(createAddressSink({ kernel, store: pretendedAddresses(store), instance }))
       const withdrawn = await sink.withdraw(desired, now)
       const held = await sink.hold(desired, isServed, 'full', now)
       for (const { message } of held.failed) notes.push(message)
@@ -90,30 +90,4 @@ function unwritten({ by, kernel }: SnatWay): SnatWay {
       [Symbol.asyncDispose]: nothing,
     },
   }
-}
-
-type Routes = ReturnType<Host['openRoutes']>
-
-/** Neighbours are not asked: a plan is not to send packets. */
-function untouched(kernel: Routes): Routes {
-  const nothing = async () => {}
-  return {
-    readLinks: async () => (await kernel.readLinks()).map(({ neighbourAddress: _, ...link }) => link),
-    readAddresses: () => kernel.readAddresses(),
-    addAddress: nothing,
-    deprecateAddress: nothing,
-    deleteAddress: nothing,
-    addDummyLink: nothing,
-    switchOn: nothing,
-    deleteLink: nothing,
-    findHolders: async () => new Map(),
-    announce: async () => 0,
-    onEvent: () => () => {},
-    [Symbol.asyncDispose]: nothing,
-  }
-}
-
-/** The record of the plan is as it was before. */
-function forgetful({ record, origin, path }: AddressStore): AddressStore {
-  return { record, origin, path, write: async () => {} }
 }

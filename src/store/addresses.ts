@@ -62,6 +62,21 @@ export async function openAddresses({
   return new AddressFile(new LineFile(path, appendable), place, access, { kind: 'loaded' }, parsed.owned)
 }
 
+/** The record as it would be: what is written to it is remembered and goes nowhere. */
+export function pretendedAddresses({ record: before, origin, path }: AddressStore): AddressStore {
+  const record = new OwnedAddresses()
+  for (const name of before.links) record.apply({ do: 'own-link', name })
+  for (const owned of before.addresses.values()) record.apply({ do: 'own-address', ...owned })
+  return {
+    record,
+    origin,
+    path,
+    write: async (edits) => {
+      for (const edit of edits) record.apply(edit)
+    },
+  }
+}
+
 class AddressFile implements AddressStore {
   readonly origin: OwnershipOrigin
   readonly #file: LineFile
