@@ -43,6 +43,9 @@ services:
   await until(() => text(rig)).toContain('what ${env.BAD} stands for does not fit here')
   expect(kernel.destination('tcp/10.0.0.1:80' as never, '10.0.1.1:8080' as never)?.weight).toBe(7)
 
+  await writeFile(join(directory, 'p.yaml'), 'ports: { web: 8080 }\npassword: *hunter2hunter2\n')
+  await until(() => text(rig)).toContain('p.yaml:2:11: this is not YAML or JSON')
+
   await rig.stop()
   expect(text(rig)).not.toMatch(/hunter2|tok3n/)
   const written = await readFile(journal, 'utf8')
