@@ -15,6 +15,9 @@ export interface LogFileOptions {
 /** Those who collect logs may read them, others may not. */
 const MODE = 0o640
 
+/** Milliseconds from a rotation that failed to the next one. */
+const ROTATE_AGAIN = 60_000
+
 /** Descriptors and no file handles: those are closed when nobody holds them any more. */
 const opened = promisify(open)
 const closed = promisify(close)
@@ -22,21 +25,27 @@ const statOf: (fd: number) => Promise<Stats> = promisify(fstat)
 
 /**
  * A log file that begins anew when it is full. It is looked at before each write, so that a file which somebody else has moved away
- * or removed (logrotate) is made again without a signal. Where rotating is not possible the file grows on.
+ * or removed (logrotate) is made again without a signal. Where rotating is not possible the file grows on,
+ * of which `onGrowth` is told once until it is possible again.
  */
 export class LogFile implements LogTarget {
   readonly #options: LogFileOptions
+  readonly #onGrowth: (error: Error) => void
   #fd: number | undefined
+  /** When rotating is tried next where the last time failed. */
+  #rotateAt: number | undefined
 
-  constructor(options: LogFileOptions) {
+  constructor(options: LogFileOptions, onGrowth: (error: Error) => void = () => {}) {
     this.#options = options
+    this.#onGrowth = onGrowth
   }
 
   async next(bytes: number): Promise<number> {
     const { path, maxSize } = this.#options
     const there = await stat(path).catch(absent)
     const isFull = there !== undefined && maxSize > 0 && there.size > 0 && there.size + bytes > maxSize
-    if (isFull) await this.#rotate().catch(() => undefined)
+    const mayRotate = this.#rotateAt === undefined || performance.now() >= this.#rotateAt
+    if (isFull && mayRotate) await this.#tryToRotate()
     else if (this.#fd !== undefined && there !== undefined && isSame(await statOf(this.#fd), there)) return this.#fd
     return this.#reopen()
   }
@@ -52,6 +61,16 @@ export class LogFile implements LogTarget {
     this.#fd = fd
     if (former !== undefined) await closed(former)
     return fd
+  }
+
+  async #tryToRotate(): Promise<void> {
+    try {
+      await this.#rotate()
+      this.#rotateAt = undefined
+    } catch (error) {
+      if (this.#rotateAt === undefined) this.#onGrowth(error as Error)
+      this.#rotateAt = performance.now() + ROTATE_AGAIN
+    }
   }
 
   async #rotate(): Promise<void> {

@@ -33,12 +33,15 @@ export async function createLog(level: LogLevel, format: LogFormat, to: number |
 /** What goes wrong with the file is said on standard error, once until it goes right again; the daemon goes on. */
 function streamInto(options: LogFileOptions): LogStream {
   const complaints = new LogStream(2, COMPLAINTS_BYTES)
-  return new LogStream(new LogFile(options), WAITING_BYTES, (error) => {
+  const complain = (what: (code: string) => string) => (error: Error) => {
     const code = 'code' in error ? String(error.code) : error.message
-    complaints.write(
-      `pointsman: The log file ${options.path} cannot be written (${code}); lines wait for it, those beyond 4 MiB are lost.\n`,
-    )
-  })
+    complaints.write(`pointsman: The log file ${options.path} ${what(code)}.\n`)
+  }
+  const onGrowth = complain(
+    (code) => `is full and cannot be put aside (${code}), so it grows: let its directory belong to the user of Pointsman`,
+  )
+  const onTrouble = complain((code) => `cannot be written (${code}); lines wait for it, those beyond 4 MiB are lost`)
+  return new LogStream(new LogFile(options, onGrowth), WAITING_BYTES, onTrouble)
 }
 
 /**

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createLog, type Log } from '../../src/log.ts'
 import { LogFile } from '../../src/log-file.ts'
 import { LogStream } from '../../src/log-stream.ts'
@@ -90,6 +90,32 @@ test('where the former file cannot be put aside the file grows on', async () => 
     await until(() => messages(path)).toContain(msg)
   }
   expect(messages(path)).toEqual(said)
+})
+
+test('that it cannot be put aside is told once, tried again a minute later, and told anew when it was possible in between', async () => {
+  const path = join(await scratch(), 'log')
+  const inTheWay = `${path}.1/in-the-way`
+  await mkdir(inTheWay, { recursive: true })
+  const told: unknown[] = []
+  const file = new LogFile({ path, maxSize: 10, keep: 1 }, (error) => told.push('code' in error && error.code))
+  const now = vi.spyOn(performance, 'now')
+  onTestFinished(() => now.mockRestore())
+  const writeAt = async (seconds: number) => {
+    now.mockReturnValue(seconds * 1000)
+    writeSync(await file.next(10), `${seconds}`.padEnd(10))
+    return statSync(path).size
+  }
+  expect([await writeAt(0), await writeAt(1), await writeAt(59)]).toEqual([10, 20, 30])
+  expect(told).toEqual(['EISDIR'])
+  expect([await writeAt(62), await writeAt(63)]).toEqual([40, 50])
+  expect(told).toHaveLength(1)
+  await rm(`${path}.1`, { recursive: true })
+  // Tried at 1 and 62: next at 122.
+  expect([await writeAt(100), await writeAt(123)]).toEqual([60, 10])
+  await rm(`${path}.1`)
+  await mkdir(inTheWay, { recursive: true })
+  expect(await writeAt(124)).toBe(20)
+  expect(told).toHaveLength(2)
 })
 
 test('lines wait for a directory that is not there, and the first failure is told once', async () => {
