@@ -6,11 +6,11 @@ import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
 import { createSinksInOrder, type InOrderSink } from '../sinks/in-order.ts'
 import type { IpvsSink } from '../sinks/ipvs/ipvs-sink.ts'
 import type { SinkLog } from '../sinks/ipvs/transition.ts'
+import { createSnatSinkAfter, type FormerTable } from '../sinks/snat/after-former.ts'
 import type { SnatSink, SnatSinkOptions } from '../sinks/snat/snat-sink.ts'
 import { type AddressRecord, openAddresses } from '../store/addresses.ts'
-import { openSnatUse, type SnatBy } from '../store/snat-use.ts'
+import { openSnatUse, type SnatTable, type SnatUse } from '../store/snat-use.ts'
 import type { Host } from './host.ts'
-import { asPointsmanError } from './passes.ts'
 import { openSnatWay, snatSinkBy } from './snat-way.ts'
 
 /** All that writes to the kernel, as one sink, and what of it only metrics ask. */
@@ -49,19 +49,23 @@ export async function openSinks({ host, ipvs, configuration, log, patience }: Si
   await using opening = new AsyncDisposableStack()
   const opened: { snat?: SnatSink; addresses?: AddressSink } = {}
   const common = log === undefined ? {} : { log }
-  const kernels = opening.use(new AsyncDisposableStack())
-  const openSnat = async (): Promise<SnatSink> => {
+  const openSnat = async (parts: AsyncDisposableStack): Promise<SnatSink> => {
     const way = await openSnatWay(host, by)
-    kernels.use(way.kernel)
-    const options = { conntrack: kernels.use(host.openConntrack()), ...instanceOf(instance), ...ports, ...common }
-    const former = use.by
-    await use.begin(way.by)
-    if (former !== undefined && former !== way.by) await removeFormer(former, host, options)
-    opened.snat = snatSinkBy(way, options)
+    parts.use(way.kernel)
+    const options = { conntrack: parts.use(host.openConntrack()), ...ports, ...common }
+    await use.begin({ by: way.by, instance })
+    const former = use.former.map((table) => formerTable(table, use, host, options))
+    opened.snat = createSnatSinkAfter(former, snatSinkBy(way, { ...options, ...instanceOf(instance) }), log)
+    parts.defer(() => {
+      delete opened.snat
+    })
     return opened.snat
   }
-  const openAddressSink = async (): Promise<AddressSink> => {
-    opened.addresses = createAddressSink({ kernel: kernels.use(host.openRoutes()), store, instance, ...common })
+  const openAddressSink = async (parts: AsyncDisposableStack): Promise<AddressSink> => {
+    opened.addresses = createAddressSink({ kernel: parts.use(host.openRoutes()), store, instance, ...common })
+    parts.defer(() => {
+      delete opened.addresses
+    })
     return opened.addresses
   }
   const sink = opening.use(
@@ -81,16 +85,21 @@ export async function openSinks({ host, ipvs, configuration, log, patience }: Si
   }
 }
 
-/** What an earlier process made the other way would translate beside us. Where that way is gone, so are most likely its rules. */
-async function removeFormer(by: SnatBy, host: SinksInput['host'], options: Omit<SnatSinkOptions, 'kernel'>): Promise<void> {
-  try {
-    const way = await openSnatWay(host, by)
-    await using _ = way.kernel
-    await using sink = snatSinkBy(way, options)
-    await sink.remove()
-  } catch (error) {
-    const { code, message } = asPointsmanError(error)
-    options.log?.warn({ code }, `The source NAT that an earlier run made with ${by} could not be removed: ${message}`)
+function formerTable(
+  table: SnatTable,
+  use: SnatUse,
+  host: SinksInput['host'],
+  options: Omit<SnatSinkOptions, 'kernel' | 'instance'>,
+): FormerTable {
+  const { by, instance } = table
+  return {
+    name: `source NAT by ${by} for the instance ${instance}`,
+    async open(parts) {
+      const way = await openSnatWay(host, by)
+      parts.use(way.kernel)
+      return snatSinkBy(way, { ...options, ...instanceOf(instance) })
+    },
+    gone: () => use.gone(table),
   }
 }
 

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { PointsmanError } from '../errors.ts'
 import { errnoOf } from './line-file.ts'
-import { readNote, removeNote, writeNote } from './note.ts'
+import { type Note, readNote, removeNote, writeNote } from './note.ts'
 import { currentPlace, nameIn, type Place } from './place.ts'
 
 /** Name of the file in the state directory. */
@@ -11,15 +11,26 @@ export function snatUseFile({ netns }: Pick<Place, 'netns'>): string {
 
 export type SnatBy = 'nftables' | 'iptables'
 
+/** What tells one table of ours from another. */
+export interface SnatTable {
+  readonly by: SnatBy
+  /** The name of the instance that it was made for. */
+  readonly instance: string
+}
+
 /**
- * Whether this or an earlier process may have a table for source NAT in the kernel. The table says itself whose it is; without this note a host whose
+ * Whether this or an earlier process may have tables for source NAT in the kernel. A table says itself whose it is; without this note a host whose
  * services need none would have to be asked for it at every start, and nftables may not be there to be asked.
  */
 export interface SnatUse {
-  /** What it was made with; undefined: there is none. */
+  /** What the present table was made with; undefined: there is none. */
   readonly by: SnatBy | undefined
-  /** To be called before the first write to the kernel. Rejects with STATE_UNWRITABLE. */
-  begin(by: SnatBy): Promise<void>
+  /** Tables of earlier processes, made in another way or for another name of the instance, that may be there. */
+  readonly former: readonly SnatTable[]
+  /** To be called before the first write to the kernel; what was the present table becomes a former one. Rejects with STATE_UNWRITABLE. */
+  begin(table: SnatTable): Promise<void>
+  /** A former table is gone. Rejects with STATE_UNWRITABLE. */
+  gone(table: SnatTable): Promise<void>
   /** Nothing of ours is in the kernel any more. */
   end(): Promise<void>
 }
@@ -33,38 +44,74 @@ export interface SnatUseOptions {
 export async function openSnatUse({ directory, place: given }: SnatUseOptions): Promise<SnatUse> {
   const place = given ?? (await currentPlace())
   const path = join(directory, snatUseFile(place))
-  const note = await readNote(path, place)
-  return new SnatUseNote(path, place, note && (note['by'] === 'iptables' ? 'iptables' : 'nftables'))
+  return new SnatUseNote(path, place, await readNote(path, place))
 }
 
 class SnatUseNote implements SnatUse {
   readonly #path: string
   readonly #place: Place
-  #by: SnatBy | undefined
+  /** A note of an earlier version names no instance. */
+  #present: Partial<SnatTable> | undefined
+  #former: readonly SnatTable[]
 
-  constructor(path: string, place: Place, by: SnatBy | undefined) {
+  constructor(path: string, place: Place, note: Note | undefined) {
     this.#path = path
     this.#place = place
-    this.#by = by
+    this.#present = note && { by: 'nftables', ...readTable(note) }
+    const former = Array.isArray(note?.['former']) ? note['former'].map(readTable) : []
+    this.#former = former.filter((table): table is SnatTable => table.by !== undefined && table.instance !== undefined)
   }
 
   get by(): SnatBy | undefined {
-    return this.#by
+    return this.#present?.by
   }
 
-  async begin(by: SnatBy): Promise<void> {
-    if (this.#by === by) return
+  get former(): readonly SnatTable[] {
+    return this.#former
+  }
+
+  async begin(table: SnatTable): Promise<void> {
+    const present = this.#present
+    if (present !== undefined && isSame(present, table)) return
+    // Where the name is not known it is most likely the same.
+    const before = present === undefined ? [] : [{ ...table, ...present }]
+    await this.#write(
+      table,
+      [...this.#former, ...before].filter((former) => !isSame(former, table)),
+    )
+  }
+
+  async gone(table: SnatTable): Promise<void> {
+    const former = this.#former.filter((each) => !isSame(each, table))
+    if (former.length < this.#former.length) await this.#write(this.#present, former)
+  }
+
+  async end(): Promise<void> {
+    this.#present = undefined
+    this.#former = []
+    await removeNote(this.#path)
+  }
+
+  async #write(present: Partial<SnatTable> | undefined, former: readonly SnatTable[]): Promise<void> {
     try {
-      await writeNote(this.#path, this.#place, { by })
+      await writeNote(this.#path, this.#place, { ...present, ...(former.length > 0 && { former }) })
     } catch (cause) {
       const sentence = `The note ${this.#path} cannot be written (${errnoOf(cause)}): make ${dirname(this.#path)} writable and free space on its disk; until then no source NAT is made.`
       throw new PointsmanError('STATE_UNWRITABLE', sentence, { cause, detail: { path: this.#path } })
     }
-    this.#by = by
+    this.#present = present
+    this.#former = former
   }
+}
 
-  async end(): Promise<void> {
-    this.#by = undefined
-    await removeNote(this.#path)
+function isSame(one: Partial<SnatTable>, other: SnatTable): boolean {
+  return one.by === other.by && one.instance === other.instance
+}
+
+function readTable(value: unknown): Partial<SnatTable> {
+  const { by, instance } = (value ?? {}) as Record<string, unknown>
+  return {
+    ...((by === 'iptables' || by === 'nftables') && { by }),
+    ...(typeof instance === 'string' && { instance }),
   }
 }

@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -6,7 +7,10 @@ import { loadConfiguration } from '../../../src/config/load.ts'
 import { askDaemon } from '../../../src/daemon/ask-daemon.ts'
 import { passOnce, planNow } from '../../../src/daemon/one-shot.ts'
 import { PointsmanError } from '../../../src/errors.ts'
+import type { NftCommand } from '../../../src/kernel/for-sinks.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
+import { currentPlace } from '../../../src/store/place.ts'
+import { snatUseFile } from '../../../src/store/snat-use.ts'
 import { held, identity } from '../../support/desired.ts'
 import { interfaceAddress, networkLink } from '../../support/fake-route-kernel.ts'
 import { parseExposition, sampleOf } from '../admin/exposition-parser.ts'
@@ -130,22 +134,122 @@ describe('a daemon with source NAT and addresses', () => {
     expect(rig.log).toContainEqual(expect.objectContaining({ level: 'error', object: WEB, code: 'NFT_MISSING' }))
   })
 
-  test('without nftables does it with iptables, and takes it out when nftables has come', async () => {
+  describe('when nftables has come', () => {
+    /** A host whose services an earlier daemon translated with iptables. */
+    async function withIptablesBefore(services = web) {
+      const host = hostWithNetwork()
+      host.noNftables = NO_NFT
+      host.iptables.failure = undefined
+      const directory = await temporaryDirectory()
+      const first = await startDaemon((place, port) => yamlOf(place, port, web), { host, directory })
+      await ready(first)
+      expect(host.iptables.rules('ipv4', 'POINTSMAN')).toEqual([expect.stringContaining('--ctorigdst 10.0.0.1')])
+      expect(host.kernel.service(WEB)).toBeDefined()
+      await first.stop()
+      host.noNftables = undefined
+      host.kernel.break(undefined)
+      const next = (more = '') => startDaemon((place, port) => yamlOf(place, port, services, more), { host, directory })
+      return { host, next }
+    }
+
+    const refused = (command: NftCommand) => JSON.stringify(command).startsWith('{"add":{"element"')
+
+    test('takes out what it did without it, once it is done with it', async () => {
+      const { host, next } = await withIptablesBefore()
+      const rules = () => host.iptables.rules('ipv4', 'POINTSMAN')
+      const apply = host.nftables.apply.bind(host.nftables)
+      const before: unknown[] = []
+      host.nftables.apply = async (commands) => {
+        before.push(rules()?.length)
+        await apply(commands)
+      }
+      await next()
+      await until(rules).toBeUndefined()
+      expect(before).toEqual([1])
+      expect(host.nftables.elements(TABLE)).toEqual([WEB_ELEMENT])
+    })
+
+    test('keeps that while it cannot do it with it, and the next start knows of both', async () => {
+      const { host, next } = await withIptablesBefore()
+      host.nftables.refuse = refused
+      const second = await next()
+      await until(async () => (await statusOf(second))[0]?.[1]).toBeDefined()
+      expect(host.iptables.rules('ipv4', 'POINTSMAN')).toHaveLength(1)
+      await second.stop()
+      host.nftables.refuse = undefined
+      host.kernel.break(undefined)
+      const third = await next('on_exit: remove')
+      await until(() => host.iptables.rules('ipv4', 'POINTSMAN')).toBeUndefined()
+      expect(host.nftables.elements(TABLE)).toEqual([WEB_ELEMENT])
+      await third.stop()
+      expect(host.nftables.tables()).toEqual([])
+    })
+
+    test('removes both at the end', async () => {
+      const { host, next } = await withIptablesBefore()
+      host.nftables.refuse = refused
+      const second = await next('on_exit: remove')
+      await until(async () => (await statusOf(second))[0]?.[1]).toBeDefined()
+      await second.stop()
+      expect(host.iptables.rules('ipv4', 'POINTSMAN')).toBeUndefined()
+      expect(host.iptables.rules('ipv4', 'POSTROUTING')).toHaveLength(1)
+    })
+
+    test('empties that where nobody asks for source NAT any more', async () => {
+      const { host, next } = await withIptablesBefore(shop)
+      await next()
+      await until(() => host.iptables.rules('ipv4', 'POINTSMAN')).toEqual([])
+    })
+
+    test('says once that it cannot take that out, and goes on', async () => {
+      const { host, next } = await withIptablesBefore()
+      host.iptables.failure = new PointsmanError('NFT_MISSING', 'There is no iptables here.')
+      const second = await next()
+      await until(() => host.nftables.elements(TABLE)).toEqual([WEB_ELEMENT])
+      await second.fetch('/readyz')
+      const warnings = () => second.log.filter(({ level, code }) => level === 'warn' && code === 'NFT_MISSING')
+      await until(() => warnings().length).toBe(1)
+      expect((await statusOf(second))[0]?.[1]).toBeUndefined()
+    })
+  })
+
+  test('under another name of the instance takes out the table of the former name', async () => {
     const host = hostWithNetwork()
-    host.noNftables = NO_NFT
-    host.iptables.failure = undefined
     const directory = await temporaryDirectory()
-    const yaml = (place: string, port: number) => yamlOf(place, port, web)
-    const first = await startDaemon(yaml, { host, directory })
+    const yaml = (more: string) => (place: string, port: number) => yamlOf(place, port, web, more)
+    const first = await startDaemon(yaml(''), { host, directory })
     await ready(first)
-    expect(host.iptables.rules('ipv4', 'POINTSMAN')).toEqual([expect.stringContaining('--ctorigdst 10.0.0.1')])
-    expect(host.kernel.service(WEB)).toBeDefined()
     await first.stop()
-    host.noNftables = undefined
     host.kernel.break(undefined)
-    await startDaemon(yaml, { host, directory })
-    await until(() => host.nftables.elements(TABLE)).toEqual([WEB_ELEMENT])
-    expect(host.iptables.rules('ipv4', 'POINTSMAN')).toBeUndefined()
+    await startDaemon(yaml('instance: blue'), { host, directory })
+    await until(() => host.nftables.tables()).toEqual(['inet pointsman-blue'])
+    expect(host.nftables.elements('inet pointsman-blue')).toEqual([WEB_ELEMENT])
+  })
+
+  test('whose note cannot be written opens nothing of it, and leaves nothing open', async () => {
+    const host = hostWithNetwork()
+    const directory = await temporaryDirectory()
+    await mkdir(join(directory, 'state', `${snatUseFile(await currentPlace())}.new`), { recursive: true })
+    const open = { nftables: 0, conntrack: 0 }
+    const counted = <T extends object>(name: keyof typeof open, kernel: T): T => {
+      open[name] += 1
+      return new Proxy(kernel, {
+        get: (target, key) => {
+          if (key === Symbol.asyncDispose || key === Symbol.dispose) return async () => void open[name]--
+          const value = Reflect.get(target, key)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      })
+    }
+    const { openNftables, openConntrack } = host
+    host.openNftables = async () => counted('nftables', await openNftables.call(host))
+    host.openConntrack = () => counted('conntrack', openConntrack.call(host))
+    const rig = await startDaemon((place, port) => yamlOf(place, port, web), { host, directory })
+    await ready(rig)
+    await until(() => rig.log.some(({ code }) => code === 'STATE_UNWRITABLE')).toBe(true)
+    await until(() => open).toEqual({ nftables: 0, conntrack: 0 })
+    expect(host.nftables.tables()).toEqual([])
+    await rig.stop()
   })
 
   test('with iptables alone, where the configuration says so', async () => {

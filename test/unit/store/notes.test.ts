@@ -8,20 +8,51 @@ import { temporaryDirectory } from '../daemon/rig.ts'
 const HERE = { bootId: 'boot-1', netns: '4026531840' }
 const LATER = { ...HERE, bootId: 'boot-2' }
 
+const NFT = { by: 'nftables', instance: 'blue' } as const
+const IPTABLES = { by: 'iptables', instance: 'blue' } as const
+const GREEN = { by: 'nftables', instance: 'green' } as const
+
 describe('whether source NAT is in use', () => {
   test('is known to the next process of the same boot, until it ends', async () => {
     const directory = join(await temporaryDirectory(), 'state')
     const first = await openSnatUse({ directory, place: HERE })
     expect(first.by).toBeUndefined()
-    await first.begin('nftables')
-    await first.begin('iptables')
-    expect(first.by).toBe('iptables')
+    await first.begin({ by: 'iptables', instance: 'blue' })
+    expect([first.by, first.former]).toEqual(['iptables', []])
     expect((await openSnatUse({ directory, place: HERE })).by).toBe('iptables')
     expect((await openSnatUse({ directory, place: LATER })).by).toBeUndefined()
     expect((await openSnatUse({ directory, place: { ...HERE, netns: '7' } })).by).toBeUndefined()
     await first.end()
     expect((await openSnatUse({ directory, place: HERE })).by).toBeUndefined()
     expect(await readdir(directory)).toEqual([])
+  })
+
+  test('is known of each table until it is gone, in whatever way and by whatever name it was made', async () => {
+    const directory = await temporaryDirectory()
+    const reopened = () => openSnatUse({ directory, place: HERE })
+    const use = await reopened()
+    for (const table of [NFT, NFT, IPTABLES, GREEN]) await use.begin(table)
+    expect([(await reopened()).by, (await reopened()).former]).toEqual(['nftables', [NFT, IPTABLES]])
+    // One comes back.
+    await use.begin(NFT)
+    expect((await reopened()).former).toEqual([IPTABLES, GREEN])
+    await use.gone(IPTABLES)
+    await use.gone(IPTABLES)
+    expect((await reopened()).former).toEqual([GREEN])
+    await use.end()
+    expect([use.former, (await reopened()).former]).toEqual([[], []])
+  })
+
+  test('of an earlier version is taken for that of the same name', async () => {
+    const directory = await temporaryDirectory()
+    await writeFile(join(directory, snatUseFile(HERE)), JSON.stringify({ bootId: HERE.bootId, by: 'nftables' }))
+    const same = await openSnatUse({ directory, place: HERE })
+    await same.begin(NFT)
+    expect([same.by, same.former]).toEqual(['nftables', []])
+    await writeFile(join(directory, snatUseFile(HERE)), JSON.stringify({ bootId: HERE.bootId, by: 'iptables', former: [7, {}] }))
+    const other = await openSnatUse({ directory, place: HERE })
+    await other.begin(NFT)
+    expect([other.by, other.former]).toEqual(['nftables', [IPTABLES]])
   })
 
   test('is supposed where the note cannot be understood', async () => {
@@ -34,7 +65,7 @@ describe('whether source NAT is in use', () => {
     const directory = join(await temporaryDirectory(), 'state')
     await mkdir(join(directory, `${snatUseFile(HERE)}.new`), { recursive: true })
     const use = await openSnatUse({ directory, place: HERE })
-    await expect(use.begin('nftables')).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' })
+    await expect(use.begin(NFT)).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' })
     expect(use.by).toBeUndefined()
   })
 })
