@@ -52,7 +52,7 @@ export interface Settings {
   readonly watchPoll: number
   /** Part of the names of what is ours in the kernel: the nftables table and the interface for addresses. */
   readonly instance: string
-  /** Whether sysctls that the services need are set, and put back by `on_exit: remove`. */
+  /** Whether sysctls that the services need are set, and, but for forwarding, put back by `on_exit: remove`. */
   readonly manageSysctls: boolean
 }
 

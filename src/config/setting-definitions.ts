@@ -162,7 +162,7 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
   manage_sysctls: {
     grammar: truth,
     initial: 'false',
-    description: 'Whether sysctls that the services need are set, and put back by on_exit: remove.',
+    description: 'Whether sysctls that the services need are set, and, but for forwarding, put back by on_exit: remove.',
   },
 }
 
