@@ -172,6 +172,8 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
   plan.option('--probes', 'ask the backends, as once does')
   for (const each of [once, plan])
     each.option('--probe-timeout <duration>', 'how long asking the backends may take; 10s by default')
+  // So that a command line of start is one of validate, but for that word.
+  for (const each of ['--shadow', '--journal <file>', '--journal-limit <size>']) validate.addOption(new Option(each).hideHelp())
   validate.option('-f, --file <file>', 'the same as --config; - is standard input', fileNameOf('--file'))
   return program
 }

@@ -1,6 +1,7 @@
 import { counted } from '../daemon/counted.ts'
 import { EXIT, PointsmanError } from '../errors.ts'
 import { failed, issuesOf } from './failure.ts'
+import { journalOf } from './journal-options.ts'
 import { readConfiguration } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
 import { print, printIfPossible, printJson, sayWarnings } from './terminal.ts'
@@ -9,12 +10,15 @@ interface Options extends Readonly<Record<string, unknown>> {
   readonly config: string
   readonly file?: string
   readonly json?: boolean
+  readonly journal?: string
+  readonly journalLimit?: string
 }
 
 /** `pointsman validate`: reads what `start` would read, touches nothing, needs no rights beyond the file's. */
 export async function run(options: Options): Promise<number> {
   const path = options.file ?? options.config
   try {
+    journalOf(options)
     const { configuration, warnings } = await readConfiguration(path, overridesFrom(options))
     const services = configuration.services.length
     const catalogs = configuration.catalogs.length

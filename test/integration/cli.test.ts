@@ -110,6 +110,9 @@ describe('validate', () => {
   })
 
   test('standard input, relative to nothing', async () => {
+    const start = ['--shadow', '--journal', 'x', '--journal-limit', '1MiB', '--on-exit', 'drain']
+    expect(await pointsman(['validate', ...start, '-f', '-'], { input: GOOD })).toMatchObject({ code: 0 })
+    expect(await pointsman(['validate', '--journal-limit', '1MiB', '-f', '-'], { input: GOOD })).toMatchObject({ code: 33 })
     expect(await pointsman(['validate', '-f', '-'], { input: GOOD })).toMatchObject({ code: 0, out: '-: valid, 1 service.\n' })
   })
 

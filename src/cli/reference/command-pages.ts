@@ -32,7 +32,7 @@ export function commandPages(program: Command): readonly CommandPage[] {
       const name = `${argument.name()}${argument.variadic ? '...' : ''}`
       return { usage: argument.required ? `<${name}>` : `[${name}]`, description: argument.description }
     }),
-    options: command.options.map(optionPage),
+    options: command.options.filter(({ hidden }) => !hidden).map(optionPage),
   }))
 }
 

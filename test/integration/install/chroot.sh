@@ -1,7 +1,6 @@
 #!/bin/sh
 # Runs a script in a copy of this machine that is forgotten at its end: an overlay on /, namespaces of its own, no network.
-# systemctl and deb-systemd-invoke only write down in /calls what they are asked of a running system; is-active is answered by
-# whether there is /active, and show by what is in /shown.
+# systemctl and deb-systemd-invoke only write down in /calls what they are asked of a running system.
 # Usage: unshare --mount --pid --net --fork --kill-child sh chroot.sh FOLDER SCRIPT   (what is in FOLDER is in /given)
 set -eu
 given=$1 script=$2
@@ -23,8 +22,6 @@ for name in systemctl deb-systemd-invoke; do
 echo "$name \$*" >>/calls
 case "\$*" in
 *preset*) SYSTEMD_OFFLINE=1 exec /usr/bin/systemctl "\$@" ;;
-*is-active*) test -e /active ;;
-*show*) cat /shown 2>/dev/null ;;
 esac
 END
   chmod 755 "usr/local/sbin/$name"

@@ -83,8 +83,8 @@ test('it is enabled and started, stays disabled when somebody disables it, and i
   expect(said.trim().split('\n')).toEqual([
     'deb-systemd-invoke start pointsman.service',
     '/etc/systemd/system/multi-user.target.wants/pointsman.service',
-    // It did not run, so the upgrade leaves it so.
-    'nothing',
+    // Which starts nothing that is disabled.
+    'deb-systemd-invoke start pointsman.service',
     'disabled',
     'deb-systemd-invoke stop pointsman.service',
     'pointsman.yaml',
@@ -94,40 +94,26 @@ test('it is enabled and started, stays disabled when somebody disables it, and i
   ])
 })
 
-test('an upgrade restarts it; where its end would change the table it is killed, so that traffic goes on', {
-  timeout: PATIENCE,
-}, async () => {
-  const restarted = 'deb-systemd-invoke restart pointsman.service'
-  const killed = 'systemctl kill --kill-who=main --signal=SIGKILL pointsman.service'
-  const cases: readonly (readonly [string, string, string])[] = [
-    ['global: { on_exit: keep }', '', restarted],
-    ['services: []', '', restarted],
-    ['global: {on_exit: drain}', '', killed],
-    ['  on_exit: remove', '', killed],
-    ['global: { "cleanup_on_exit": true }', '', killed],
-    ['global: { cleanup_on_exit: false }', '', restarted],
-    ['services: []', 'ExecStart={ argv[]=/usr/bin/pointsman start --on-exit remove ; }', killed],
-    ['services: []', 'Environment=POINTSMAN_ON_EXIT=drain', killed],
-    ['services: []', 'Environment=POINTSMAN_ON_EXIT=keep', restarted],
-  ]
-  const upgrades = cases.map(([configuration, shown]) =>
-    [
-      `printf '%s' '${configuration}' >/etc/pointsman/pointsman.yaml`,
-      `printf '%s' '${shown}' >/shown`,
-      ': >/calls',
-      'upgrade',
-    ].join('; '),
-  )
-  // The script alone is run for each: that dpkg runs it, and leaves the configuration as it is, is seen at the first.
+test('an upgrade leaves the configuration as it is', { timeout: PATIENCE }, async () => {
   const said = await inCopy(`
-    upgrade() { /var/lib/dpkg/info/pointsman.postinst configure 0.1.0-1; grep -e start -e kill /calls; }
     ${install('first.deb')}
-    touch /active; echo '# mine' >/etc/pointsman/pointsman.yaml; : >/calls
+    echo '# mine' >/etc/pointsman/pointsman.yaml
     ${install('later.deb')}
-    grep -e start -e kill /calls; cat /etc/pointsman/pointsman.yaml
-    export DPKG_MAINTSCRIPT_PACKAGE=pointsman DPKG_MAINTSCRIPT_NAME=postinst
-    ${upgrades.join('\n')}`)
-  expect(said.trim().split('\n')).toEqual([restarted, '# mine', ...cases.map(([, , expected]) => expected)])
+    cat /etc/pointsman/pointsman.yaml`)
+  expect(said.trim()).toBe('# mine')
+})
+
+test('its sysctls are set at the first install where ip_vs is loaded, and at no upgrade', { timeout: PATIENCE }, async () => {
+  // A tree of files stands for the kernel's.
+  const said = await inCopy(`
+    mount -t tmpfs vs /proc/sys/net/ipv4; mkdir /proc/sys/net/ipv4/vs
+    sysctls() { for name in expire_nodest_conn expire_quiescent_template conn_reuse_mode; do eval "$1"; done; }
+    zero='echo 0 >/proc/sys/net/ipv4/vs/$name' print='printf %s $(cat /proc/sys/net/ipv4/vs/$name)'
+    sysctls "$zero"; ${install('first.deb')}; sysctls "$print"; echo
+    sysctls "$zero"; ${install('later.deb')}; sysctls "$print"; echo
+    dpkg --no-triggers -P pointsman >/dev/null 2>&1; umount /proc/sys/net/ipv4
+    ${install('first.deb')} 2>&1; echo without`)
+  expect(said.trim().split('\n')).toEqual(['111', '000', 'without'])
 })
 
 test('under systemd it has the rights that it needs and no other, and a reload tells of a file that is not valid', {
@@ -154,14 +140,28 @@ test('under systemd it has the rights that it needs and no other, and a reload t
     'may: Node',
     'may: sockets of packet',
     'may: sockets of netlink',
+    'may: take the lock of xtables',
     'may: write logs',
     'ready',
     'reloaded',
+    'upgrade to one that refuses the file: active, the same, new version refuses the configuration',
+    'upgrade of a good file: active, another',
+    // By the stop behind it alone.
+    'ended by SIGTERM',
+    'upgrade of another file: active, another',
+    'upgrade with a variable that it refuses: active, the same, new version refuses the configuration',
+    'upgrade where nothing starts it again: active, another',
+    'upgrade of one that has failed: active, another',
+    'upgrade of one that is about to be tried again: activating, the same',
+    'upgrade of one that was stopped: active, another',
+    'upgrade of one that is disabled: inactive, the same, is a disabled',
   ])
 })
 
 test('each path of the unit is one of the package or of the base system', () => {
   const unit = readFileSync('deploy/systemd/pointsman.service', 'utf8')
   const programs = [...unit.matchAll(/^Exec\w+=[+!-]*(\/\S+)/gm)].map(([, program]) => program)
-  expect(new Set(programs)).toEqual(new Set(['/usr/bin/pointsman', '/bin/kill', '/bin/chown']))
+  expect(new Set(programs)).toEqual(
+    new Set(['/usr/bin/pointsman', '/bin/sh', '/bin/kill', '/bin/chown', '/bin/touch', '/bin/chgrp', '/bin/chmod']),
+  )
 })

@@ -20,6 +20,8 @@ mkdir -p given
 mount --bind "$given" given
 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
   chroot . dpkg --force-unsafe-io --no-triggers -i /given/whole.deb >/dev/null
+# A machine that builds images forbids its packages to start anything.
+rm -f usr/sbin/policy-rc.d
 echo 00000000000000000000000000000001 >etc/machine-id
 cat >etc/systemd/system/try.service <<'END'
 [Unit]
