@@ -14,6 +14,9 @@ export function logAnnouncements(before: DesiredUpdate | undefined, after: Desir
     if (pool.announced === 'undecided')
       logger.info(detail, `${here} is left as it is until a backend is up, or its quorum has been lost for ${hold}`)
     else if (pool.announced) logger.info(detail, `${here} is to be here: its quorum is had`)
-    else logger.warn(detail, `${here} is not to be here: its quorum has been lost for ${hold}`)
+    else {
+      const goes = then === true ? 'is taken away' : 'is not to be here'
+      logger.warn(detail, `${here} ${goes}: its quorum has been lost for ${hold}`)
+    }
   }
 }

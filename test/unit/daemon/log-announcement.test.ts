@@ -32,6 +32,9 @@ test('an address that hangs on a quorum has a line when it comes and when it goe
   expect(said(update('undecided'), update(true))).toEqual(['info: web: its address 10.0.0.1 is to be here: its quorum is had'])
   expect(said(update(false), update(true))).toEqual(['info: web: its address 10.0.0.1 is to be here: its quorum is had'])
   expect(said(update(true), update(false))).toEqual([
+    'warn: web: its address 10.0.0.1 is taken away: its quorum has been lost for 10s',
+  ])
+  expect(said(update('undecided'), update(false))).toEqual([
     'warn: web: its address 10.0.0.1 is not to be here: its quorum has been lost for 10s',
   ])
 })
