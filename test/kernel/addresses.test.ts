@@ -24,6 +24,8 @@ let lab: Lab
 let program: string
 let directory: string
 let running: LabProcess | undefined
+/** Modules of tunnels that others have loaded bring links of their own into every namespace. */
+let links: readonly string[]
 
 beforeAll(async () => {
   lab = await sharedLab()
@@ -45,6 +47,7 @@ beforeEach(async () => {
     await on(host as Host, 'ip link set lo up; ip link set eth0 up')
     await on(host as Host, `ip addr add 10.77.0.${number}/24 dev eth0; ip addr add 2001:db8:77::${number}/64 dev eth0 nodad`)
   }
+  links = await linksOf('director')
 })
 afterEach(async () => {
   running?.kill('SIGKILL')
@@ -122,7 +125,7 @@ it('addresses go to the interface of their network or to a dummy of our own, are
   say(director, { do: 'remove' })
   expect((await director.exited).code).toBe(0)
   await expectAddresses([])
-  expect(await linksOf('director')).toEqual(['lo', 'eth0'])
+  expect(await linksOf('director')).toEqual(links)
 })
 
 it('the client follows an address that moves, without a question of its own', async () => {
@@ -159,10 +162,11 @@ it('what somebody takes away comes back: an address, and the dummy with what is 
   expect(
     await until(
       async () => lastPass(director)?.facts.repairs,
-      (repairs) => repairs === 3,
+      (repairs = 0) => repairs >= 2,
       PATIENCE,
     ),
-  ).toBe(3)
+    // One that is taken while another is being put back may be found missing by the same pass that asks for it anyway.
+  ).toBeGreaterThanOrEqual(2)
   await expectAddresses(EVERYWHERE)
 })
 
@@ -179,6 +183,6 @@ it('a process that was killed leaves nothing that the next one does not know', a
     say(next, { do: 'remove' })
     expect((await next.exited).code).toBe(0)
     await expectAddresses(['10.77.0.60 eth0'])
-    expect(await linksOf('director')).toEqual(['lo', 'eth0'])
+    expect(await linksOf('director')).toEqual(links)
   }
 })
