@@ -1,56 +1,22 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BundledProgram } from './bundled-program.ts'
 
-interface Outcome {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
+let bundled: BundledProgram
 let directory = ''
-let program = ''
 
-/** One file starts twice as fast as the sources, and it is what users run. */
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'pointsman-cli-'))
-  await mkdir('dist', { recursive: true })
-  program = join(await mkdtemp('dist/test-'), 'pointsman.mjs')
-  await promisify(execFile)(process.execPath, ['tools/bundle.mjs', program])
+  bundled = await BundledProgram.make()
+  directory = bundled.directory
 })
+afterAll(() => bundled[Symbol.asyncDispose]())
 
-afterAll(async () => {
-  await rm(directory, { recursive: true, force: true })
-  await rm(dirname(program), { recursive: true, force: true })
-})
-
-/** Runs the command with nothing of the caller's environment that could change it. */
-async function pointsman(
-  args: readonly string[],
-  options: { input?: string; environment?: NodeJS.ProcessEnv } = {},
-): Promise<Outcome> {
-  const child = spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env['PATH'], ...options.environment },
-    stdio: 'pipe',
-  })
-  // A command that does not read its input to the end is no trouble of ours.
-  child.stdin.on('error', () => {})
-  child.stdin.end(options.input ?? '')
-  const [[code], out, err] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
-  return { code: code as number | null, out, err }
-}
-
-async function file(name: string, content: string): Promise<string> {
-  const path = join(directory, name)
-  await writeFile(path, content)
-  return path
-}
+const pointsman: BundledProgram['run'] = (...call) => bundled.run(...call)
+const file: BundledProgram['file'] = (...call) => bundled.file(...call)
 
 const GOOD = 'services:\n  - { name: web, listen: 10.0.0.1:80, backends: [10.0.1.1:80] }\n'
 const hasIpvs = existsSync('/proc/net/ip_vs')
@@ -262,7 +228,7 @@ describe.skipIf(hasIpvs)('a kernel without IPVS', () => {
 })
 
 test('output into a pipe that is closed early is no failure of ours', async () => {
-  const child = spawn(process.execPath, [program, 'start', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [bundled.path, 'start', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
   child.stdout.destroy()
   const [[code], err] = await Promise.all([once(child, 'close'), text(child.stderr)])
   expect({ code, err }).toEqual({ code: 0, err: '' })

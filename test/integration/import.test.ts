@@ -1,46 +1,20 @@
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { promisify } from 'node:util'
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BundledProgram } from './bundled-program.ts'
 
+let bundled: BundledProgram
 let directory = ''
-let program = ''
 
-/** One file starts twice as fast as the sources, and it is what users run. */
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'pointsman-import-'))
-  await mkdir('dist', { recursive: true })
-  program = join(await mkdtemp('dist/test-'), 'pointsman.mjs')
-  await promisify(execFile)(process.execPath, ['tools/bundle.mjs', program])
+  bundled = await BundledProgram.make()
+  directory = bundled.directory
 })
+afterAll(() => bundled[Symbol.asyncDispose]())
 
-afterAll(async () => {
-  await rm(directory, { recursive: true, force: true })
-  await rm(dirname(program), { recursive: true, force: true })
-})
-
-async function pointsman(args: readonly string[], options: { input?: string; environment?: NodeJS.ProcessEnv } = {}) {
-  const child = spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env['PATH'], ...options.environment },
-    stdio: 'pipe',
-  })
-  child.stdin.on('error', () => {})
-  child.stdin.end(options.input ?? '')
-  const [[code], out, err] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
-  return { code: code as number | null, out, err }
-}
-
-async function file(name: string, content: string): Promise<string> {
-  const path = join(directory, name)
-  await mkdir(dirname(path), { recursive: true })
-  await writeFile(path, content)
-  return path
-}
+const pointsman: BundledProgram['run'] = (...call) => bundled.run(...call)
+const file: BundledProgram['file'] = (...call) => bundled.file(...call)
 
 async function assertValid(configuration: string): Promise<void> {
   expect(await pointsman(['validate', '-f', '-'], { input: configuration })).toMatchObject({ code: 0 })
