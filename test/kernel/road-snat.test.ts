@@ -6,6 +6,7 @@ import { inCheckout, type Lab } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
 import type { Question } from './guest/ask-sources.ts'
+import { addressesOf, askSources } from './support/ask-sources.ts'
 import { configurationText, Daemon, freshDirectory, pointsman } from './support/pointsman.ts'
 
 const VIP = '10.1.0.200'
@@ -56,18 +57,8 @@ beforeAll(async () => {
 })
 afterAll(() => parts.disposeAsync())
 
-/** What the servers saw, address by address. */
-async function ask(host: Host, ...questions: Question[]): Promise<string[][]> {
-  const script = inCheckout('test/kernel/guest/ask-sources.ts')
-  const { code, stdout, stderr } = await lab.runScript(script, {
-    netns: host.netns,
-    input: JSON.stringify(questions),
-    timeoutMs: 120_000,
-  })
-  if (code !== 0) throw new Error(stderr)
-  const answers = JSON.parse(stdout) as string[][]
-  return answers.map((each) => [...new Set(each.map((answer) => answer.split(' ')[0] ?? ''))].sort())
-}
+/** Whom the servers saw, address by address. */
+const ask = async (host: Host, ...questions: Question[]) => (await askSources(lab, host, questions)).map(addressesOf)
 
 const web: Question = { protocol: 'tcp', address: VIP, port: 80, times: 6 }
 const dns: Question = { protocol: 'udp', address: VIP, port: 53, times: 2 }

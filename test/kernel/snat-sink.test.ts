@@ -6,6 +6,7 @@ import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
 import type { Question } from './guest/ask-sources.ts'
 import type { SnatService } from './guest/snat-sink.ts'
+import { addressesOf, askSources } from './support/ask-sources.ts'
 import { privateNamespace } from './support/namespace.ts'
 import { SnatSinkInLab } from './support/snat-sink.ts'
 
@@ -89,20 +90,7 @@ const MARKING = `table inet marks {
 }
 `
 
-/** What the servers saw, `address port` for each connection. */
-async function ask(host: Host, questions: readonly Question[]): Promise<string[][]> {
-  const script = inCheckout('test/kernel/guest/ask-sources.ts')
-  const { code, stdout, stderr } = await lab.runScript(script, {
-    netns: host.netns,
-    input: JSON.stringify(questions),
-    timeoutMs: 120_000,
-  })
-  if (code !== 0) throw new Error(stderr)
-  return JSON.parse(stdout) as string[][]
-}
-
-const addressesOf = (answers: readonly string[] | undefined) =>
-  [...new Set(answers?.map((answer) => answer.split(' ')[0]))].sort()
+const ask = (host: Host, questions: readonly Question[]) => askSources(lab, host, questions)
 const tcp = (address: string, port: number, more: Partial<Question> = {}): Question => ({
   protocol: 'tcp',
   address,
