@@ -143,9 +143,10 @@ class Board {
       changed = true
     }
     for (const [key, known] of provenance) {
-      const from = { ...inputsOf(known), roads: roads?.get(key) }
+      const ownRoads = roads?.get(key)
       const asked = this.#services.get(key)
-      if (asked !== undefined && isPlannedFrom(asked, from) && now < asked.until) continue
+      if (asked !== undefined && isPlannedFrom(asked, known, ownRoads) && now < asked.until) continue
+      const from = { ...inputsOf(known), roads: ownRoads }
       const { resting, until } = restingIn(from, now)
       const members = planMembers(from.spec, from.members, resting, from.roads)
       if (asked !== undefined) this.#inherit(asked.members, members, inherited)
@@ -251,6 +252,6 @@ function inputsOf({ spec, members, admin }: ServiceProvenance) {
   return { spec, members, admin }
 }
 
-function isPlannedFrom({ from }: Asked, { spec, members, admin, roads }: Asked['from']): boolean {
+function isPlannedFrom({ from }: Asked, { spec, members, admin }: ServiceProvenance, roads: Asked['from']['roads']): boolean {
   return from.members === members && from.admin === admin && from.spec === spec && from.roads === roads
 }
