@@ -11,6 +11,7 @@ import { type ReadResult, readDocument } from '../document/read.ts'
 import { decodeText } from '../document/text.ts'
 import { EXIT, PointsmanError } from '../errors.ts'
 import { importEzlb } from '../migrate/ezlb.ts'
+import { isMapping } from '../migrate/fields.ts'
 import { formatLeftOut, type Imported, literally, type Written } from '../migrate/imported.ts'
 import { importIpvsadm } from '../migrate/ipvsadm.ts'
 import { importIpvsctl, type ParameterDocuments } from '../migrate/ipvsctl.ts'
@@ -98,7 +99,7 @@ async function documentOf(path: string, tool: string, key: string): Promise<Docu
   if (!parsed.ok) throw issuesError('CONFIG_INVALID', parsed.issues)
   const { document } = parsed
   const { value } = document
-  if (typeof value === 'object' && value !== null && Array.isArray((value as Written)[key])) return document
+  if (isMapping(value) && Array.isArray(value[key])) return document
   const issue = { file: path, line: 1, path: '', problem: `this is no file of ${tool}`, remedy: `name one with a list of ${key}` }
   throw issuesError('CONFIG_INVALID', [issue])
 }

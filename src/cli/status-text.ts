@@ -1,4 +1,5 @@
 import type { AdminStanding, BackendStanding, ServiceStanding, SourceStanding, StatusAnswer } from '../admin/standing.ts'
+import { counted } from '../daemon/counted.ts'
 import { agoText, inText, spanOf } from './ages.ts'
 import type { Paint } from './terminal.ts'
 
@@ -132,8 +133,4 @@ function termsText({ since, until, reason }: Terms, now: string): string {
   const begin = since === undefined ? '' : ` for ${spanOf(since, now)}`
   const end = until === undefined ? '' : `, until ${until} (${inText(until, now)})`
   return `${begin}${end}${reason === undefined ? '' : `: ${reason}`}`
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -93,8 +93,8 @@ function readCheck(service: Fields, udp: boolean, left: LeftOut[]): Written {
   left.push(...fields.others({}))
   if (!enabled) return udp ? {} : { health_check: { type: 'none' } }
   // ezlb follows redirects, up to the ten of Go.
-  const http = type === 'http' ? { http: present({ path, status, redirects: 10 }) } : {}
-  return { health_check: type === 'http' ? { ...times, ...http } : { type, ...times } }
+  const http = present({ path, status, redirects: 10 })
+  return { health_check: type === 'http' ? { ...times, http } : { type, ...times } }
 }
 
 function readBackend(fields: Fields, left: LeftOut[]): ImportedBackend {

@@ -4,8 +4,12 @@ import { type LeftOut, present, type Written } from './imported.ts'
 
 /** JSON of protobuf may have `lbService` or `lb_service`. */
 export function spelled(fields: Fields, key: string): Fields {
-  const other = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  const other = snakeCase(key)
   return fields.inner(fields.has(other) ? other : key)
+}
+
+function snakeCase(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 const LIMIT = ['how many probes are under way at a time is said for all services', 'write global: { max_probes: ... }'] as const
@@ -33,8 +37,7 @@ export function kglbCheck(fields: Fields, throughVip: boolean, left: LeftOut[]):
 }
 
 function numberOf(fields: Fields, key: string): number | undefined {
-  const other = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-  return fields.number(key) ?? fields.number(other)
+  return fields.number(key) ?? fields.number(snakeCase(key))
 }
 
 function sectionOf(kind: string, fields: Fields): Written | undefined {

@@ -43,7 +43,7 @@ export function importKglb(document: Document): Imported {
 
 function readBalancer(fields: Fields, names: Set<string>, left: LeftOut[]): ImportedService | undefined {
   const outer = spelled(fields, 'lbService')
-  const service = outer.inner(outer.has('ipvs_service') ? 'ipvs_service' : 'ipvsService')
+  const service = spelled(outer, 'ipvsService')
   const identity = identityOf(service)
   const given = fields.text('name') ?? ''
   const routing = spelled(fields, 'upstreamRouting')

@@ -10,6 +10,7 @@ import {
   singleClientMask,
   type VirtualService,
 } from '../model/virtual-service.ts'
+import { identityKeys } from './identity.ts'
 import { type Imported, type ImportedService, type Place, present, type Written } from './imported.ts'
 import { TABLE_DEFAULTS, TABLE_HEAD } from './ipvsadm.ts'
 import { withPortThatCounts } from './ports.ts'
@@ -59,9 +60,7 @@ function writeService(service: VirtualService, name: string): Written {
   const names = flagNames(flags)
   return present({
     name,
-    ...(identity.kind === 'fwmark'
-      ? { fwmark: identity.fwmark, family: identity.family === 'ipv6' ? 'ipv6' : undefined }
-      : { listen: formatEndpoint(identity.address, identity.port), protocol: identity.protocol }),
+    ...identityKeys(identity),
     scheduler,
     // Left out, sh and mh would get their fallback.
     flags: names.length > 0 || scheduler === 'sh' || scheduler === 'mh' ? names : undefined,

@@ -8,7 +8,7 @@ export type Judge = (configuration: Written) => Promise<readonly Issue[]>
 const IDENTITY = ['name', 'listen', 'fwmark', 'family', 'protocol', 'backends']
 
 /** The configuration that an import stands for, as plain values. */
-export function configurationOf({ global, defaults, parameters, services }: Imported): Written {
+function configurationOf({ global, defaults, parameters, services }: Imported): Written {
   return {
     ...(parameters !== undefined && { parameters }),
     ...(Object.keys(global).length > 0 && { global }),
@@ -25,9 +25,9 @@ export function configurationOf({ global, defaults, parameters, services }: Impo
 export async function settle(imported: Imported, judge: Judge): Promise<Imported> {
   let settled = imported
   for (;;) {
-    const [first, ...others] = await judge(configurationOf(settled))
-    if (first === undefined) return { ...settled, leftOut: inOrder(settled.leftOut) }
-    settled = without(settled, [first, ...others])
+    const issues = await judge(configurationOf(settled))
+    if (issues.length === 0) return { ...settled, leftOut: inOrder(settled.leftOut) }
+    settled = without(settled, issues)
   }
 }
 

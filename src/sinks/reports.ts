@@ -37,7 +37,8 @@ function joined(a: PassReport, b: PassReport): PassReport {
   }
 }
 
-function joinedCounts(a: PassReport['applied'], b: PassReport['applied']): PassReport['applied'] {
+/** What two parts of one work did, added up. */
+export function joinedCounts(a: PassReport['applied'], b: PassReport['applied']): PassReport['applied'] {
   const sum: Record<string, number> = { ...a }
   for (const [kind, count] of Object.entries(b)) sum[kind] = (sum[kind] ?? 0) + count
   return sum

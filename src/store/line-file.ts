@@ -145,7 +145,7 @@ async function markOf(file: FileHandle): Promise<Mark> {
   return { inode: ino, size }
 }
 
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')
   try {
     await directory.sync()

@@ -1,8 +1,7 @@
-import { constants } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { jsonLine, parseJson } from './json-line.ts'
-import { readIfThere } from './line-file.ts'
+import { readIfThere, syncDirectory } from './line-file.ts'
 import type { Place } from './place.ts'
 
 /** A small file that says one thing of one boot: `{ bootId, … }`. */
@@ -24,7 +23,7 @@ export async function readNote(path: string, { bootId }: Place): Promise<Note | 
 export async function writeNote(path: string, { bootId }: Place, note: Note): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
   const beside = `${path}.new`
-  const file = await open(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o644)
+  const file = await open(beside, 'w', 0o644)
   try {
     await file.writeFile(jsonLine({ bootId, ...note }))
     await file.sync()
@@ -32,12 +31,7 @@ export async function writeNote(path: string, { bootId }: Place, note: Note): Pr
     await file.close()
   }
   await rename(beside, path)
-  const directory = await open(dirname(path), constants.O_RDONLY)
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
+  await syncDirectory(dirname(path))
 }
 
 /** A note that cannot be removed makes the next start look again, and no more. */

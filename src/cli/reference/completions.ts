@@ -66,8 +66,7 @@ function takesFile({ usage }: { readonly usage: string }): boolean {
 export function zshCompletion(pages: readonly CommandPage[]): string {
   const cases = pages.map(({ name, options, positionals }) => {
     const specs = [...options.map(zshOption), "'--help[show the help of the command]'"]
-    const rest = positionals.length > 0 ? positionals.map(zshPositional) : []
-    return `    ${name}) _arguments ${[...specs, ...rest].join(' ')} ;;`
+    return `    ${name}) _arguments ${[...specs, ...positionals.map(zshPositional)].join(' ')} ;;`
   })
   return `${[
     '#compdef pointsman',

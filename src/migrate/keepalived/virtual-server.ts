@@ -1,6 +1,7 @@
 import { formatDuration } from '../../document/values/duration.ts'
 import { familyOf, formatEndpoint, type IpAddress } from '../../model/address.ts'
-import { type ServiceIdentity, serviceKey } from '../../model/virtual-service.ts'
+import { type ServiceIdentity, serviceFamily, serviceKey } from '../../model/virtual-service.ts'
+import { identityKeys } from '../identity.ts'
 import { type ImportedService, type LeftOut, present, type Written } from '../imported.ts'
 import type { Target } from './groups.ts'
 import { type Counterparts, leftOut, unknown } from './notes.ts'
@@ -201,18 +202,12 @@ function identityOf(target: Target, { protocol, family }: Found, servers: readon
   return { kind: 'fwmark', fwmark: target.fwmark, family: target.family ?? family ?? usual }
 }
 
-function identityKeys(identity: ServiceIdentity): Written {
-  return identity.kind === 'fwmark'
-    ? { fwmark: identity.fwmark, ...(identity.family === 'ipv6' && { family: 'ipv6' }) }
-    : { listen: formatEndpoint(identity.address, identity.port), protocol: identity.protocol }
-}
-
 function persistenceOf({ persistence, granularity, engine }: Found, identity: ServiceIdentity): unknown {
   if (persistence === undefined && granularity === undefined && engine === undefined) return undefined
   if (persistence === 0) return undefined
   const timeout = formatDuration((persistence ?? 360) * 1000)
   if (granularity === undefined && engine === undefined) return timeout
-  const ipv6 = identity.kind === 'fwmark' ? identity.family === 'ipv6' : familyOf(identity.address) === 'ipv6'
+  const ipv6 = serviceFamily(identity) === 'ipv6'
   const width = granularity === undefined ? {} : ipv6 ? { prefix_length: Number(granularity) } : { netmask: granularity }
   return { timeout, ...width, ...(engine !== undefined && { engine }) }
 }

@@ -2,6 +2,7 @@ import { PointsmanError } from '../../errors.ts'
 import type { DesiredState } from '../../model/desired-state.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
+import { joinedCounts } from '../reports.ts'
 import { wantsTranslation } from './plan.ts'
 import type { SnatReport, SnatSink, StillServed } from './snat-sink.ts'
 
@@ -111,12 +112,10 @@ class SinkAfterFormer implements SnatSink {
 }
 
 function together(report: SnatReport, former: SnatReport): SnatReport {
-  const applied: Record<string, number> = { ...report.applied }
-  for (const [kind, count] of Object.entries(former.applied)) applied[kind] = (applied[kind] ?? 0) + count
   const wakeAt = Math.min(report.wakeAt ?? Number.POSITIVE_INFINITY, former.wakeAt ?? Number.POSITIVE_INFINITY)
   return {
     ...report,
-    applied,
+    applied: joinedCounts(report.applied, former.applied),
     failed: [...report.failed, ...former.failed],
     ...(wakeAt < Number.POSITIVE_INFINITY && { wakeAt }),
   }

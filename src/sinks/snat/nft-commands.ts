@@ -9,11 +9,10 @@ import { heldAfter, type TableEdit } from './translation-table.ts'
 const FAMILY = 'inet'
 
 /** One transaction that brings a table from what it holds to what it is to hold. Empty: nothing is to be done. */
-export function commandsFor(table: string, image: TableImage, edit: TableEdit): NftCommand[] {
+export function commandsFor(table: string, image: TableImage, edit: TableEdit, ranges: ReadonlySet<Target>): NftCommand[] {
   if (image.state === 'absent' || image.state === 'damaged')
     return wholeTable(table, [...heldAfter(image, edit).values()], edit.ports)
   const rulesAreRight = image.state === 'sound' && samePorts(image.ports, edit.ports)
-  const ranges = rangesAfter(image, edit)
   const leaving = [...image.ranges].filter((range) => !ranges.has(range))
   const coming = [...ranges].filter((range) => !rulesAreRight || !image.ranges.has(range))
   return [
@@ -100,14 +99,7 @@ function deleteElements(table: string, translations: Iterable<Translation>): Nft
 }
 
 function byMap(translations: Iterable<Translation>): Map<string, Translation[]> {
-  const maps = new Map<string, Translation[]>()
-  for (const translation of translations) {
-    const { name } = mapOf(translation.match, translation.target)
-    const all = maps.get(name)
-    if (all === undefined) maps.set(name, [translation])
-    else all.push(translation)
-  }
-  return maps
+  return Map.groupBy(translations, ({ match, target }) => mapOf(match, target).name)
 }
 
 function elementKey(match: Match) {

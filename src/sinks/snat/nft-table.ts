@@ -55,8 +55,8 @@ export class NftTable implements TranslationTable {
   }
 
   async write(image: TableImage, edit: TableEdit): Promise<TableImage> {
-    const commands = commandsFor(this.#table, image, edit)
     const ranges = rangesAfter(image, edit)
+    const commands = commandsFor(this.#table, image, edit, ranges)
     if (commands.length > 0) await this.#kernel.apply(commands)
     if (commands.some(writesRule)) this.#printed.clear()
     return { state: 'sound', held: holdAfter(image, edit), ranges, ports: edit.ports }

@@ -149,7 +149,7 @@ export class SnatPass {
   async #writeApart(units: readonly Unit[]): Promise<void> {
     const { backoff } = this.#tools.memory
     if ((this.#tools.memory.believed as TableImage).state !== 'sound') await this.#write([])
-    const { refused } = await writeApart(units, (group) => this.#write(group))
+    const refused = await writeApart(units, (group) => this.#write(group))
     for (const { unit, error } of refused) {
       const message = `The source NAT of ${unit.service} was refused: ${error.message}`
       backoff.fail(unit.service, unit.service, unit.wanted, this.#now, { code: error.code, message })

@@ -3,10 +3,10 @@ import { PointsmanError } from '../../errors.ts'
 /** More refusals than this in one pass are no matter of single services any more. */
 const MOST_REFUSALS = 64
 
-/** What came of units that were written together where possible. */
-export interface Apart<Unit> {
-  readonly done: readonly Unit[]
-  readonly refused: readonly { readonly unit: Unit; readonly error: PointsmanError }[]
+/** A unit that was refused, and why. */
+interface Refused<Unit> {
+  readonly unit: Unit
+  readonly error: PointsmanError
 }
 
 /** Whether the kernel answered that it does not take what was asked: everything else says nothing about what was asked. */
@@ -16,20 +16,18 @@ export function isRefusal(error: unknown): error is PointsmanError {
 
 /**
  * Writes units in one transaction; where that is refused, in halves, so that those at fault do not hold back the others. After many refusals the
- * rest counts as refused too. Any other error ends it.
+ * rest counts as refused too. Gives those that were refused; any other error ends it.
  */
 export async function writeApart<Unit>(
   units: readonly Unit[],
   write: (units: readonly Unit[]) => Promise<void>,
-): Promise<Apart<Unit>> {
-  const done: Unit[] = []
-  const refused: { unit: Unit; error: PointsmanError }[] = []
+): Promise<Refused<Unit>[]> {
+  const refused: Refused<Unit>[] = []
   const groups: (readonly Unit[])[] = units.length === 0 ? [] : [units]
   let refusals = 0
   for (let group = groups.pop(); group !== undefined; group = groups.pop()) {
     try {
       await write(group)
-      done.push(...group)
     } catch (error) {
       if (!isRefusal(error)) throw error
       refusals += 1
@@ -38,5 +36,5 @@ export async function writeApart<Unit>(
       else groups.push(group.slice(half), group.slice(0, half))
     }
   }
-  return { done, refused }
+  return refused
 }
