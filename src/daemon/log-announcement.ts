@@ -5,8 +5,9 @@ import type { DesiredUpdate } from '../pipeline/desired-update.ts'
 /** One line for each service whose address hangs on its quorum, when it comes and when it goes. */
 export function logAnnouncements(before: DesiredUpdate | undefined, after: DesiredUpdate, logger: Logger): void {
   for (const [key, { spec, pool }] of after.provenance) {
+    if (pool.announced === undefined || spec.identity.kind !== 'address') continue
     const then = before?.provenance.get(key)?.pool.announced
-    if (pool.announced === undefined || pool.announced === then || spec.identity.kind !== 'address') continue
+    if (pool.announced === then) continue
     const { name, identity } = spec
     const detail = { service: name, vip: key, address: identity.address, announced: pool.announced }
     const here = `${name}: its address ${identity.address}`

@@ -13,6 +13,7 @@ import { steadyScheduler, wallAhead } from '../pipeline/steady-scheduler.ts'
 import type { InOrderSink } from '../sinks/in-order.ts'
 import { createIpvsSink, type PassOptions } from '../sinks/ipvs/ipvs-sink.ts'
 import type { Transition } from '../sinks/ipvs/transition.ts'
+import { joinedCounts } from '../sinks/reports.ts'
 import type { PassReport } from '../sinks/sink.ts'
 import { openRegistriesWith } from '../sources/registry.ts'
 import { openClaims } from '../store/claims.ts'
@@ -186,7 +187,11 @@ async function settle(sink: InOrderSink, desired: DesiredState, options: PassOpt
     if (!asks) drainPasses += 1
     await sleep(Math.max(0, wait))
     const next = await sink.reconcile(desired, 'changes', steadyScheduler.now(), options)
-    report = { ...next, applied: sum(report.applied, next.applied), driftRepaired: report.driftRepaired + next.driftRepaired }
+    report = {
+      ...next,
+      applied: joinedCounts(report.applied, next.applied),
+      driftRepaired: report.driftRepaired + next.driftRepaired,
+    }
   }
   return report
 }
@@ -195,12 +200,6 @@ function pendingSentence({ pending = 0 }: PassReport): string | undefined {
   if (pending === 0) return undefined
   const which = pending === 1 ? '1 address is' : `${pending} addresses are`
   return `${which} not added yet, because the neighbours have not answered in time whether another host holds it; run this again.`
-}
-
-function sum(a: PassReport['applied'], b: PassReport['applied']): Record<string, number> {
-  const total: Record<string, number> = { ...a }
-  for (const [kind, count] of Object.entries(b)) total[kind] = (total[kind] ?? 0) + count
-  return total
 }
 
 /** The kernel's IPVS as it is, ours or not. */
