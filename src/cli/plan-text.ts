@@ -1,6 +1,6 @@
 import type { HeldOfService } from '../daemon/desired-once.ts'
 import { formatEndpoint } from '../model/address.ts'
-import type { Change, ForeignObject, Plan, SinkChange, TableChange } from '../model/change.ts'
+import { type Change, type ForeignObject, type Plan, SINK_NAMES, type SinkChange, type TableChange } from '../model/change.ts'
 import type { Destination } from '../model/destination.ts'
 import { isRoadName } from '../model/probe-road.ts'
 import { type ServiceIdentity, type ServiceKey, serviceKey } from '../model/virtual-service.ts'
@@ -93,8 +93,6 @@ function tableLines(change: TableChange, paint: Paint): string[] {
       return [paint('red', `- sync daemon ${syncDaemonText(change.before)}`)]
   }
 }
-
-const SINK_NAMES = { snat: 'source NAT', addresses: 'addresses' } as const
 
 /** `+ source NAT: 3 elements` */
 function sinkLine({ sink, kind, count: number }: SinkChange, paint: Paint): string {
