@@ -24,14 +24,7 @@ export function planText(plan: Plan, held: readonly HeldOfService[], paint: Pain
 }
 
 function byService(changes: readonly Change[]): Map<ServiceKey, Change[]> {
-  const groups = new Map<ServiceKey, Change[]>()
-  for (const change of changes) {
-    const key = serviceKey(change.service)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [change])
-    else group.push(change)
-  }
-  return groups
+  return Map.groupBy(changes, ({ service }) => serviceKey(service))
 }
 
 function serviceBlock(key: ServiceKey, changes: readonly Change[], paint: Paint): string {
