@@ -5,6 +5,7 @@ import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable } from '../model/ipvs-table.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate } from '../pipeline/desired-update.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 import type { Held } from './approval.ts'
 import { assertOthersServe } from './last-serving.ts'
 import type { Operator } from './operator.ts'
@@ -66,7 +67,7 @@ export class OperatorControl implements Control {
     const { moment, failure } = await this.#moment()
     const keys = named === undefined ? [...moment.update.desired.services.keys()] : [named.key]
     return {
-      at: new Date(this.#parts.now()).toISOString(),
+      at: wallTime(this.#parts.now()),
       ...(failure !== undefined && { kernel_error: failure }),
       services: keys.map((key) => serviceStanding(key, moment)).filter((standing) => standing !== undefined),
       absent_words: absentWords(moment).filter((word) => named === undefined || word.service === named.key),
@@ -82,7 +83,7 @@ export class OperatorControl implements Control {
     const ofBackend = standing?.backends.find((each) => each.backend === key)
     const changed = this.#parts.lastTurn(named.key, key)
     return {
-      at: new Date(this.#parts.now()).toISOString(),
+      at: wallTime(this.#parts.now()),
       service: named.name,
       key: named.key,
       complete: standing?.complete ?? false,
