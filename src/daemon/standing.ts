@@ -5,6 +5,7 @@ import type {
   DiscoveredStanding,
   KernelStanding,
   OperationalStanding,
+  PauseStanding,
   PoolStanding,
   ServiceStanding,
   SourceStanding,
@@ -13,6 +14,7 @@ import type { AdminState, OperatorWords } from '../model/admin-state.ts'
 import type { DesiredService } from '../model/desired-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable, ServiceReading } from '../model/ipvs-table.ts'
+import type { Pause } from '../model/pause.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, ServiceProvenance, SourceStatus } from '../pipeline/desired-update.ts'
 import { wallTime } from '../pipeline/steady-scheduler.ts'
@@ -176,6 +178,15 @@ export function adminStanding(word: AdminState | undefined): AdminStanding {
         }),
       },
     }),
+  }
+}
+
+/** How the operator paused the daemon, for people and programs. */
+export function pauseStanding({ at, until, reason }: Pause): PauseStanding {
+  return {
+    since: wallTime(at),
+    ...(until !== undefined && { until: wallTime(until) }),
+    ...(reason !== undefined && { reason }),
   }
 }
 
