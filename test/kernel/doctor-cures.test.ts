@@ -1,0 +1,307 @@
+/**
+ * The doctor's lines one by one: this test breaks the thing, runs the printed cure word for word, and sees the line well.
+ *
+ * Lines that cannot be broken here, or that no command cures, are shown elsewhere (test/integration/doctor.test.ts with real files, processes and
+ * servers; test/unit/daemon/doctor.test.ts):
+ * - a kernel without ip_vs, a scheduler, nf_conntrack or nft_chain_nat; an old one (reused ports, tunnels): the cure is to install and boot another;
+ * - kernel.modules_disabled: only a boot takes it back; conn_tab_bits: only a boot, for loading ip_vs anew cuts every connection;
+ * - nftables that is not installed: this machine has no package mirror; rights (CAP_NET_ADMIN): the cure is the unit, or being root;
+ * - the clock, which is that of every test of this suite, and units of systemd, which does not run here;
+ * - firewalls, routes to snat_ip and ARP have tests of their own.
+ */
+
+import { setTimeout } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Lab, LabProcess } from '../lab/lab.ts'
+import { sharedLab } from '../lab/shared.ts'
+import { privateNamespace } from './support/namespace.ts'
+import { configurationText, pointsman } from './support/pointsman.ts'
+
+const netns = 'cures'
+/** Not in /run: what is in memory is a line of its own. */
+const directory = '/var/lib/pointsman-cures'
+const config = `${directory}/pointsman.yaml`
+const state = `${directory}/state`
+
+interface Check {
+  readonly check: string
+  readonly verdict: 'ok' | 'warn' | 'fail'
+  readonly message: string
+  readonly cure?: string
+  readonly run?: string
+  readonly keep?: string
+}
+
+/** One thing that is broken. */
+interface Fault {
+  readonly what: string
+  /** Commands in the namespace; what runs on is started by `meanwhile`. */
+  readonly breaks?: string
+  readonly line: RegExp
+  readonly verdict: 'warn' | 'fail'
+  /** A line that is ok afterwards, beside the first one being gone. */
+  readonly well: RegExp
+}
+
+const web = {
+  name: 'web',
+  listen: '10.9.0.1:80',
+  persistence: '300s',
+  full_nat: true,
+  snat_ip: '10.9.0.9',
+  virtual_address: { interface: 'lan0' },
+  backends: ['10.9.2.1:80'],
+}
+const services = [
+  web,
+  { name: 'six', listen: '[2001:db8:9::1]:80', backends: ['[2001:db8:9:1::1]:80'] },
+  {
+    name: 'probed',
+    listen: '10.9.0.2:80',
+    forwarding: 'direct',
+    health_check: { enabled: true, type: 'tcp', via: 'vip' },
+    backends: ['10.9.2.1:80'],
+  },
+  { name: 'far', listen: '10.9.0.3:80', forwarding: 'tunnel', backends: ['10.9.2.2:80'] },
+]
+
+const parts = new AsyncDisposableStack()
+let lab: Lab
+
+const sh = (script: string, inNamespace = true): Promise<string> =>
+  lab.check(['sh', '-c', script], inNamespace ? { netns } : {})
+
+/** `under`: what the shell does before the doctor is run from it. */
+async function doctor(shell = ':', under: readonly string[] = []): Promise<{ code: number | null; ok: boolean; checks: readonly Check[] }> {
+  const from = ['sh', '-c', `${shell}; exec "$@"`, 'sh', ...under]
+  const { code, stdout } = await pointsman(lab, ['doctor', '-c', config, '--json'], { netns, under: from })
+  return { code, ...(JSON.parse(stdout) as { ok: boolean; checks: readonly Check[] }) }
+}
+
+const lineOf = (checks: readonly Check[], { line }: Fault): Check | undefined =>
+  checks.find(({ verdict, message }) => verdict !== 'ok' && line.test(message))
+
+beforeAll(async () => {
+  lab = parts.use(await sharedLab())
+  parts.use(await privateNamespace(lab, netns))
+  parts.defer(async () => void (await lab.run(`umount ${state} 2>/dev/null; rm -rf ${directory} /etc/*/*pointsman-*.conf`)))
+  await sh(`rm -rf ${directory}; mkdir -p ${state}; modprobe -a ip_vs ip_vs_wlc nf_conntrack dummy`, false)
+  await sh(`
+    ip link add wan0 type dummy && ip address add 10.9.2.254/24 dev wan0 && ip link set wan0 up
+    ip link add lan0 type dummy`)
+  await lab.writeFile(config, configurationText(directory, services, { global: { max_probes: 2000 } }))
+})
+afterAll(() => parts.disposeAsync())
+
+/** What runs until its cure ends it. Nobody says anything at these sockets. */
+async function meanwhile(): Promise<readonly LabProcess[]> {
+  const listen = (socket: string) => ['perl', '-MIO::Socket', '-MSocket', '-e', `$| = 1; ${socket} or die $!; print "listening\\n"; sleep`]
+  const holds = 'socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un("\\0pointsman/table")) && listen(S, 5)'
+  const takes = '$s = IO::Socket::INET->new(LocalAddr => "127.0.0.1:9095", Listen => 5)'
+  await lab.writeFile(`${directory}/keepalived.conf`, 'global_defs {\n}\n')
+  const files = ['-p', `${directory}/k.pid`, '-c', `${directory}/kc.pid`, '-r', `${directory}/kv.pid`]
+  const keepalived = lab.spawn(['keepalived', '-n', '-l', '-C', ...files, '-f', `${directory}/keepalived.conf`], { netns })
+  const [silent, taker] = [lab.spawn(listen(holds), { netns }), lab.spawn(listen(takes), { netns })]
+  await Promise.all([silent, taker].map((each) => each.waitForLine((line) => line === 'listening')))
+  const all = [keepalived, silent, taker]
+  parts.defer(() => all.forEach((each) => each.kill('SIGKILL')))
+  return all
+}
+
+const sysctl = (name: string, bad: number, verdict: Fault['verdict'] = 'fail'): Fault => ({
+  what: name,
+  breaks: `sysctl -w ${name}=${bad}`,
+  line: new RegExp(`^${name.replaceAll('.', '\\.')} is ${bad}`),
+  verdict,
+  well: new RegExp(`^${name.replaceAll('.', '\\.')} = 1$`),
+})
+
+const addresses: readonly Fault[] = ['10.9.0.2', '10.9.0.3', '2001:db8:9::1'].map((address) => ({
+  what: `the address ${address}`,
+  line: new RegExp(`^${address} \\(\\w+\\) is on no interface`),
+  verdict: 'warn',
+  well: /^every address of a service is on this host$/,
+}))
+
+const FAULTS: readonly Fault[] = [
+  sysctl('net.ipv4.vs.expire_nodest_conn', 0),
+  sysctl('net.ipv4.vs.expire_quiescent_template', 0),
+  sysctl('net.ipv4.vs.conntrack', 0),
+  sysctl('net.ipv4.vs.conn_reuse_mode', 0, 'warn'),
+  sysctl('net.ipv4.ip_forward', 0),
+  sysctl('net.ipv6.conf.all.forwarding', 0),
+  {
+    what: 'a strict reverse path on one interface',
+    breaks: 'sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.wan0.rp_filter=1 net.ipv4.conf.wan0.accept_local=0',
+    line: /^net\.ipv4\.conf\.all\.rp_filter is 0, and rp_filter of [^:]*wan0[^:]* is 1: /,
+    verdict: 'warn',
+    well: /^net\.ipv4\.conf\.all\.rp_filter = 2$/,
+  },
+  {
+    what: 'answers of probes by the virtual address',
+    line: /^probes of probed through its address \(via: vip\) find nothing out.*accept_local has to be 1.*rp_filter has to be 2/,
+    verdict: 'fail',
+    well: /^their answers are let in \(accept_local, rp_filter\)$/,
+  },
+  ...addresses,
+  {
+    what: 'the source address',
+    line: /^10\.9\.0\.9 \(snat_ip of web\) is on no interface/,
+    verdict: 'fail',
+    well: /^snat_ip of web is on this host$/,
+  },
+  {
+    what: 'an interface that is switched off',
+    breaks: 'ip link set lan0 down',
+    line: /^the interface lan0, which web names, is switched off$/,
+    verdict: 'fail',
+    well: /^every interface that the configuration names is there$/,
+  },
+  {
+    what: 'a narrow link under a tunnel',
+    line: /^packets of more than 1480 bytes do not fit into the ipip tunnels of far \(the MTU of wan0 is 1500\)/,
+    verdict: 'warn',
+    well: /^packets of 1500 bytes fit into the tunnels$/,
+  },
+  {
+    what: 'what kube-proxy left behind',
+    breaks: 'ip link add kube-ipvs0 type dummy',
+    line: /^the interface kube-ipvs0 is there/,
+    verdict: 'warn',
+    well: /^none found$/,
+  },
+  { what: 'another writer', line: /^keepalived \(process \d+\) runs in this network namespace/, verdict: 'fail', well: /^none found$/ },
+  {
+    what: 'a holder that says nothing',
+    line: /^perl \(process \d+\) holds the table and does not say who it is/,
+    verdict: 'warn',
+    well: /^nobody holds it$/,
+  },
+  {
+    what: 'the admin address',
+    line: /^perl \(process \d+\) listens on 127\.0\.0\.1:9095, so a start fails$/,
+    verdict: 'fail',
+    well: /^127\.0\.0\.1:9095 is free$/,
+  },
+  {
+    what: 'a state directory to read only',
+    breaks: `mount -t tmpfs -o ro none ${state}`,
+    line: /^\/var\/lib\/pointsman-cures\/state cannot be written \(EROFS\)$/,
+    verdict: 'fail',
+    well: /^\/var\/lib\/pointsman-cures\/state is writable$/,
+  },
+  {
+    what: 'too few descriptors',
+    line: /^a start from here may open 1024 files, and max_probes is 2000: /,
+    verdict: 'warn',
+    well: /^a start from here may open 65536 files, and max_probes is 2000$/,
+  },
+]
+
+describe('what is broken in a network namespace', () => {
+  const few = 'ulimit -n 1024'
+  let processes: readonly LabProcess[] = []
+  let ill: readonly Check[] = []
+  let well: readonly Check[] = []
+
+  beforeAll(async () => {
+    processes = await meanwhile()
+    for (const { breaks } of FAULTS) if (breaks !== undefined) await sh(breaks)
+    const before = await doctor(few)
+    expect(before).toMatchObject({ code: 42, ok: false })
+    ill = before.checks
+    const cures = FAULTS.flatMap((fault) => lineOf(ill, fault)?.run ?? [])
+    // A limit is that of the shell in which the cure is run.
+    const limit = cures.find((cure) => cure.startsWith('ulimit '))
+    for (const cure of cures.filter((each) => each !== limit)) await sh(cure)
+    await Promise.race([Promise.all(processes.map(({ exited }) => exited)), setTimeout(20_000)])
+    well = (await doctor(`${few}; ${limit}`)).checks
+  })
+
+  it.each(FAULTS)('$what is named with its cure, and ok after it', (fault) => {
+    const found = lineOf(ill, fault)
+    expect(found).toMatchObject({ verdict: fault.verdict, run: expect.stringMatching(/\S/) })
+    expect(lineOf(well, fault)).toBeUndefined()
+    expect(well).toContainEqual(expect.objectContaining({ verdict: 'ok', message: expect.stringMatching(fault.well) }))
+  })
+
+  it('is all that failed', async () => {
+    expect(well.filter(({ verdict, check }) => verdict === 'fail' && check !== 'firewall')).toEqual([])
+  })
+
+  it('is kept so by the second command', async () => {
+    const names = FAULTS.map(({ what }) => what).filter((what) => what.startsWith('net.'))
+    const kept = FAULTS.flatMap((fault) => lineOf(ill, fault)?.keep ?? []).filter((keep) => keep.includes('sysctl.d'))
+    expect(kept).toHaveLength(names.length + 2)
+    for (const command of kept) await sh(command)
+    await sh(FAULTS.flatMap(({ breaks }) => (breaks?.startsWith('sysctl') ? [breaks] : [])).join(' && '))
+    // As systemd-sysctl does at boot.
+    await sh('cat /etc/sysctl.d/60-pointsman-*.conf | sysctl -p -')
+    const values = await sh(`sysctl -n ${names.join(' ')} net.ipv4.conf.all.rp_filter net.ipv4.conf.wan0.accept_local`)
+    expect(values.trim().split('\n')).toEqual([...names.map(() => '1'), '2', '1'])
+    expect(await sh('cat /etc/modules-load.d/pointsman-ip_vs.conf')).toBe('ip_vs\n')
+  })
+})
+
+describe('what is broken in the whole machine', () => {
+  const sizes = 'net.netfilter.nf_conntrack_max net.netfilter.nf_conntrack_buckets'
+
+  it('too small a table of connections, which this namespace can only read', async (context) => {
+    if (lab.mode !== 'vm') context.skip('the machine itself is left alone')
+    const [max, buckets] = (await sh(`sysctl -n ${sizes}`, false)).trim().split('\n')
+    try {
+      // One connection, in a table for one.
+      await sh(`nft add table ip cures && nft add chain ip cures all '{ type filter hook output priority 0; }'
+        nft add rule ip cures all ct state new counter
+        sysctl -w net.netfilter.nf_conntrack_udp_timeout=600`)
+      await sh('perl -MIO::Socket -e \'IO::Socket::INET->new(Proto => "udp", PeerAddr => "10.9.2.9:9")->send("x")\'')
+      await sh('sysctl -w net.netfilter.nf_conntrack_max=1', false)
+      const full: Fault = { what: '', line: /^1 of 1 connections are tracked/, verdict: 'warn', well: /./ }
+      const first = lineOf((await doctor()).checks, full)
+      expect(first).toMatchObject({ verdict: 'warn', check: 'conntrack' })
+      await sh(first?.run ?? 'false')
+      expect((await sh('sysctl -n net.netfilter.nf_conntrack_max', false)).trim()).toBe('2')
+
+      await sh('sysctl -w net.netfilter.nf_conntrack_max=16384 net.netfilter.nf_conntrack_buckets=1024', false)
+      const crowded: Fault = { what: '', line: /^16384 connections may be tracked in a hash table of 1024 buckets/, verdict: 'warn', well: /./ }
+      const second = (await doctor()).checks
+      expect(lineOf(second, full)).toBeUndefined()
+      await sh(lineOf(second, crowded)?.run ?? 'false')
+      const third = (await doctor()).checks
+      expect(lineOf(third, crowded)).toBeUndefined()
+      expect(third).toContainEqual(
+        expect.objectContaining({ check: 'conntrack', verdict: 'ok', message: expect.stringMatching(/of 16384 connections are tracked/) }),
+      )
+    } finally {
+      await sh(`sysctl -w net.netfilter.nf_conntrack_max=${max} net.netfilter.nf_conntrack_buckets=${buckets}; nft delete table ip cures`, false)
+    }
+  })
+
+  it('ip_vs that is not loaded, seen by a user who may not load it or write the state directory', async (context) => {
+    if (lab.mode !== 'vm') context.skip('the modules of the machine itself are left alone')
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all']
+    await sh(`umount ${state}; chmod 0700 ${state}`)
+    await sh(
+      `for n in $(ip netns list | cut -d' ' -f1); do ip netns exec $n ipvsadm -C; done; ipvsadm -C
+       for m in $(lsmod | grep -o '^ip_vs_[a-z0-9_]*'); do rmmod $m; done; rmmod ip_vs`,
+      false,
+    )
+    const faults: readonly Fault[] = [
+      { what: 'ip_vs', line: /^not loaded yet; the kernel loads it by itself at the start, if it may$/, verdict: 'warn', well: /./ },
+      { what: 'state', line: /^\/var\/lib\/pointsman-cures\/state cannot be written \(EACCES\)$/, verdict: 'fail', well: /./ },
+    ]
+    try {
+      const ill = (await doctor(':', nobody)).checks
+      for (const fault of faults) {
+        const found = lineOf(ill, fault)
+        expect(found).toMatchObject({ verdict: fault.verdict, run: expect.stringMatching(/\S/) })
+        await sh(found?.run ?? 'false', false)
+      }
+      const well = (await doctor(':', nobody)).checks
+      for (const fault of faults) expect(lineOf(well, fault)).toBeUndefined()
+      expect(well).toContainEqual(expect.objectContaining({ check: 'state directory', verdict: 'ok' }))
+    } finally {
+      await sh('modprobe ip_vs', false)
+    }
+  })
+})
