@@ -35,10 +35,7 @@ export function lostWayBack(
   const name = (key: string, scope = device.replaceAll('.', '/')) => `net.ipv4.conf.${scope}.${key}`
   const on = (key: string) => Math.max(readSysctl(name(key)) ?? 0, readSysctl(name(key, 'all')) ?? 0)
   const strict = [name('rp_filter', 'all'), name('rp_filter')].filter((key) => on('rp_filter') === 1 && readSysctl(key) === 1)
-  const sysctls = [
-    ...(on('accept_local') === 0 ? [`${name('accept_local')}=1`] : []),
-    ...strict.map((key) => `${key}=2`),
-  ]
+  const sysctls = [...(on('accept_local') === 0 ? [`${name('accept_local')}=1`] : []), ...strict.map((key) => `${key}=2`)]
   if (sysctls.length === 0) return undefined
   return { why: `answers of ${method} backends come from the virtual address itself, and the kernel drops them`, sysctls }
 }

@@ -34,7 +34,10 @@ export interface TableHold extends AsyncDisposable, Disposable {
  * Makes this process the one writer of the table of its network namespace. Rejects with TABLE_HELD, whose sentence says who
  * holds it and what to do. Another `name` is another table, for tests.
  */
-export async function holdTable(by: { readonly command: string; readonly version?: string }, name = TABLE_SOCKET): Promise<TableHold> {
+export async function holdTable(
+  by: { readonly command: string; readonly version?: string },
+  name = TABLE_SOCKET,
+): Promise<TableHold> {
   const holder: TableHolder = Object.freeze({ pid: process.pid, since: new Date().toISOString(), ...by })
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const server = await listen(name, holder)

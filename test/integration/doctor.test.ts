@@ -63,7 +63,7 @@ describe('sources are asked', () => {
       {
         check: 'source',
         verdict: 'fail',
-        message: expect.stringMatching(/^http http:.*\(web, shop\) does not answer: .*ECONNREFUSED/),
+        message: expect.stringMatching(/^http http:.*\(web, shop\) does not answer: .*the connection is refused/),
         cure: expect.any(String),
       },
     ])
@@ -101,7 +101,9 @@ test('an admin address that another process has: its cure, word for word', async
   const [taken] = await said(config, 'admin address')
   expect(taken).toMatchObject({
     verdict: 'fail',
-    message: expect.stringMatching(new RegExp(`\\(process ${taker.pid}\\) listens on 127\\.0\\.0\\.1:${port}, so a start fails$`)),
+    message: expect.stringMatching(
+      new RegExp(`\\(process ${taker.pid}\\) listens on 127\\.0\\.0\\.1:${port}, so a start fails$`),
+    ),
   })
   const ended = once(taker, 'close')
   // Where the tests run under a unit of systemd, its cure would stop them too.

@@ -68,11 +68,13 @@ const services = [
 const parts = new AsyncDisposableStack()
 let lab: Lab
 
-const sh = (script: string, inNamespace = true): Promise<string> =>
-  lab.check(['sh', '-c', script], inNamespace ? { netns } : {})
+const sh = (script: string, inNamespace = true): Promise<string> => lab.check(['sh', '-c', script], inNamespace ? { netns } : {})
 
 /** `under`: what the shell does before the doctor is run from it. */
-async function doctor(shell = ':', under: readonly string[] = []): Promise<{ code: number | null; ok: boolean; checks: readonly Check[] }> {
+async function doctor(
+  shell = ':',
+  under: readonly string[] = [],
+): Promise<{ code: number | undefined; ok: boolean; checks: readonly Check[] }> {
   const from = ['sh', '-c', `${shell}; exec "$@"`, 'sh', ...under]
   const { code, stdout } = await pointsman(lab, ['doctor', '-c', config, '--json'], { netns, under: from })
   return { code, ...(JSON.parse(stdout) as { ok: boolean; checks: readonly Check[] }) }
@@ -95,7 +97,13 @@ afterAll(() => parts.disposeAsync())
 
 /** What runs until its cure ends it. Nobody says anything at these sockets. */
 async function meanwhile(): Promise<readonly LabProcess[]> {
-  const listen = (socket: string) => ['perl', '-MIO::Socket', '-MSocket', '-e', `$| = 1; ${socket} or die $!; print "listening\\n"; sleep`]
+  const listen = (socket: string) => [
+    'perl',
+    '-MIO::Socket',
+    '-MSocket',
+    '-e',
+    `$| = 1; ${socket} or die $!; print "listening\\n"; sleep`,
+  ]
   const holds = 'socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un("\\0pointsman/table")) && listen(S, 5)'
   const takes = '$s = IO::Socket::INET->new(LocalAddr => "127.0.0.1:9095", Listen => 5)'
   await lab.writeFile(`${directory}/keepalived.conf`, 'global_defs {\n}\n')
@@ -104,7 +112,9 @@ async function meanwhile(): Promise<readonly LabProcess[]> {
   const [silent, taker] = [lab.spawn(listen(holds), { netns }), lab.spawn(listen(takes), { netns })]
   await Promise.all([silent, taker].map((each) => each.waitForLine((line) => line === 'listening')))
   const all = [keepalived, silent, taker]
-  parts.defer(() => all.forEach((each) => each.kill('SIGKILL')))
+  parts.defer(() => {
+    for (const each of all) each.kill('SIGKILL')
+  })
   return all
 }
 
@@ -170,7 +180,12 @@ const FAULTS: readonly Fault[] = [
     verdict: 'warn',
     well: /^none found$/,
   },
-  { what: 'another writer', line: /^keepalived \(process \d+\) runs in this network namespace/, verdict: 'fail', well: /^none found$/ },
+  {
+    what: 'another writer',
+    line: /^keepalived \(process \d+\) runs in this network namespace/,
+    verdict: 'fail',
+    well: /^none found$/,
+  },
   {
     what: 'a holder that says nothing',
     line: /^perl \(process \d+\) holds the table and does not say who it is/,
@@ -263,17 +278,29 @@ describe('what is broken in the whole machine', () => {
       expect((await sh('sysctl -n net.netfilter.nf_conntrack_max', false)).trim()).toBe('2')
 
       await sh('sysctl -w net.netfilter.nf_conntrack_max=16384 net.netfilter.nf_conntrack_buckets=1024', false)
-      const crowded: Fault = { what: '', line: /^16384 connections may be tracked in a hash table of 1024 buckets/, verdict: 'warn', well: /./ }
+      const crowded: Fault = {
+        what: '',
+        line: /^16384 connections may be tracked in a hash table of 1024 buckets/,
+        verdict: 'warn',
+        well: /./,
+      }
       const second = (await doctor()).checks
       expect(lineOf(second, full)).toBeUndefined()
       await sh(lineOf(second, crowded)?.run ?? 'false')
       const third = (await doctor()).checks
       expect(lineOf(third, crowded)).toBeUndefined()
       expect(third).toContainEqual(
-        expect.objectContaining({ check: 'conntrack', verdict: 'ok', message: expect.stringMatching(/of 16384 connections are tracked/) }),
+        expect.objectContaining({
+          check: 'conntrack',
+          verdict: 'ok',
+          message: expect.stringMatching(/of 16384 connections are tracked/),
+        }),
       )
     } finally {
-      await sh(`sysctl -w net.netfilter.nf_conntrack_max=${max} net.netfilter.nf_conntrack_buckets=${buckets}; nft delete table ip cures`, false)
+      await sh(
+        `sysctl -w net.netfilter.nf_conntrack_max=${max} net.netfilter.nf_conntrack_buckets=${buckets}; nft delete table ip cures`,
+        false,
+      )
     }
   })
 
@@ -287,7 +314,12 @@ describe('what is broken in the whole machine', () => {
       false,
     )
     const faults: readonly Fault[] = [
-      { what: 'ip_vs', line: /^not loaded yet; the kernel loads it by itself at the start, if it may$/, verdict: 'warn', well: /./ },
+      {
+        what: 'ip_vs',
+        line: /^not loaded yet; the kernel loads it by itself at the start, if it may$/,
+        verdict: 'warn',
+        well: /./,
+      },
       { what: 'state', line: /^\/var\/lib\/pointsman-cures\/state cannot be written \(EACCES\)$/, verdict: 'fail', well: /./ },
     ]
     try {

@@ -318,8 +318,7 @@ virtual_server 10.9.0.77 80 {
     const about = (words: RegExp): Check | undefined => failing.find(({ message }) => words.test(message))
     expect(about(/keepalived \(process \d+\) runs in this network namespace/)?.check).toBe('other writer')
     const sysctls = ['vs.expire_nodest_conn', 'vs.expire_quiescent_template', 'ip_forward']
-    for (const name of sysctls)
-      expect(about(new RegExp(`net\\.ipv4\\.${name} is 0`))?.run).toBe(`sysctl -w net.ipv4.${name}=1`)
+    for (const name of sysctls) expect(about(new RegExp(`net\\.ipv4\\.${name} is 0`))?.run).toBe(`sysctl -w net.ipv4.${name}=1`)
     expect(about(/net\.ipv6\.conf\.all\.forwarding is 0/)).toBeDefined()
     expect(checks).toContainEqual(
       expect.objectContaining({ check: 'scheduler', verdict: 'ok', message: expect.stringContaining('mh') }),

@@ -63,7 +63,11 @@ describe('start --shadow', () => {
       configuration: configurationText(directory, services),
     })
     const would = () => daemon.log.flatMap(({ msg }) => (/^would(?: no longer)?: /.test(msg) ? [msg] : []))
-    expect(would().map((line) => line.replace(/ \(.*/, '')).toSorted()).toEqual([
+    expect(
+      would()
+        .map((line) => line.replace(/ \(.*/, ''))
+        .toSorted(),
+    ).toEqual([
       'would: dns 10.9.1.1:53: absent -> weight 1, nat, thresholds 0/0',
       expect.stringMatching(/^would: dns: absent -> rr/),
       'would: web 10.9.1.1:8080: weight 5, nat, thresholds 0/0 -> weight 7, nat, thresholds 0/0',
@@ -121,7 +125,10 @@ describe('import ipvsadm', () => {
     const state = ['--state-dir', `${directory}/state`]
     await lab.check(`mkdir -p ${directory} && ipvsadm -Sn > ${directory}/table`, { netns })
     const monitor = await NetlinkMonitor.start(lab, netns)
-    for (const [name, from] of [['saved', [`${directory}/table`]], ['live', []]] as const) {
+    for (const [name, from] of [
+      ['saved', [`${directory}/table`]],
+      ['live', []],
+    ] as const) {
       const file = `${directory}/${name}.yaml`
       expect(await run(['import', 'ipvsadm', ...from, '-o', file])).toMatchObject({ code: 0 })
       expect(await run(['plan', '-c', file, ...state])).toMatchObject({ code: 0 })

@@ -40,15 +40,27 @@ export function diagnoseClock({ clock, systemd }: DoctorFacts): Finding[] {
   if (clock === undefined) return []
   const { now, lastWrite, isKept } = clock
   const time = new Date(now).toISOString()
-  const cure = { cure: 'set the clock (date --set), and let an NTP client keep it', ...(systemd && { run: 'timedatectl set-ntp true' }) }
+  const cure = {
+    cure: 'set the clock (date --set), and let an NTP client keep it',
+    ...(systemd && { run: 'timedatectl set-ntp true' }),
+  }
   if (now < EARLIEST) return [fail('clock', `it says ${time}, which is before this program was made`, cure)]
   if (lastWrite !== undefined && lastWrite > now + CLOCK_SLACK) {
     const written = new Date(lastWrite).toISOString()
-    return [warn('clock', `it says ${time}, and the state directory was written at ${written}: it was set back, or is wrong`, cure)]
+    return [
+      warn('clock', `it says ${time}, and the state directory was written at ${written}: it was set back, or is wrong`, cure),
+    ]
   }
   if (isKept === false) {
-    const problem = 'nothing keeps it in step (adjtimex: unsynchronised): it drifts away from those of registries and other directors'
-    return [warn('clock', problem, systemd ? { run: 'timedatectl set-ntp true' } : 'run an NTP client: chrony, ntpd, systemd-timesyncd')]
+    const problem =
+      'nothing keeps it in step (adjtimex: unsynchronised): it drifts away from those of registries and other directors'
+    return [
+      warn(
+        'clock',
+        problem,
+        systemd ? { run: 'timedatectl set-ntp true' } : 'run an NTP client: chrony, ntpd, systemd-timesyncd',
+      ),
+    ]
   }
   return [ok('clock', `it says ${time}${isKept === true ? ' and is kept in step' : ''}`)]
 }
@@ -62,7 +74,8 @@ export function diagnoseAdmin({ admin, holder }: DoctorFacts): Finding[] {
   const elsewhere = 'or set global.admin to another address'
   switch (errno) {
     case 'EADDRINUSE': {
-      if (listener === undefined) return [fail('admin address', `${endpoint} is taken by a process that cannot be seen from here`, elsewhere.slice(3))]
+      if (listener === undefined)
+        return [fail('admin address', `${endpoint} is taken by a process that cannot be seen from here`, elsewhere.slice(3))]
       const problem = `${listener.program} (process ${listener.pid}) listens on ${endpoint}, so a start fails`
       return [fail('admin address', problem, { cure: elsewhere, ...stopCure(listener) })]
     }
@@ -70,7 +83,11 @@ export function diagnoseAdmin({ admin, holder }: DoctorFacts): Finding[] {
       return [fail('admin address', `no interface of this host has the address of ${endpoint}`, elsewhere.slice(3))]
     case 'EACCES':
       return [
-        fail('admin address', `${endpoint} cannot be used: ports below 1024 need root or CAP_NET_BIND_SERVICE`, 'set global.admin to a higher port'),
+        fail(
+          'admin address',
+          `${endpoint} cannot be used: ports below 1024 need root or CAP_NET_BIND_SERVICE`,
+          'set global.admin to a higher port',
+        ),
       ]
     default:
       return [fail('admin address', `${endpoint} cannot be used (${errno})`, elsewhere.slice(3))]
@@ -110,7 +127,8 @@ export function diagnoseSources({ sources }: DoctorFacts): Finding[] {
   return (sources ?? []).map(({ name, services, named, failure }) => {
     const of = services.length <= 3 ? services.join(', ') : counted(services.length, 'service')
     const whose = services.length === 0 ? name : `${name} (${of})`
-    if (named !== undefined) return ok('source', `${whose} answers: ${counted(named, services.length === 0 ? 'service' : 'backend')}`)
+    if (named !== undefined)
+      return ok('source', `${whose} answers: ${counted(named, services.length === 0 ? 'service' : 'backend')}`)
     const cure = 'its last good answer stands in while there is one; see to it that it answers, or correct source'
     return fail('source', `${whose} does not answer: ${(failure ?? 'it says nothing').replace(/\.$/, '')}`, cure)
   })

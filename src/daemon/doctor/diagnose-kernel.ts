@@ -43,21 +43,23 @@ function modules(
   what: 'scheduler' | 'persistence engine',
   states: ReadonlyMap<string, ModuleState>,
 ): Finding[] {
-  return [...states].map(([name, state]) => {
-    const module = what === 'scheduler' ? `ip_vs_${name}` : `ip_vs_pe_${name}`
-    switch (state) {
-      case 'loaded':
-        return ok(what, `${name} is loaded`)
-      case 'loadable':
-        return facts.modulesLocked ? locked(what, module) : ok(what, `${name} is loaded when it is needed`)
-      case 'missing': {
-        const { cure, ...command } = missingCure(module, facts)
-        return fail(what, `the kernel has no ${module}`, { cure: `choose another ${what}, or ${cure}`, ...command })
-      }
-      case 'unknown':
-        return warn(what, `whether the kernel has ${module} cannot be seen from here`, onTheHost(module))
+  return [...states].map(([name, state]) => moduleLine(facts, what, name, state))
+}
+
+function moduleLine(facts: DoctorFacts, what: 'scheduler' | 'persistence engine', name: string, state: ModuleState): Finding {
+  const module = what === 'scheduler' ? `ip_vs_${name}` : `ip_vs_pe_${name}`
+  switch (state) {
+    case 'loaded':
+      return ok(what, `${name} is loaded`)
+    case 'loadable':
+      return facts.modulesLocked ? locked(what, module) : ok(what, `${name} is loaded when it is needed`)
+    case 'missing': {
+      const { cure, ...command } = missingCure(module, facts)
+      return fail(what, `the kernel has no ${module}`, { cure: `choose another ${what}, or ${cure}`, ...command })
     }
-  })
+    case 'unknown':
+      return warn(what, `whether the kernel has ${module} cannot be seen from here`, onTheHost(module))
+  }
 }
 
 /** What goes wrong without them. */

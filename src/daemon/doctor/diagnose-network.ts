@@ -41,7 +41,11 @@ function connections({ conntrack, isHostNamespace = true }: DoctorFacts): Findin
     count * 100 <= max * NEARLY_FULL
       ? [ok('conntrack', use)]
       : [
-          warn('conntrack', `${use}; beyond that new ones are dropped`, sysctlCure([`net.netfilter.nf_conntrack_max=${max * 2}`], inHost)),
+          warn(
+            'conntrack',
+            `${use}; beyond that new ones are dropped`,
+            sysctlCure([`net.netfilter.nf_conntrack_max=${max * 2}`], inHost),
+          ),
         ]
   if (buckets !== undefined && buckets > 0 && max > buckets * CROWDED) {
     const problem = `${max} connections may be tracked in a hash table of ${buckets} buckets: looking one up gets slow`
@@ -119,7 +123,9 @@ function tunnelSizes({ tunnels = [] }: DoctorFacts): Finding[] {
 }
 
 function addAddress(address: IpAddress): string {
-  return familyOf(address) === 'ipv6' ? `ip address add ${address}/128 dev lo nodad preferred_lft 0` : `ip address add ${address}/32 dev lo`
+  return familyOf(address) === 'ipv6'
+    ? `ip address add ${address}/128 dev lo nodad preferred_lft 0`
+    : `ip address add ${address}/32 dev lo`
 }
 
 function addressOf({ identity }: ServiceSpec): IpAddress[] {

@@ -1,3 +1,4 @@
+import type { OwnershipOrigin } from '../../store/ownership.ts'
 import { quoted } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
 
@@ -20,7 +21,10 @@ function stateDirectory({ path, problem, errno, user, fileSystem }: DoctorFacts[
     case 'EACCES':
     case 'EPERM':
       if (user === undefined) break
-      return fail('state directory', problem, { cure: elsewhere, run: `mkdir -p ${quoted(path)} && chown -R ${user} ${quoted(path)}` })
+      return fail('state directory', problem, {
+        cure: elsewhere,
+        run: `mkdir -p ${quoted(path)} && chown -R ${user} ${quoted(path)}`,
+      })
     case 'ENOSPC':
     case 'EDQUOT':
       return fail('state directory', problem, `make room on ${fileSystem?.mount ?? 'its file system'}, ${elsewhere}`)
@@ -58,7 +62,7 @@ export function diagnoseRecord({ record: known }: DoctorFacts): Finding[] {
   return [recordLine(known.origin)]
 }
 
-function recordLine(origin: (DoctorFacts['record'] & { readonly origin: unknown })['origin']): Finding {
+function recordLine(origin: OwnershipOrigin): Finding {
   switch (origin.kind) {
     case 'none':
       return ok('ownership record', 'none yet')

@@ -45,7 +45,9 @@ function isIpvsSeen({ sysctls }: DoctorFacts): boolean {
 function noConntrack(facts: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
   if (!isIpvsSeen(facts) || facts.sysctls.has(CONNTRACK) || !services.some(({ fullNat }) => fullNat)) return []
   const problem = `this kernel has no ${CONNTRACK}: its IPVS was built without connection tracking, and full_nat cannot work`
-  return [fail('sysctl', problem, 'boot a kernel with CONFIG_IP_VS_NFCT (those of the distributions have it), or leave full_nat out')]
+  return [
+    fail('sysctl', problem, 'boot a kernel with CONFIG_IP_VS_NFCT (those of the distributions have it), or leave full_nat out'),
+  ]
 }
 
 /** Documentation/networking/ipvs-sysctl.rst; the delay of one second went away in Linux 5.9. */
@@ -78,7 +80,8 @@ function waysBack({ lostWaysBack }: DoctorFacts): Finding[] {
   if (lostWaysBack.length === 0) return [ok('probes by the address', 'their answers are let in (accept_local, rp_filter)')]
   return lostWaysBack.map(({ service, why, sysctls }) => {
     const problem = `probes of ${service} through its address (via: vip) find nothing out: ${why}`
-    if (sysctls.length === 0) return fail('probes by the address', problem, 'write global.probe_source with an address of this host')
+    if (sysctls.length === 0)
+      return fail('probes by the address', problem, 'write global.probe_source with an address of this host')
     const wanted = sysctls.map((each) => each.replace('=', ' has to be ')).join(', ')
     return fail('probes by the address', `${problem} (${wanted})`, sysctlCure(sysctls))
   })

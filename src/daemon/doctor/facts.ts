@@ -1,7 +1,7 @@
 import type { Configuration } from '../../config/configuration.ts'
 import type { IpAddress } from '../../model/address.ts'
-import type { OwnershipOrigin } from '../../store/ownership.ts'
 import type { Forwarding } from '../../model/destination.ts'
+import type { OwnershipOrigin } from '../../store/ownership.ts'
 import type { TableHolder } from '../host.ts'
 import type { OtherProcess } from './cures.ts'
 

@@ -44,7 +44,9 @@ async function fileSystemOf(path: string): Promise<StateDirectoryFacts['fileSyst
 /** Of /proc/self/mountinfo: where the file system that has a path is mounted. */
 export function mountOf(path: string, mountinfo: string): string {
   const points = mountinfo.split('\n').flatMap((line) => {
-    const point = line.split(' ')[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+    const point = line
+      .split(' ')[4]
+      ?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
     return point !== undefined && (point === '/' || path === point || path.startsWith(`${point}/`)) ? [point] : []
   })
   return points.reduce((longest, point) => (point.length > longest.length ? point : longest), '/')
@@ -66,7 +68,14 @@ function kept(): boolean | undefined {
 
 async function lastWriteIn(directory: string): Promise<number | undefined> {
   const names = await readdir(directory).catch((): string[] => [])
-  const times = await Promise.all(names.map((name) => stat(join(directory, name)).then(({ mtimeMs }) => mtimeMs, () => 0)))
+  const times = await Promise.all(
+    names.map((name) =>
+      stat(join(directory, name)).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => 0,
+      ),
+    ),
+  )
   return times.length === 0 ? undefined : Math.max(...times)
 }
 

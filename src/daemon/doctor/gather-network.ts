@@ -20,7 +20,15 @@ export type Members = ReadonlyMap<string, readonly Backend[]>
 
 type NetworkFacts = Pick<
   DoctorFacts,
-  'nftables' | 'conntrack' | 'isHostNamespace' | 'network' | 'modules' | 'lostAddresses' | 'strictLinks' | 'lostWaysBack' | 'tunnels'
+  | 'nftables'
+  | 'conntrack'
+  | 'isHostNamespace'
+  | 'network'
+  | 'modules'
+  | 'lostAddresses'
+  | 'strictLinks'
+  | 'lostWaysBack'
+  | 'tunnels'
 >
 
 /** What services need to be known of this host's network; nothing of it is asked that no service cares about. */
@@ -101,7 +109,7 @@ async function lostAddresses(services: readonly ServiceSpec[]): Promise<Set<IpAd
 }
 
 async function isHere(address: IpAddress): Promise<boolean> {
-  const socket = createSocket(familyOf(address) === 'ipv6' ? { type: 'udp6', ipv6Only: true } : 'udp4')
+  const socket = createSocket({ type: familyOf(address) === 'ipv6' ? 'udp6' : 'udp4', ipv6Only: true })
   try {
     const bound = once(socket, 'listening')
     socket.bind(0, address)
@@ -131,7 +139,8 @@ async function lostWaysBack(host: Host, { services, probeRoads }: Configuration,
       const source = written ?? (await addressTowards(backend.address))
       if (source === undefined || familyOf(source) !== family) continue
       const found = lostWayBack(source, forwardingOf(service, backend).method, (name) => host.readSysctl(name))
-      if (found !== undefined) lost.set(`${service.name} ${found.why} ${found.sysctls.join(' ')}`, { service: service.name, ...found })
+      if (found !== undefined)
+        lost.set(`${service.name} ${found.why} ${found.sysctls.join(' ')}`, { service: service.name, ...found })
     }
   }
   return [...lost.values()]
@@ -155,7 +164,12 @@ async function tunnelWays(host: Host, services: readonly ServiceSpec[], members:
       const name = source === undefined ? undefined : interfaceWith(source)
       const mtu = name === undefined ? undefined : mtus.get(name)
       const link = name === undefined || mtu === undefined ? undefined : { name, mtu }
-      ways.set(`${tunnel.type} ${overhead} ${name}`, { service: service.name, tunnel, overhead, ...(link !== undefined && { link }) })
+      ways.set(`${tunnel.type} ${overhead} ${name}`, {
+        service: service.name,
+        tunnel,
+        overhead,
+        ...(link !== undefined && { link }),
+      })
     }
   }
   return [...ways.values()]

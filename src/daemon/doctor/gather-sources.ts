@@ -38,7 +38,10 @@ export async function askSources(
   return { sources: [...joined(answers), ...asked], members }
 }
 
-function all<Question, Answer>(questions: readonly Question[], ask: (question: Question) => Observable<Answer>): Promise<Answer[]> {
+function all<Question, Answer>(
+  questions: readonly Question[],
+  ask: (question: Question) => Observable<Answer>,
+): Promise<Answer[]> {
   return lastValueFrom(from(questions).pipe(mergeMap(ask, AT_A_TIME), toArray()))
 }
 

@@ -83,8 +83,7 @@ async function askIpvs(host: Host, deadline: number): Promise<DoctorFacts['ipvs'
 function connectionsIn(table: IpvsTable): number {
   let sum = 0
   for (const { destinations } of table.values()) {
-    for (const { connections } of destinations.values())
-      sum += connections.active + connections.inactive + connections.persistent
+    for (const { connections } of destinations.values()) sum += connections.active + connections.inactive + connections.persistent
   }
   return sum
 }

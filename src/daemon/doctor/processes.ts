@@ -59,7 +59,13 @@ function wordsOf(address: IpAddress): string {
   const words = new DataView(addressBytes(address).slice().buffer)
   const texts: string[] = []
   for (let at = 0; at < words.byteLength; at += 4)
-    texts.push(words.getUint32(at, endianness() === 'LE').toString(16).toUpperCase().padStart(8, '0'))
+    texts.push(
+      words
+        .getUint32(at, endianness() === 'LE')
+        .toString(16)
+        .toUpperCase()
+        .padStart(8, '0'),
+    )
   return texts.join('')
 }
 

@@ -224,7 +224,8 @@ describe('what the doctor finds', () => {
 })
 
 describe('cures', () => {
-  const lines = (facts: Partial<DoctorFacts>) => wrong(facts).map(({ check, message, ...rest }) => [`${check}: ${message}`, rest] as const)
+  const lines = (facts: Partial<DoctorFacts>) =>
+    wrong(facts).map(({ check, message, ...rest }) => [`${check}: ${message}`, rest] as const)
   const one = (facts: Partial<DoctorFacts>) => {
     const found = lines(facts)
     expect(found).toHaveLength(1)
@@ -272,15 +273,21 @@ describe('cures', () => {
     const missing = { ...withoutAnswer({ ipvsModule: 'missing' }) }
     const first = (facts: DoctorFacts) => diagnose(facts).find(({ check }) => check === 'ip_vs')
     expect(first({ ...missing, installer: 'dnf install -y' })?.run).toBe('dnf install -y kernel-modules-6.1.0-18-amd64')
-    expect(first({ ...missing, installer: 'apk add' })).toMatchObject({ cure: expect.stringContaining('boot a kernel that has ip_vs') })
+    expect(first({ ...missing, installer: 'apk add' })).toMatchObject({
+      cure: expect.stringContaining('boot a kernel that has ip_vs'),
+    })
     expect(first({ ...missing, installer: 'apt-get install -y' })?.run).toBeUndefined()
   })
 
   test('of modules that may not be loaded any more, only a boot', () => {
-    const locked = { schedulers: new Map([['mh', 'loadable']]), modulesLocked: true } as const
+    const locked: Partial<DoctorFacts> = { schedulers: new Map([['mh', 'loadable']]), modulesLocked: true }
     expect(one(locked)).toEqual([
       'scheduler: ip_vs_mh is not loaded, and this kernel loads no module any more (kernel.modules_disabled is 1)',
-      { verdict: 'fail', cure: expect.stringContaining('boot again'), keep: 'echo ip_vs_mh > /etc/modules-load.d/pointsman-ip_vs_mh.conf' },
+      {
+        verdict: 'fail',
+        cure: expect.stringContaining('boot again'),
+        keep: 'echo ip_vs_mh > /etc/modules-load.d/pointsman-ip_vs_mh.conf',
+      },
     ])
     expect(wrong({ ...locked, modulesLocked: false })).toEqual([])
   })
@@ -359,7 +366,11 @@ describe('cures', () => {
   })
 
   test('of probes through the virtual address: all of them in one command', () => {
-    const lost = { service: 'web', why: 'answers are dropped', sysctls: ['net.ipv4.conf.eth0.accept_local=1', 'net.ipv4.conf.eth0.rp_filter=2'] }
+    const lost = {
+      service: 'web',
+      why: 'answers are dropped',
+      sysctls: ['net.ipv4.conf.eth0.accept_local=1', 'net.ipv4.conf.eth0.rp_filter=2'],
+    }
     expect(one({ lostWaysBack: [lost] })).toEqual([
       'probes by the address: probes of web through its address (via: vip) find nothing out: answers are dropped (net.ipv4.conf.eth0.accept_local has to be 1, net.ipv4.conf.eth0.rp_filter has to be 2)',
       {
@@ -368,7 +379,9 @@ describe('cures', () => {
         keep: expect.stringContaining('> /etc/sysctl.d/60-pointsman-net.ipv4.conf.eth0.rp_filter.conf'),
       },
     ])
-    expect(one({ lostWaysBack: [{ ...lost, sysctls: [] }] })?.[1]).toMatchObject({ cure: expect.stringContaining('probe_source') })
+    expect(one({ lostWaysBack: [{ ...lost, sysctls: [] }] })?.[1]).toMatchObject({
+      cure: expect.stringContaining('probe_source'),
+    })
     expect(wrong({ lostWaysBack: [] })).toEqual([])
   })
 
@@ -410,7 +423,10 @@ describe('cures', () => {
         'module: the kernel has no nf_conntrack: without it source NAT (full_nat) sees no connection',
         expect.objectContaining({ verdict: 'fail', run: 'dnf install -y kernel-modules-6.1.0-18-amd64' }),
       ],
-      [expect.stringContaining('virtual addresses outside the networks of this host go to lo'), expect.objectContaining({ verdict: 'warn' })],
+      [
+        expect.stringContaining('virtual addresses outside the networks of this host go to lo'),
+        expect.objectContaining({ verdict: 'warn' }),
+      ],
     ])
   })
 
@@ -419,7 +435,9 @@ describe('cures', () => {
     expect(one({ configuration: configuration('full_nat: true'), nftables, installer: 'dnf install -y' })?.[1]).toMatchObject({
       run: 'dnf install -y nftables',
     })
-    expect(one({ configuration: configuration('full_nat: true'), nftables: { problem: 'No rights.' }, installer: 'x' })?.[1]).toEqual({
+    expect(
+      one({ configuration: configuration('full_nat: true'), nftables: { problem: 'No rights.' }, installer: 'x' })?.[1],
+    ).toEqual({
       verdict: 'fail',
     })
   })
@@ -468,8 +486,16 @@ describe('cures', () => {
       { path: '/s', problem: 'p', errno: 'EROFS', fileSystem: { kind: 'disk', mount: '/mnt/a b', freeBytes: 1e9 } },
       { verdict: 'fail', run: "mount -o remount,rw '/mnt/a b'" },
     ],
-    ['a stranger', { path: '/s', problem: 'p', errno: 'EACCES', user: 33 }, { verdict: 'fail', run: 'mkdir -p /s && chown -R 33 /s' }],
-    ['a full disk', { path: '/s', problem: 'p', errno: 'ENOSPC' }, { verdict: 'fail', cure: expect.stringContaining('make room') }],
+    [
+      'a stranger',
+      { path: '/s', problem: 'p', errno: 'EACCES', user: 33 },
+      { verdict: 'fail', run: 'mkdir -p /s && chown -R 33 /s' },
+    ],
+    [
+      'a full disk',
+      { path: '/s', problem: 'p', errno: 'ENOSPC' },
+      { verdict: 'fail', cure: expect.stringContaining('make room') },
+    ],
     ['memory', { path: '/s', fileSystem: { kind: 'memory', mount: '/s', freeBytes: 1e9 } }, { verdict: 'warn' }],
     ['another host', { path: '/s', fileSystem: { kind: 'network', mount: '/s', freeBytes: 1e9 } }, { verdict: 'warn' }],
     ['little room', { path: '/s', fileSystem: { kind: 'disk', mount: '/', freeBytes: 1e6 } }, { verdict: 'warn' }],
@@ -494,7 +520,9 @@ describe('cures', () => {
     ['odd', { endpoint: 'x', errno: 'EMFILE' }, { message: 'x cannot be used (EMFILE)' }],
   ])('of an admin address that is %s', (_, admin, expected) => {
     const found = wrong({ admin })
-    expect(found).toEqual(expected === undefined ? [] : [expect.objectContaining({ check: 'admin address', verdict: 'fail', ...expected })])
+    expect(found).toEqual(
+      expected === undefined ? [] : [expect.objectContaining({ check: 'admin address', verdict: 'fail', ...expected })],
+    )
   })
 
   test('an admin address that the daemon itself serves is no trouble', () => {
@@ -538,7 +566,8 @@ describe('what files of the kernel say', () => {
   })
 
   test('where a path is mounted: the longest, with spaces in it', () => {
-    const info = '1 0 8:1 / / rw - ext4 x rw\n2 1 8:2 / /var rw - ext4 x rw\n3 1 8:3 / /var/my\\040state rw - ext4 x rw\n4 1 8:3 / /var/lib2 rw - ext4 x rw'
+    const info =
+      '1 0 8:1 / / rw - ext4 x rw\n2 1 8:2 / /var rw - ext4 x rw\n3 1 8:3 / /var/my\\040state rw - ext4 x rw\n4 1 8:3 / /var/lib2 rw - ext4 x rw'
     expect(['/var/my state/x', '/var/lib', '/srv', '/var/lib2'].map((path) => mountOf(path, info))).toEqual([
       '/var/my state',
       '/var',
@@ -551,19 +580,19 @@ describe('what files of the kernel say', () => {
     expect(limitIn('Limit Soft Hard\nMax open files            1024                 4096                 files\n')).toBe(1024)
     expect(limitIn('Max open files            unlimited            unlimited            files\n')).toBe(Number.POSITIVE_INFINITY)
     expect(limitIn('')).toBeUndefined()
-    expect(['ID=ubuntu\nID_LIKE=debian', 'ID="rocky"\nID_LIKE="rhel centos fedora"', 'ID=nixos', 'ID=alpine'].map(installerIn)).toEqual([
-      'apt-get install -y',
-      'dnf install -y',
-      undefined,
-      'apk add',
-    ])
+    expect(
+      ['ID=ubuntu\nID_LIKE=debian', 'ID="rocky"\nID_LIKE="rhel centos fedora"', 'ID=nixos', 'ID=alpine'].map(installerIn),
+    ).toEqual(['apt-get install -y', 'dnf install -y', undefined, 'apk add'])
   })
 
   test('who listens at an address, and at an abstract socket: this process', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     const abstract = createServer().listen('\0pointsman-doctor-test')
     await Promise.all([once(server, 'listening'), once(abstract, 'listening')])
-    onTestFinished(() => void (server.close(), abstract.close()))
+    onTestFinished(() => {
+      server.close()
+      abstract.close()
+    })
     const { port } = server.address() as AddressInfo
     for (const inode of [await listenerOn('127.0.0.1' as IpAddress, port), await abstractListener('pointsman-doctor-test')]) {
       expect(await holderOfSocket(inode ?? '')).toMatchObject({ pid: process.pid })
@@ -581,7 +610,9 @@ test('the report: one line each, the cure below it, and a count', () => {
     ],
     PLAIN,
   )
-  expect(text).toBe('ok    a    fine\nfail  bcd  broken\n           -> mend it\n           now:  mend --now\n           keep: mend --always\n\n1 ok, 0 to look at, 1 failed.')
+  expect(text).toBe(
+    'ok    a    fine\nfail  bcd  broken\n           -> mend it\n           now:  mend --now\n           keep: mend --always\n\n1 ok, 0 to look at, 1 failed.',
+  )
 })
 
 describe('other writers', () => {
