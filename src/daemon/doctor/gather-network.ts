@@ -109,7 +109,7 @@ async function lostAddresses(services: readonly ServiceSpec[]): Promise<Set<IpAd
 }
 
 async function isHere(address: IpAddress): Promise<boolean> {
-  const socket = createSocket({ type: familyOf(address) === 'ipv6' ? 'udp6' : 'udp4', ipv6Only: true })
+  const socket = createSocket(familyOf(address) === 'ipv6' ? 'udp6' : 'udp4')
   try {
     const bound = once(socket, 'listening')
     socket.bind(0, address)
