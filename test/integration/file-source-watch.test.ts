@@ -308,6 +308,7 @@ describe('the end of watching', () => {
     const handles = () => process.getActiveResourcesInfo().filter((name) => name === 'FSEventWrap' || name === 'Timeout').length
     const before = handles()
     await firstValueFrom(watchFile(join(await scratchDirectory(), 'web.yaml'), options))
+    await pause(50)
     expect(handles()).toBe(before)
   })
 

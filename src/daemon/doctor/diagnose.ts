@@ -8,9 +8,11 @@ import {
   diagnoseSources,
 } from './diagnose-host.ts'
 import { diagnoseKernel } from './diagnose-kernel.ts'
+import { diagnoseNeighbours } from './diagnose-neighbours.ts'
 import { diagnoseNetwork } from './diagnose-network.ts'
 import { diagnoseRecord, diagnoseStateDirectory } from './diagnose-state.ts'
 import { diagnoseSysctls } from './diagnose-sysctls.ts'
+import { diagnoseWayBack } from './diagnose-way-back.ts'
 import type { DoctorFacts, Finding } from './facts.ts'
 
 /** What is looked at, in the order in which a person would fix things. */
@@ -19,6 +21,8 @@ const LINES: readonly ((facts: DoctorFacts) => readonly Finding[])[] = [
   diagnoseKernel,
   diagnoseSysctls,
   diagnoseNetwork,
+  diagnoseWayBack,
+  diagnoseNeighbours,
   diagnoseSources,
   diagnoseOtherWriters,
   diagnoseHolder,

@@ -2,11 +2,21 @@ import type { Configuration } from '../../config/configuration.ts'
 import type { IpAddress } from '../../model/address.ts'
 import type { Forwarding } from '../../model/destination.ts'
 import type { OwnershipOrigin } from '../../store/ownership.ts'
-import type { TableHolder } from '../host.ts'
+import type { Host, TableHolder } from '../host.ts'
 import type { OtherProcess } from './cures.ts'
 
 /** `unknown`: the machine's module tree cannot be seen from here, as in a container. */
 export type ModuleState = 'loaded' | 'loadable' | 'missing' | 'unknown'
+
+type Routes = ReturnType<Host['openRoutes']>
+
+/** The interfaces with what is on them. */
+export interface Neighbourhood {
+  readonly links: Awaited<ReturnType<Routes['readLinks']>>
+  readonly held: Awaited<ReturnType<Routes['readAddresses']>>
+  /** What is in force for each interface that neighbours are found on by ARP: the larger value of its own and that of all. */
+  readonly arp: ReadonlyMap<string, { readonly ignore: number; readonly announce: number }>
+}
 
 /** Everything that the doctor looks at, gathered without changing anything. */
 export interface DoctorFacts {
@@ -50,6 +60,8 @@ export interface DoctorFacts {
         readonly down?: ReadonlySet<string>
       }
     | { readonly problem: string }
+  /** As `network`; absent also where that could not be read. */
+  readonly neighbourhood?: Neighbourhood
   /** Addresses of services that packets cannot be delivered to here. */
   readonly lostAddresses?: ReadonlySet<IpAddress>
   /** Interfaces on which rp_filter is strict. */

@@ -13,7 +13,7 @@ import { conntrackUsage } from '../conntrack-usage.ts'
 import type { Host } from '../host.ts'
 import { asPointsmanError } from '../passes.ts'
 import { openSnatWay } from '../snat-way.ts'
-import type { DoctorFacts, LostProbe, ModuleState, NeededModule, TunnelWay } from './facts.ts'
+import type { DoctorFacts, LostProbe, ModuleState, NeededModule, Neighbourhood, TunnelWay } from './facts.ts'
 
 /** The members of each service, by its name. */
 export type Members = ReadonlyMap<string, readonly Backend[]>
@@ -24,6 +24,7 @@ type NetworkFacts = Pick<
   | 'conntrack'
   | 'isHostNamespace'
   | 'network'
+  | 'neighbourhood'
   | 'modules'
   | 'lostAddresses'
   | 'strictLinks'
@@ -40,7 +41,7 @@ export async function gatherNetwork(host: Host, known: Configuration | undefined
   return {
     ...(nftables !== undefined && { nftables }),
     ...(isTranslated && { ...conntrack(host), isHostNamespace: await isHostNamespace() }),
-    ...((isTranslated || isPlaced) && { network: await askNetwork(host) }),
+    ...((isTranslated || isPlaced) && (await askNetwork(host))),
     modules: neededModules(services, nftables),
     lostAddresses: await lostAddresses(services),
     strictLinks: await strictLinks(host),
@@ -73,18 +74,33 @@ async function askNftables(host: Host, wanted: SnatSettings['by']): Promise<Doct
   }
 }
 
-async function askNetwork(host: Host): Promise<DoctorFacts['network'] & object> {
+async function askNetwork(host: Host): Promise<Pick<DoctorFacts, 'network' | 'neighbourhood'>> {
   try {
     await using kernel = host.openRoutes()
-    const [links, addresses] = await Promise.all([kernel.readLinks(), kernel.readAddresses()])
-    return {
+    const [links, held] = await Promise.all([kernel.readLinks(), kernel.readAddresses()])
+    const network = {
       interfaces: new Set(links.map(({ name }) => name)),
-      addresses: new Set(addresses.map(({ address }) => address)),
+      addresses: new Set(held.map(({ address }) => address)),
       down: new Set(links.filter(({ up }) => !up).map(({ name }) => name)),
     }
+    return { network, neighbourhood: { links, held, arp: arpOf(host, links) } }
   } catch (error) {
-    return { problem: asPointsmanError(error).message }
+    return { network: { problem: asPointsmanError(error).message } }
   }
+}
+
+function arpOf(host: Host, links: Neighbourhood['links']): Neighbourhood['arp'] {
+  const inForce = (link: string, key: string) => {
+    // A dot in the name of an interface is written as a slash.
+    const values = [link.replaceAll('.', '/'), 'all'].map((name) => host.readSysctl(`net.ipv4.conf.${name}.${key}`))
+    return values.every((value) => value === undefined) ? undefined : Math.max(...values.map((value) => value ?? 0))
+  }
+  const known = links.flatMap(({ name, neighbourAddress }) => {
+    const [ignore, announce] = [inForce(name, 'arp_ignore'), inForce(name, 'arp_announce')]
+    const isKnown = neighbourAddress !== undefined && ignore !== undefined && announce !== undefined
+    return isKnown ? [[name, { ignore, announce }] as const] : []
+  })
+  return new Map(known)
 }
 
 /** Of services that go by iptables nothing is needed of nftables. */
