@@ -89,11 +89,11 @@ beforeAll(async () => {
   parts.use(await privateNamespace(lab, netns))
   parts.defer(async () => void (await lab.run(`umount ${state} 2>/dev/null; rm -rf ${directory} /etc/*/*pointsman-*.conf`)))
   await sh(`rm -rf ${directory}; mkdir -p ${state}; modprobe -a ip_vs ip_vs_wlc nf_conntrack dummy`, false)
-  await sh(`
+  await sh(`set -e
     ip link add wan0 type dummy && ip address add 10.9.2.254/24 dev wan0 && ip link set wan0 up
     ip link add lan0 type dummy
-    nft add table ip cures && nft add chain ip cures all '{ type filter hook output priority 0; }'
-    nft add rule ip cures all ct state new counter
+    nft add table ip cures && nft add chain ip cures seen '{ type filter hook output priority 0; }'
+    nft add rule ip cures seen ct state new counter
     sysctl -w net.netfilter.nf_conntrack_udp_timeout=600
     perl -MIO::Socket -e 'IO::Socket::INET->new(Proto => "udp", PeerAddr => "10.9.2.9:9")->send("x")'`)
   await lab.writeFile(config, configurationText(directory, services, { global: { max_probes: 2000 } }))

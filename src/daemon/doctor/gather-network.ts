@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readdir, readlink } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import type { Configuration, SnatSettings } from '../../config/configuration.ts'
 import { addressTowards, interfaceWith } from '../../health/source-address.ts'
 import { lostWayBack } from '../../health/way-back.ts'
@@ -56,13 +56,13 @@ function conntrack(host: Host): Pick<DoctorFacts, 'conntrack'> {
   return usage === undefined ? {} : { conntrack: { ...usage, ...(buckets !== undefined && { buckets }) } }
 }
 
-/** Without rights to see that, and in a container, what cannot be written here cannot be written there either. */
+/** In another network namespace the kernel shows the size of the host's table as a file that nobody may write. */
 async function isHostNamespace(): Promise<boolean> {
-  const [own, first] = await Promise.all(
-    ['/proc/self/ns/net', '/proc/1/ns/net'].map((path) => readlink(path).catch(() => undefined)),
-  )
-  return first === undefined || own === first
+  const { mode } = await stat('/proc/sys/net/netfilter/nf_conntrack_max').catch(() => ({ mode: WRITABLE }))
+  return (mode & WRITABLE) !== 0
 }
+
+const WRITABLE = 0o200
 
 async function askNftables(host: Host, wanted: SnatSettings['by']): Promise<DoctorFacts['nftables'] & object> {
   try {
