@@ -4,7 +4,6 @@ import type { StatusAnswer, Turn, WhyAnswer } from '../admin/standing.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable } from '../model/ipvs-table.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
-import type { DesiredUpdate } from '../pipeline/desired-update.ts'
 import type { Held } from './approval.ts'
 import { assertOthersServe } from './last-serving.ts'
 import type { Operator } from './operator.ts'
@@ -12,7 +11,7 @@ import { backendNamed, type Known, serviceNamed } from './operator-targets.ts'
 import { leavesService, saidOf, targetsOf, verbOf } from './operator-verbs.ts'
 import { asPointsmanError } from './passes.ts'
 import type { Running } from './running.ts'
-import { absentWords, type Moment, serviceStanding, unwantedStanding } from './standing.ts'
+import { absentWords, type Moment, NOTHING_YET, serviceStanding, unwantedStanding } from './standing.ts'
 
 export interface OperatorControlParts {
   readonly running: Pick<Running, 'approve' | 'services' | 'update'>
@@ -27,9 +26,6 @@ export interface OperatorControlParts {
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
-
-/** Before the first desired state. */
-const NOTHING_YET: DesiredUpdate = { desired: { services: new Map() }, provenance: new Map(), eventAt: 0 }
 
 /** What the operator may ask of a running daemon over its socket. */
 export class OperatorControl implements Control {

@@ -27,9 +27,24 @@ export interface ProbeBackendsOptions {
   readonly onBegin?: (late: number) => void
   /** Told of the certificates that the members of a service show, when one of them becomes different or somebody goes. */
   readonly onCertificates?: (service: ServiceKey, shown: Certificates) => void
+  /** Given once: what asks for the last results of a backend of a service. */
+  readonly onBoard?: (lastResults: LastResults) => void
   /** Its time is milliseconds since the epoch and never runs backwards. */
   readonly scheduler: SchedulerLike
 }
+
+/** The last result of one check. */
+export interface LastResult {
+  readonly kind: ProbeKind['kind']
+  readonly result: ProbeResult
+  /** Milliseconds. */
+  readonly took: number
+  /** Milliseconds since the epoch at which it ended. */
+  readonly at: number
+}
+
+/** Of every check of a backend that has ended once. */
+export type LastResults = (service: ServiceKey, backend: DestinationKey) => readonly LastResult[]
 
 /** Whole days until they run out, by member and check. */
 export type Certificates = ReadonlyMap<DestinationKey, ReadonlyMap<string, number>>
@@ -48,6 +63,7 @@ export function probeBackends(
     const checks$ = new Subject<ReadonlyMap<string, Check>>()
     const news$ = new Subject<void>()
     const board = new Board(options)
+    options.onBoard?.((service, backend) => board.lastResults(service, backend))
     subscriber.add(
       news$.pipe(auditTime(GATHER, scheduler)).subscribe(() => {
         for (const news of board.news()) subscriber.next(news)
@@ -55,7 +71,7 @@ export function probeBackends(
     )
     subscriber.add(
       checks$.pipe(runChecks(options)).subscribe(({ key, result, took }) => {
-        const kind = board.heard(key, result)
+        const kind = board.heard(key, result, took)
         if (kind === undefined) return
         onResult(kind, result, took)
         if (board.hasNews) news$.next()
@@ -78,6 +94,7 @@ class Running implements Check {
   readonly jitter: number
   readonly services = new Set<ServiceKey>()
   standing: CheckStanding
+  last: LastResult | undefined
 
   constructor(
     { spec, target, refusalCounts, road }: PlannedCheck,
@@ -103,6 +120,8 @@ interface Asked {
     readonly roads?: ReadonlyMap<DestinationKey, Road> | undefined
   }
   readonly members: readonly PlannedMember[]
+  /** The same by their keys, made when somebody asks. */
+  byKey?: ReadonlyMap<DestinationKey, PlannedMember>
   /** Milliseconds since the epoch at which the next maintenance ends. */
   readonly until: number
   told: ReadonlyMap<DestinationKey, Operational>
@@ -159,15 +178,24 @@ class Board {
   }
 
   /** The kind of the check; undefined where nobody wants to know any more. */
-  heard(key: string, result: ProbeResult): ProbeKind['kind'] | undefined {
+  heard(key: string, result: ProbeResult, took: number): ProbeKind['kind'] | undefined {
     const running = this.#checks.get(key)
     if (running === undefined) return undefined
-    const after = afterResult(running.standing, result, running.spec, this.#options.scheduler.now())
+    const now = this.#options.scheduler.now()
+    running.last = { kind: running.spec.probe.kind, result, took, at: now }
+    const after = afterResult(running.standing, result, running.spec, now)
     if (after !== running.standing) {
       running.standing = after
       for (const service of running.services) this.#dirty.add(service)
     }
     return running.spec.probe.kind
+  }
+
+  lastResults(service: ServiceKey, backend: DestinationKey): readonly LastResult[] {
+    const asked = this.#services.get(service)
+    if (asked === undefined) return []
+    asked.byKey ??= new Map(asked.members.map((member) => [member.destination, member]))
+    return asked.byKey.get(backend)?.checks.flatMap(({ key }) => this.#checks.get(key)?.last ?? []) ?? []
   }
 
   /** What became different since it was asked last. */
