@@ -27,6 +27,9 @@ const SILENCE = 45_000
 const RETRY = 3_000
 const NEWS = 5_000
 
+/** Milliseconds after which ages are written anew. */
+const AGEING = 900
+
 /** @typedef {StatusReport & { revision: number }} Known */
 
 /** @type {Known | undefined} */
@@ -39,6 +42,7 @@ const views = new Map()
 /** @type {import('../status-schema.ts').ChangeReport[]} */
 let unsaid = []
 let saidAt = 0
+let drawnAt = 0
 
 const filter = /** @type {HTMLInputElement} */ (byId('filter'))
 const problems = /** @type {HTMLInputElement} */ (byId('problems'))
@@ -108,13 +112,18 @@ function drawAll() {
 /** @param {ReadonlySet<string>} changed keys of services */
 function draw(changed) {
   if (report === undefined) return
+  drawnAt = Date.now()
   const { services, instance, version, commit } = report
   setText(byId('instance'), instance === 'pointsman' ? location.host : `${instance} · ${location.host}`)
   document.title = `${report.health.status === 'ready' ? '' : '! '}Pointsman ${location.host}`
   setText(byId('about'), `Pointsman ${version}${commit === undefined ? '' : ` (${commit.slice(0, 12)})`}, instance ${instance}`)
   showHealth(report)
   place(services)
-  for (const service of services) if (changed.has(service.key)) views.get(service.key)?.show(service, now())
+  for (const service of services) {
+    const view = views.get(service.key)
+    // Ages go on in all that is to be seen.
+    if (view !== undefined && (view.root.open || changed.has(service.key))) view.show(service, now())
+  }
   choose()
   sayNews()
 }
@@ -148,6 +157,7 @@ function choose() {
   if (report === undefined) return
   const words = filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean)
   const fits = (/** @type {readonly string[]} */ texts) => {
+    if (words.length === 0) return true
     const text = texts.join(' ').toLowerCase()
     return words.every((word) => text.includes(word))
   }
@@ -190,7 +200,8 @@ function showAround(isWanted) {
 /** Ages go on although nothing changes. */
 function age() {
   showLive()
-  if (report === undefined || document.hidden) return
+  if (report === undefined || document.hidden || Date.now() - drawnAt < AGEING) return
+  drawnAt = Date.now()
   for (const view of views.values()) if (view.root.open && !view.root.hidden) view.show(view.service, now())
   choose()
   sayNews()
@@ -225,7 +236,11 @@ document.addEventListener('keydown', (event) => {
   } else if (event.key === 'Escape' && target === filter) {
     filter.value = ''
     choose()
-  } else if ((event.key === 'ArrowDown' || event.key === 'ArrowUp') && target instanceof Element && target.matches('button.why')) {
+  } else if (
+    (event.key === 'ArrowDown' || event.key === 'ArrowUp') &&
+    target instanceof Element &&
+    target.matches('button.why')
+  ) {
     event.preventDefault()
     step(target, event.key === 'ArrowDown' ? 1 : -1)
   }

@@ -117,8 +117,8 @@ export const COLUMNS = [
   rateColumn('connections', 'Conn/s', 'New connections a second', 'connections'),
   rateColumn('packets-in', 'Pkt/s in', 'Packets a second from clients', 'packets_in'),
   rateColumn('packets-out', 'Pkt/s out', 'Packets a second to clients', 'packets_out'),
-  rateColumn('bytes-in', 'B/s in', 'Bytes a second from clients', 'bytes_in'),
-  rateColumn('bytes-out', 'B/s out', 'Bytes a second to clients', 'bytes_out'),
+  rateColumn('bytes-in', 'Bytes/s in', 'Bytes a second from clients', 'bytes_in'),
+  rateColumn('bytes-out', 'Bytes/s out', 'Bytes a second to clients', 'bytes_out'),
   {
     name: 'check',
     head: 'Last check',
@@ -258,7 +258,10 @@ export class ServiceView {
     const { totals, scheduler } = service
     setText(this.name, service.service)
     setText(this.key, `${service.key}  ${scheduler}`)
-    setText(this.serving, totals.backends === 0 ? 'no backends' : `${totals.serving} of ${countText(totals.backends, 'backend')} serving`)
+    setText(
+      this.serving,
+      totals.backends === 0 ? 'no backends' : `${totals.serving} of ${countText(totals.backends, 'backend')} serving`,
+    )
     setTone(this.serving, totals.backends > 0 && totals.serving === 0 ? 'bad' : 'none')
     setText(this.troubles, troublesOf(service).join(' · '))
     if (this.root.open) this.draw()

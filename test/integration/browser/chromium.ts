@@ -33,7 +33,6 @@ function libraries(unpacked: string): string {
 function fontsConf(unpacked: string, cache: string): string {
   return `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
 <dir>${join(unpacked, 'usr/share/fonts/truetype/liberation')}</dir><cachedir>${cache}</cachedir>
-<alias><family>system-ui</family><prefer><family>Liberation Sans</family></prefer></alias>
-<alias><family>sans-serif</family><prefer><family>Liberation Sans</family></prefer></alias>
+<match target="pattern"><edit name="family" mode="append_last"><string>Liberation Sans</string></edit></match>
 </fontconfig>`
 }

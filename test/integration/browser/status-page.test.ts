@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
@@ -9,6 +10,8 @@ import { startChromium } from './chromium.ts'
 
 /** Where to put pictures for the documentation; absent: nowhere. */
 const PICTURES = process.env['POINTSMAN_PICTURES']
+/** What is seen in them. */
+const LISTS = '/tmp/pools'
 
 let browser: Browser
 
@@ -29,7 +32,7 @@ async function look(
   options: { readonly colorScheme?: 'light' | 'dark'; readonly path?: string } = {},
 ): Promise<Seen> {
   const { colorScheme = 'light', path = '/' } = options
-  const context = await browser.newContext({ colorScheme, viewport: { width: 1440, height: 1000 }, reducedMotion: 'reduce' })
+  const context = await browser.newContext({ colorScheme, viewport: { width: 1440, height: 1030 }, reducedMotion: 'reduce' })
   onTestFinished(() => context.close())
   const page = await context.newPage()
   page.setDefaultTimeout(20_000)
@@ -52,7 +55,8 @@ describe('a director on an ordinary day', () => {
 
   // Its end comes with the test that began it: one test has one daemon, and the page is looked at in many ways.
   test('the page shows how everything stands, live, in both colours, and can be used without a mouse', async () => {
-    daemon = await busyDaemon()
+    if (PICTURES !== undefined) mkdirSync(LISTS, { recursive: true })
+    daemon = await busyDaemon(PICTURES === undefined ? undefined : LISTS)
     const { page, faults } = await look(daemon)
     const texts = async (backend: string) =>
       (await row(page, backend).getByRole('cell').allTextContents()).map((text) => text.trim())

@@ -59,17 +59,23 @@ export interface BusyDaemon extends DaemonRig {
   say(request: OperatorRequest): Promise<void>
 }
 
-/** A director on an ordinary day: traffic, one backend that is down, one that drains, one in maintenance, removals held, a file missing. */
-export async function busyDaemon(): Promise<BusyDaemon> {
+/**
+ * A director on an ordinary day: traffic, one backend that is down, one that drains, one in maintenance, removals held, a file missing.
+ * `lists`: the folder of its lists of backends, if it is not its own.
+ */
+export async function busyDaemon(lists?: string): Promise<BusyDaemon> {
   const host = new FakeHost()
   const directory = await temporaryDirectory()
   host.kernel.counters = countersSince(Date.now())
   for (const dead of ['10.0.1.13:8443', '10.0.4.2:25']) host.probes.set(dead, REFUSED)
   host.probes.set('10.0.2.14:8080', WRONG)
   const list = (hosts: readonly number[]) =>
-    writeFile(join(directory, 'api.yaml'), JSON.stringify(hosts.map((each) => `10.0.2.${each}:8080`)))
+    writeFile(join(lists ?? directory, 'api.yaml'), JSON.stringify(hosts.map((each) => `10.0.2.${each}:8080`)))
   await list([11, 12, 13, 14, 15])
-  const rig = await startDaemon((at, port) => yamlOf(at, port, SERVICES(directory), 'instance: edge'), { host, directory })
+  const rig = await startDaemon((at, port) => yamlOf(at, port, SERVICES(lists ?? directory), 'instance: edge'), {
+    host,
+    directory,
+  })
   const say = async (request: OperatorRequest): Promise<void> => {
     await askDaemon(join(directory, 'state'), 'POST', '/operator', request)
   }
