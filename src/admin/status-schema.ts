@@ -210,6 +210,10 @@ const reportSchema = z
       status: z.enum(['ready', 'degraded', 'not-ready']),
       reasons: z.array(z.strictObject({ reason: z.string(), message: z.string() })),
     }),
+    paused: z
+      .strictObject({ since: time(), ...termsOf('the pause') })
+      .exactOptional()
+      .describe('The operator has nothing written to the kernel.'),
     kernel_error: z.string().exactOptional().describe('Why the kernel could not be asked.'),
     sinks: z.array(sinkSchema),
     absent_words: z

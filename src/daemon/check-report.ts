@@ -1,6 +1,7 @@
 import type { CheckReport } from '../admin/status-schema.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 import type { LastResult } from './probe-backends.ts'
 
 type Layer = CheckReport['layer']
@@ -32,7 +33,7 @@ export function checkReport(results: readonly LastResult[]): CheckReport | undef
     code: word === undefined ? 'UNK' : `${layer}${word}`,
     layer,
     result: result.outcome,
-    at: new Date(at).toISOString(),
+    at: wallTime(at),
     duration_seconds: Math.round(took) / 1_000,
     ...(result.outcome !== 'passed' && { message: result.message }),
   }

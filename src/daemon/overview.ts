@@ -8,20 +8,25 @@ import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable } from '../model/ipvs-table.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate } from '../pipeline/desired-update.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 import { checkReport } from './check-report.ts'
 import type { LastResults } from './probe-backends.ts'
 import type { RecentChanges } from './recent-changes.ts'
-import { absentWords, type Moment, NOTHING_YET, pacedStanding } from './standing.ts'
+import { absentWords, type Moment, NOTHING_YET, pacedStanding, pauseStanding } from './standing.ts'
 import { baseOf, ratesBetween, type TimedTable, trafficReport } from './traffic-rates.ts'
 
 /** Milliseconds that a look waits for the kernel. */
 const PATIENCE = 3_000
 
 export interface OverviewParts {
-  readonly about: Pick<StatusReport, 'instance' | 'version' | 'commit' | 'started' | 'shadow'>
+  readonly about: Pick<StatusReport, 'instance' | 'version' | 'commit' | 'shadow'>
+  /** Milliseconds since the epoch, of the steady clock. */
+  readonly startedAt: number
   readonly health: () => Health
   readonly update: () => DesiredUpdate | undefined
   readonly words: () => OperatorWords
+  /** Absent: he did not pause the daemon. */
+  readonly pause: () => Parameters<typeof pauseStanding>[0] | undefined
   readonly sources: () => Moment['sources']
   readonly failing: () => Moment['failing']
   readonly sinks: () => readonly SinkReport[]
@@ -45,7 +50,7 @@ export class Overview {
   }
 
   async collect(): Promise<StatusReport> {
-    const { about, health, update, words, sources, failing, sinks, changes, now } = this.#parts
+    const { about, startedAt, pause, health, update, words, sources, failing, sinks, changes, now } = this.#parts
     const { reading, failure } = await this.#read()
     const base = reading && baseOf(this.#before, reading)
     this.#before = reading
@@ -56,6 +61,7 @@ export class Overview {
       table: reading?.table,
       failing: failing(),
     }
+    const paused = pause()
     const pace = new Pace()
     const services: ServiceReport[] = []
     for (const key of moment.update.desired.services.keys()) {
@@ -64,8 +70,10 @@ export class Overview {
     }
     const { status, reasons } = health()
     return {
-      at: new Date(now()).toISOString(),
+      at: wallTime(now()),
       ...about,
+      started: wallTime(startedAt),
+      ...(paused !== undefined && { paused: pauseStanding(paused) }),
       health: { status, reasons: [...reasons] },
       ...(failure !== undefined && { kernel_error: failure }),
       sinks: [...sinks()],

@@ -1,5 +1,6 @@
 import type { ChangeReport } from '../admin/status-schema.ts'
 import type { StateEvent } from '../model/state-event.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 
 /** How many changes are remembered. */
 const REMEMBERED = 200
@@ -10,12 +11,12 @@ const FEW = 1_024
 /** The last changes, and how often probes found each backend down. Both are bounded, whatever happens. */
 export class RecentChanges {
   readonly #now: () => number
-  readonly #ring: ChangeReport[] = []
+  readonly #ring: (Omit<ChangeReport, 'at'> & { readonly at: number })[] = []
   #timesDown = new Map<string, number>()
   #next = 0
   #sweepAt = FEW
 
-  /** `now`: milliseconds since the epoch. */
+  /** `now`: milliseconds since the epoch, of the steady clock. */
   constructor(now: () => number) {
     this.#now = now
   }
@@ -23,7 +24,7 @@ export class RecentChanges {
   /** `isThere`: whether a backend of a service is known still; of others nothing is kept for long. */
   note(event: StateEvent, isThere: (service: string, backend: string) => boolean): void {
     const { vip, ...told } = event
-    this.#ring.push({ id: this.#next, at: new Date(this.#now()).toISOString(), ...told, reasons: [...event.reasons] })
+    this.#ring.push({ id: this.#next, at: this.#now(), ...told, reasons: [...event.reasons] })
     this.#next += 1
     if (this.#ring.length > REMEMBERED) this.#ring.shift()
     if (event.kind === 'health' && event.to === 'down' && event.backend !== undefined) {
@@ -35,7 +36,7 @@ export class RecentChanges {
 
   /** The oldest first. */
   get last(): ChangeReport[] {
-    return [...this.#ring]
+    return this.#ring.map((change) => ({ ...change, at: wallTime(change.at) }))
   }
 
   timesDown(service: string, backend: string): number {

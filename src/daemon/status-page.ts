@@ -4,7 +4,7 @@ import type { StatusPage } from '../admin/status-routes.ts'
 import type { Settings } from '../config/configuration.ts'
 import { Overview, type OverviewParts } from './overview.ts'
 
-export interface StatusPageParts extends Omit<OverviewParts, 'about'> {
+export interface StatusPageParts extends Omit<OverviewParts, 'about' | 'startedAt'> {
   readonly settings: Pick<Settings, 'instance' | 'adminAllowedHosts'>
   readonly build: BuildInfo
   readonly shadow: boolean
@@ -17,11 +17,11 @@ export function statusPageOf({ settings, build, shadow, onClients, ...parts }: S
   const { version, commit } = build
   const overview = new Overview({
     ...parts,
+    startedAt: parts.now(),
     about: {
       instance: settings.instance,
       version,
       ...(commit !== undefined && { commit }),
-      started: new Date(parts.now()).toISOString(),
       ...(shadow && { shadow: true as const }),
     },
   })

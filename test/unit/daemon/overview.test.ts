@@ -193,7 +193,9 @@ describe('sinks', () => {
 
 test('a kernel that cannot be asked is said, and the rest is there', async () => {
   const parts: OverviewParts = {
-    about: { instance: 'pointsman', version: '1', started: '' },
+    about: { instance: 'pointsman', version: '1' },
+    startedAt: 0,
+    pause: () => undefined,
     health: () => ({ status: 'ready', reasons: [] }),
     update: () => undefined,
     words: () => new Map(),
