@@ -34,6 +34,7 @@ import { Supervisor } from './daemon/supervisor.ts'
 import { EXPIRE_NODEST_CONN } from './daemon/sysctl-advice.ts'
 import { wordCounts } from './daemon/tell-pools.ts'
 import { Teller } from './daemon/teller.ts'
+import { TrafficLog } from './daemon/traffic-log.ts'
 import type { Issue } from './document/issue.ts'
 import type { Log } from './log.ts'
 import type { IpvsTable } from './model/ipvs-table.ts'
@@ -61,6 +62,8 @@ export interface DaemonOptions {
   /** Where all that the pipeline is given is written down, and the bytes above which that file is begun anew; absent: nowhere. */
   readonly journal?: { readonly path: string; readonly limit: number }
   readonly log: Log
+  /** Where the lines of `traffic_log` go; absent: into the log. */
+  readonly trafficLog?: Pick<Log, 'logger'>
   /** Each value asks to read the configuration again (SIGHUP). */
   readonly reload$: Observable<unknown>
   /** Resolves with the name of the signal that asks to end. */
@@ -145,6 +148,14 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   }
   const operator = parts.use(new Operator(words, { now: clock, onChange: onWords }))
   operator.words$.subscribe((said) => metrics.operatorWords(wordCounts(said)))
+  const trafficLog = parts.use(
+    new TrafficLog({
+      read: () => table.readTable({ statistics: true }),
+      write: (line) => (options.trafficLog?.logger ?? logger).info(line, `traffic of ${line.backend ?? line.service}`),
+      onFailure: (sentence) => logger.warn(`The traffic log has a gap, because the kernel could not be read: ${sentence}`),
+      scheduler: steadyScheduler,
+    }),
+  )
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
   running = new Running(configuration, {
     ...listeners,
@@ -171,6 +182,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     onLastGood: keepIn(snapshots),
     ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
     resyncInterval: settings.resyncInterval,
+    onServices: (services) => trafficLog.follow(services),
     resync$: merge(
       resync$,
       disturbedResync((listener) => sinks.sink.onDisturbed(listener)),

@@ -117,6 +117,7 @@ describe('NAT through a router', () => {
   const yaml = `${settings(directory)}
 defaults:
   scheduler: wrr
+  traffic_log: { interval: 1s, backends: true }
 services:
   - name: web
     listen: 10.9.0.1:80
@@ -201,6 +202,30 @@ services:
     expect(statistics.get('UDP 10.9.0.1:53')?.packetsOut).toBeGreaterThanOrEqual(sent(topology))
   })
 
+  /** What the traffic log has told of an object of ipvsadm so far, added up. */
+  const logged = (key: string): Statistics => {
+    const { vip, protocol, backend } = labelsOf(key)
+    const lines = daemon.log.filter(
+      (line) =>
+        line.msg.startsWith('traffic of ') && line['vip'] === vip && line['protocol'] === protocol && line['backend'] === backend,
+    )
+    const sum = (field: string): number => lines.reduce((total, line) => total + Number(line[field]), 0)
+    return {
+      connections: sum('connections'),
+      packetsIn: sum('packets_in'),
+      packetsOut: sum('packets_out'),
+      bytesIn: sum('bytes_in'),
+      bytesOut: sum('bytes_out'),
+    }
+  }
+
+  it('logs traffic that adds up to what ipvsadm shows', async () => {
+    const statistics = await readStatistics(lab, { netns: daemon.netns })
+    expect(statistics.size).toBe(17)
+    const log = () => Object.fromEntries([...statistics.keys()].map((key) => [key, logged(key)]))
+    await expect.poll(log, { timeout: 20_000 }).toEqual(Object.fromEntries(statistics))
+  })
+
   it('goes on counting where it was when the kernel starts from zero', async () => {
     const since = await daemon.metrics()
     const before = since.one('pointsman_service_connections_total', labelsOf('TCP 10.9.0.1:80'))
@@ -212,6 +237,7 @@ services:
     expect(statistics.get('TCP 10.9.0.1:80')).toMatchObject({ connections: perFlow })
     const total = (await daemon.metrics()).one('pointsman_service_connections_total', labelsOf('TCP 10.9.0.1:80'))
     expect(total).toBe(before + perFlow)
+    await expect.poll(() => logged('TCP 10.9.0.1:80').connections, { timeout: 20_000 }).toBe(total)
   })
 
   it('takes the series away with the object', async () => {
