@@ -2,6 +2,7 @@ import type { DestinationKey } from '../model/destination.ts'
 import type { ConnectionCounts, IpvsTable, ServiceReading, TrafficCounters } from '../model/ipvs-table.ts'
 import type { TrafficLogSpec } from '../model/service-spec.ts'
 import type { ServiceIdentity, ServiceKey } from '../model/virtual-service.ts'
+import { Pace } from './pace.ts'
 import { serviceLabels } from './traffic-ledger.ts'
 import { countOn, type TrueCounters, totals } from './true-counters.ts'
 
@@ -36,7 +37,7 @@ interface Counted {
 }
 
 interface Watch {
-  readonly watched: WatchedTraffic
+  watched: WatchedTraffic
   /** Milliseconds since the epoch. */
   dueAt: number
   /** Undefined: it was not read yet. */
@@ -57,8 +58,11 @@ export class TrafficDeltas {
     for (const key of this.#watches.keys()) if (!watched.has(key)) this.#watches.delete(key)
     for (const [key, each] of watched) {
       const known = this.#watches.get(key)
-      const keeps = known?.watched.log.interval === each.log.interval
-      this.#watches.set(key, { watched: each, dueAt: keeps ? known.dueAt : next(now, each.log.interval), last: known?.last })
+      if (known === undefined) this.#watches.set(key, { watched: each, dueAt: now, last: undefined })
+      else {
+        if (known.watched.log.interval !== each.log.interval) known.dueAt = next(now, each.log.interval)
+        known.watched = each
+      }
     }
   }
 
@@ -69,19 +73,22 @@ export class TrafficDeltas {
     return first
   }
 
-  /** The lines that a reading of the whole table is good for: those of services whose time has come. */
-  take(table: IpvsTable, now: number): TrafficLine[] {
-    const lines: TrafficLine[] = []
+  /** The lines that a reading of the whole table is good for: those of services whose time has come. Others get their turn in between. */
+  async *take(table: IpvsTable, now: number): AsyncGenerator<TrafficLine> {
+    const pace = new Pace()
     for (const [key, watch] of this.#watches) {
-      if (watch.last !== undefined && now < watch.dueAt) continue
+      const { last, watched } = watch
+      if (last !== undefined && now < watch.dueAt) continue
       const reading = table.get(key)
-      const counted = reading === undefined ? NOTHING_COUNTED : countedOf(watch.last?.counted, reading)
-      if (watch.last !== undefined && reading !== undefined)
-        lines.push(...linesOf(watch.watched, reading, { before: watch.last.counted, counted, took: now - watch.last.at }))
+      const counted = reading === undefined ? NOTHING_COUNTED : await countedOf(last?.counted, reading, pace)
       watch.last = { at: now, counted }
-      watch.dueAt = next(now, watch.watched.log.interval)
+      watch.dueAt = next(now, watched.log.interval)
+      if (last === undefined || reading === undefined) continue
+      for (const line of linesOf(watched, reading, { before: last.counted, counted, took: now - last.at })) {
+        yield line
+        if (pace.due()) await pace.rest()
+      }
     }
-    return lines
   }
 }
 
@@ -90,10 +97,12 @@ function next(now: number, interval: number): number {
   return (Math.floor(now / interval) + 1) * interval
 }
 
-function countedOf(last: Counted | undefined, { counters, destinations }: ServiceReading): Counted {
+async function countedOf(last: Counted | undefined, { counters, destinations }: ServiceReading, pace: Pace): Promise<Counted> {
   const backends = new Map<DestinationKey, TrueCounters>()
-  for (const [key, each] of destinations)
+  for (const [key, each] of destinations) {
     if (each.counters !== undefined) backends.set(key, countOn(last?.backends.get(key), each.counters))
+    if (pace.due()) await pace.rest()
+  }
   return { service: counters && countOn(last?.service, counters), backends }
 }
 
@@ -110,8 +119,7 @@ function* linesOf(
   between: Between,
 ): Generator<TrafficLine> {
   const { before, counted, took } = between
-  const { service, vip, protocol } = serviceLabels(name, identity)
-  const labels = { service: service ?? name, vip: vip ?? '', protocol: protocol ?? '' }
+  const labels = serviceLabels(name, identity)
   const readings = [...destinations.values()]
   const all = {
     active: readings.reduce((sum, { connections }) => sum + connections.active, 0),

@@ -41,7 +41,9 @@ export async function run(options: Options): Promise<number> {
   const { bytes, configuration, read, warnings } = await readConfiguration(options.config, overrides)
   const { settings } = configuration
   const log = await createLog(settings.logLevel, settings.logFormat, fileOf(settings.logFile, settings))
-  const trafficFile = fileOf(settings.trafficLogFile, settings)
+  // Two streams into one file would rotate it under each other.
+  const isOwn = settings.trafficLogFile !== settings.logFile
+  const trafficFile = isOwn ? fileOf(settings.trafficLogFile, settings) : undefined
   const trafficLog = trafficFile === undefined ? undefined : await createLog('info', 'json', trafficFile)
   const { reload$, stop } = signals(log)
   brokenIsFatal(log)

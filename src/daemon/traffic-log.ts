@@ -55,7 +55,7 @@ export class TrafficLog implements Disposable {
     this.#reading = true
     try {
       const table = await read()
-      for (const line of this.#deltas.take(table, scheduler.now())) write(line)
+      for await (const line of this.#deltas.take(table, scheduler.now())) write(line)
       this.#failed = false
     } catch (error) {
       if (!this.#failed) onFailure(asPointsmanError(error).message)
