@@ -324,7 +324,8 @@ describe('direct routing and tunnels on one link', () => {
   const backends = ({ family, port, mixed }: Road): string[] =>
     (family === 4 && mixed !== true ? servers : servers6).map((address) => endpoint(address, port))
 
-  const yaml = `${settings(directory)}
+  const yaml = `${settings(directory)}  traffic_log_file: ${directory}/traffic.log
+defaults: { traffic_log: 1s }
 services:
 ${roads
   .map(
@@ -375,5 +376,19 @@ ${roads
     const statistics = await expectAgreement(daemon)
     expect(statistics.get(`TCP ${vip}:8001`)).toMatchObject({ connections: sent(topology), packetsOut: 0, bytesOut: 0 })
     expect(daemon.complaints()).toEqual([])
+  })
+
+  it('logs traffic into a file of its own, and not into the log', async () => {
+    const logged = async (): Promise<number> => {
+      const text = (await lab.readFile(`${directory}/traffic.log`)).toString()
+      const lines = text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      const own = lines.filter((line) => line.vip === `${vip}:8001` && line.protocol === 'tcp')
+      return own.reduce((sum, { connections }) => sum + connections, 0)
+    }
+    await expect.poll(logged, { timeout: 20_000 }).toBe(sent(topology))
+    expect(daemon.log.filter(({ msg }) => msg.startsWith('traffic of '))).toEqual([])
   })
 })
