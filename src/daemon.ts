@@ -29,6 +29,7 @@ import { Running } from './daemon/running.ts'
 import { ShadowSink, shadowSinks } from './daemon/shadow.ts'
 import { openSinks } from './daemon/sinks.ts'
 import { Status } from './daemon/status.ts'
+import { statusPageOf } from './daemon/status-page.ts'
 import { leave } from './daemon/stop.ts'
 import { announceStores, openStores } from './daemon/stores.ts'
 import { Supervisor } from './daemon/supervisor.ts'
@@ -38,6 +39,7 @@ import { wordCounts } from './daemon/tell-pools.ts'
 import { Teller } from './daemon/teller.ts'
 import type { Issue } from './document/issue.ts'
 import type { Log } from './log.ts'
+import type { DestinationKey } from './model/destination.ts'
 import type { IpvsTable } from './model/ipvs-table.ts'
 import type { Changed } from './model/operator-words.ts'
 import { isRoadName } from './model/probe-road.ts'
@@ -106,6 +108,8 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       settings: () => (shadow ? undefined : (running?.configuration ?? configuration).hooks),
       logger,
       onEnd: (hook, result) => metrics.hookRan(hook, result),
+      isThere: (service, backend) =>
+        running?.update?.provenance.get(service as ServiceKey)?.members.has(backend as DestinationKey) ?? false,
       now: clock,
     }),
   )
@@ -134,8 +138,27 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     ...(settings.metricsNodeIpvs && { nodeIpvs: () => host.readIpvsTotals() }),
   })
   const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
+  const onWords = (changes: readonly Changed[], ranOut: boolean) => {
+    const nameOf = namesOf({ services: running?.services ?? before.services })
+    for (const change of changes) teller.word(change, nameOf(change.service), ranOut)
+  }
+  const operator = parts.use(new Operator(words, { now: clock, onChange: onWords }))
   if (settings.admin !== 'off') {
-    const server = parts.use(await startAdminServer({ host: settings.admin.address, port: settings.admin.port }, content))
+    const page = () =>
+      statusPageOf({
+        ...{ settings, build: options.build, shadow, health, now: clock, changes: teller.changes },
+        ...{ update: () => running?.update, words: () => operator.words, pause: () => pausing.pause },
+        sources: () => status.sources,
+        failing: () => status.failingObjects,
+        sinks: () => status.sinks.all(status.stuck !== undefined),
+        readTable: () => table.readTable({ statistics: true }),
+        lastTurn: (service, backend) => teller.lastTurn(service, backend),
+        lastResults: () => running?.lastResults ?? NO_RESULTS,
+        onClients: (count) => metrics.statusClients(count),
+      })
+    const pages = settings.statusPage ? { status: parts.use(page()) } : {}
+    const at = { host: settings.admin.address, port: settings.admin.port }
+    const server = parts.use(await startAdminServer(at, content, pages))
     logger.info({ address: server.address }, 'the admin address is served')
   }
   const manageSysctls = async () => {
@@ -145,11 +168,6 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   await manageSysctls()
   announceStart(host, logger, { configuration, warnings, ownership, snapshots })
   announceStores(logger, { claims, words })
-  const onWords = (changes: readonly Changed[], ranOut: boolean) => {
-    const nameOf = namesOf({ services: running?.services ?? before.services })
-    for (const change of changes) teller.word(change, nameOf(change.service), ranOut)
-  }
-  const operator = parts.use(new Operator(words, { now: clock, onChange: onWords }))
   operator.words$.subscribe((said) => metrics.operatorWords(wordCounts(said)))
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
   running = new Running(configuration, {
@@ -172,7 +190,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     onClaim: keepClaimsIn(claims),
     operator$: operator.words$,
     tell: (event) => teller.tell(event),
-    hooks: teller.hooks,
+    hooks: teller,
     past: pastOf(snapshots, { now: clock, patience: PATIENCE.daemon, onOld: (sentence) => logger.warn(sentence) }),
     onLastGood: keepIn(snapshots),
     ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
@@ -216,6 +234,9 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const onExit = shadow || pausing.pause !== undefined ? { onExit: 'keep' as const } : {}
   await leave({ running, sink: sinks.sink, restoreSysctls: restore, status, supervisor, logger, ...onExit })
 }
+
+/** Before anybody was asked. */
+const NO_RESULTS = () => []
 
 function written(transition: Transition, teller: Teller, metrics: Metrics): void {
   const { drained } = transition

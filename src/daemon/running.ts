@@ -51,7 +51,7 @@ import type { Host } from './host.ts'
 import { logAnnouncements } from './log-announcement.ts'
 import { logFinding, logGuard } from './log-guard.ts'
 import { recordPass, watchedPasses } from './passes.ts'
-import { type Certificates, type ProbeBackendsOptions, probeBackends } from './probe-backends.ts'
+import { type Certificates, type LastResults, type ProbeBackendsOptions, probeBackends } from './probe-backends.ts'
 import { probeHeld } from './probe-held.ts'
 import type { RoadKeeper } from './road-keeper.ts'
 import { FIRST_ANSWER, type Status } from './status.ts'
@@ -112,6 +112,7 @@ export class Running {
   readonly #operational = new Subject<OperationalNews>()
   readonly #certificates = new Map<ServiceKey, Certificates>()
   readonly #updates = new WeakMap<DesiredState, DesiredUpdate>()
+  #lastResults: LastResults = () => []
   #wanted: WantedServices
   /** Services of registries that have no instance any more. */
   readonly #definitionsHeld = new Set<ServiceKey>()
@@ -145,6 +146,11 @@ export class Running {
   /** Certificates that backends have shown to probes. */
   get certificates(): ReadonlyMap<ServiceKey, Certificates> {
     return this.#certificates
+  }
+
+  /** What probes of a backend found last. */
+  get lastResults(): LastResults {
+    return this.#lastResults
   }
 
   reconfigure(configuration: Configuration): void {
@@ -301,6 +307,9 @@ export class Running {
       onCertificates: (service, shown) => {
         if (shown.size === 0) this.#certificates.delete(service)
         else this.#certificates.set(service, shown)
+      },
+      onBoard: (lastResults) => {
+        this.#lastResults = lastResults
       },
       scheduler: steadyScheduler,
     })
