@@ -28,6 +28,8 @@ export interface Settings {
   readonly logMaxSize: number
   /** Former files that stay. */
   readonly logKeep: number
+  /** Absolute path of the file that has the lines of `traffic_log`; `off`: they are in the log. */
+  readonly trafficLogFile: string | 'off'
   /** Where `/metrics`, `/healthz`, `/readyz` and the status page are served; `off` by default. */
   readonly admin: { readonly address: IpAddress; readonly port: Port } | 'off'
   readonly metricsEnabled: boolean
@@ -121,6 +123,7 @@ export type SettingName =
   | 'log_file'
   | 'log_max_size'
   | 'log_keep'
+  | 'traffic_log_file'
   | 'admin'
   | 'metrics_enabled'
   | 'metrics_path'
