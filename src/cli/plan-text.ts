@@ -94,7 +94,7 @@ function tableLines(change: TableChange, paint: Paint): string[] {
   }
 }
 
-const SINK_NAMES = { snat: 'source NAT', addresses: 'addresses' } as const
+const SINK_NAMES = { firewall: 'firewall', snat: 'source NAT', addresses: 'addresses' } as const
 
 /** `+ source NAT: 3 elements` */
 function sinkLine({ sink, kind, count: number }: SinkChange, paint: Paint): string {
@@ -127,7 +127,7 @@ function summary(plan: Plan, paint: Paint): string {
   const shown = plan.changes.filter(({ name }) => !isRoadName(name))
   const number = (prefix: string): number => shown.filter(({ kind }) => kind.startsWith(prefix)).length
   const sinks = (plan.sinkChanges ?? []).reduce((sum, change) => sum + change.count, 0)
-  const beside = sinks === 0 ? '' : `, ${sinks} of source NAT and addresses`
+  const beside = sinks === 0 ? '' : `, ${sinks} of firewall, source NAT and addresses`
   const table = plan.tableChanges.length === 0 ? '' : `, ${plan.tableChanges.length} for the whole table`
   const roads = new Set(plan.changes.filter(({ name }) => isRoadName(name)).map(({ name }) => name)).size
   const probes = roads === 0 ? '' : ` ${count(roads, 'service')} for probes alone ${roads === 1 ? 'changes' : 'change'} as well.`

@@ -1,4 +1,5 @@
 import { counted } from '../counted.ts'
+import { diagnoseFirewall } from './diagnose-firewall.ts'
 import { diagnoseKernel } from './diagnose-kernel.ts'
 import { diagnoseNetwork } from './diagnose-network.ts'
 import { diagnoseSysctls } from './diagnose-sysctls.ts'
@@ -11,6 +12,7 @@ export function diagnose(facts: DoctorFacts): Finding[] {
     ...diagnoseKernel(facts),
     ...diagnoseSysctls(facts),
     ...diagnoseNetwork(facts),
+    ...diagnoseFirewall(facts),
     ...otherWriters(facts),
     holder(facts),
     stateDirectory(facts),

@@ -2,6 +2,7 @@ import type { Configuration } from '../../config/configuration.ts'
 import type { IpAddress } from '../../model/address.ts'
 import type { OwnershipOrigin } from '../../store/ownership.ts'
 import type { TableHolder } from '../host.ts'
+import type { FirewallFacts } from './firewall-facts.ts'
 
 /** `unknown`: the machine's module tree cannot be seen from here, as in a container. */
 export type ModuleState = 'loaded' | 'loadable' | 'missing' | 'unknown'
@@ -39,6 +40,8 @@ export interface DoctorFacts {
   readonly network?:
     | { readonly interfaces: ReadonlySet<string>; readonly addresses: ReadonlySet<IpAddress> }
     | { readonly problem: string }
+  /** Absent where no service is there to be let through. */
+  readonly firewall?: FirewallFacts
   readonly otherWriters: readonly OtherWriter[]
   /** kube-proxy in IPVS mode binds its service addresses to this interface. */
   readonly kubeInterface: boolean

@@ -10,6 +10,7 @@ import { asPointsmanError } from '../passes.ts'
 import { openSnatWay } from '../snat-way.ts'
 import { whyUnwritable } from '../state-directory.ts'
 import { type DoctorFacts, type ModuleState, SYSCTLS } from './facts.ts'
+import { gatherFirewall } from './gather-firewall.ts'
 import { findOtherWriters } from './other-writers.ts'
 
 /** What is gathered for: a configuration, or why there is none, and the directory that would be used. */
@@ -31,6 +32,7 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
   const engines = services.flatMap(({ persistence }) =>
     persistence === undefined || persistence === 'none' || persistence.engine === undefined ? [] : [persistence.engine],
   )
+  const firewall = await gatherFirewall(host, services, input.kernelDeadline)
   const directoryProblem = await whyUnwritable(input.stateDir)
   return {
     configuration: input.configuration,
@@ -48,6 +50,7 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
     sysctls: sysctls(host),
     routesLostToForwarding: host.readSysctl('net.ipv6.conf.all.forwarding') === 0 ? host.routesLostToForwarding() : [],
     ...(await networkFacts(host, services, input.configuration?.snat.by)),
+    ...(firewall !== undefined && { firewall }),
     otherWriters: await findOtherWriters(),
     kubeInterface: await hasInterface('kube-ipvs0'),
     holder: await host.whoHoldsTable(),

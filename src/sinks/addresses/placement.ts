@@ -69,7 +69,8 @@ export function isLinkLocal(address: IpAddress): boolean {
   return /^fe[89ab]/.test(address)
 }
 
-function prefixWith(address: IpAddress, prefixes: readonly OnLinkPrefix[]): OnLinkPrefix | undefined {
+/** The smallest network that has an address in it. */
+export function prefixWith(address: IpAddress, prefixes: readonly OnLinkPrefix[]): OnLinkPrefix | undefined {
   const bytes = addressBytes(address)
   let best: OnLinkPrefix | undefined
   for (const prefix of prefixes) {

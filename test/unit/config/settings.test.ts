@@ -42,6 +42,7 @@ describe('a setting', () => {
     ['watch_poll', '5s', { watchPoll: 5000 }],
     ['instance', 'edge_2', { instance: 'edge_2' }],
     ['manage_sysctls', 'true', { manageSysctls: true }],
+    ['manage_firewall', 'true', { manageFirewall: true }],
   ])('%s is %j from the file, a variable and a flag alike', (name, text, expected) => {
     const written = text === 'true' || text === 'false' || /^[1-9]\d*$/.test(text) ? text : JSON.stringify(text)
     expect(loaded(globals(`${name}: ${written}`)).settings).toMatchObject(expected)

@@ -1,0 +1,68 @@
+import { dirname, join } from 'node:path'
+import { PointsmanError } from '../errors.ts'
+import { errnoOf } from './line-file.ts'
+import { readNote, removeNote, writeNote } from './note.ts'
+import { currentPlace, nameIn, type Place } from './place.ts'
+
+/** Name of the file in the state directory. */
+export function firewallUseFile({ netns }: Pick<Place, 'netns'>): string {
+  return nameIn(netns, 'firewall', 'json')
+}
+
+/**
+ * The names of instances that may have rules in filters of this host. Rules say themselves whose they are; without this note a host that asks for none would
+ * have to be looked through at every start.
+ */
+export interface FirewallUse {
+  readonly instances: readonly string[]
+  /** To be called before the first write. Rejects with STATE_UNWRITABLE. */
+  begin(instance: string): Promise<void>
+  /** Nothing of ours is in any filter. */
+  end(): Promise<void>
+}
+
+export interface FirewallUseOptions {
+  readonly directory: string
+  /** Left out: the boot and the network namespace of this process. */
+  readonly place?: Place
+}
+
+export async function openFirewallUse({ directory, place: given }: FirewallUseOptions): Promise<FirewallUse> {
+  const place = given ?? (await currentPlace())
+  const path = join(directory, firewallUseFile(place))
+  const noted = (await readNote(path, place))?.['instances']
+  return new FirewallUseNote(path, place, Array.isArray(noted) ? noted.filter((name) => typeof name === 'string') : [])
+}
+
+class FirewallUseNote implements FirewallUse {
+  readonly #path: string
+  readonly #place: Place
+  #instances: readonly string[]
+
+  constructor(path: string, place: Place, instances: readonly string[]) {
+    this.#path = path
+    this.#place = place
+    this.#instances = instances
+  }
+
+  get instances(): readonly string[] {
+    return this.#instances
+  }
+
+  async begin(instance: string): Promise<void> {
+    if (this.#instances.includes(instance)) return
+    const instances = [...this.#instances, instance]
+    try {
+      await writeNote(this.#path, this.#place, { instances })
+    } catch (cause) {
+      const sentence = `The note ${this.#path} cannot be written (${errnoOf(cause)}): make ${dirname(this.#path)} writable and free space on its disk; until then no rule for services is put into a filter.`
+      throw new PointsmanError('STATE_UNWRITABLE', sentence, { cause, detail: { path: this.#path } })
+    }
+    this.#instances = instances
+  }
+
+  async end(): Promise<void> {
+    this.#instances = []
+    await removeNote(this.#path)
+  }
+}
