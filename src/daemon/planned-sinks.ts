@@ -1,7 +1,7 @@
 import type { SinkChange } from '../model/change.ts'
 import type { DesiredState } from '../model/desired-state.ts'
-import type { ServiceKey } from '../model/virtual-service.ts'
 import type { IpvsTable } from '../model/ipvs-table.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
 import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
 import { createFirewallSink } from '../sinks/firewall/firewall-sink.ts'
 import { openAddresses, pretendedAddresses } from '../store/addresses.ts'

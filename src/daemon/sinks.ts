@@ -93,7 +93,10 @@ export async function openSinks(input: SinksInput): Promise<KernelSinks> {
   }
 }
 
-function firewallToOpen({ host, configuration, managesFirewall, log }: SinksInput, use: FirewallUse): NonNullable<InOrderOptions['firewall']> {
+function firewallToOpen(
+  { host, configuration, managesFirewall, log }: SinksInput,
+  use: FirewallUse,
+): NonNullable<InOrderOptions['firewall']> {
   const { instance, manageFirewall } = configuration.settings
   return {
     usedBefore: use.instances.length > 0,

@@ -95,9 +95,14 @@ class SinksInOrder implements InOrderSink {
     const snat = new Part('snat', this.#snat, translated, now)
     const addresses = new Part('addresses', this.#addresses, placed, now)
     const firewall = this.#firewallPart(desired, now)
-    const scopes = { firewall: this.#firewall?.scopeOf(scope) ?? scope, snat: this.#snat.scopeOf(scope), addresses: this.#addresses.scopeOf(scope) }
+    const scopes = {
+      firewall: this.#firewall?.scopeOf(scope) ?? scope,
+      snat: this.#snat.scopeOf(scope),
+      addresses: this.#addresses.scopeOf(scope),
+    }
     // Later passes leave out what is not allowed, because writes were made.
-    if (scope === 'full' && (snat.isWanted || addresses.isWanted || firewall?.isWanted)) await this.#requireAllowed(desired, now, options)
+    if (scope === 'full' && (snat.isWanted || addresses.isWanted || firewall?.isWanted))
+      await this.#requireAllowed(desired, now, options)
     if (this.#firewallIsOn()) await firewall?.run((sink) => sink.open(desired, this.#held, scopes.firewall, now), scopes.firewall)
     const opened = await snat.run((sink) => sink.open(desired, scopes.snat, now), scopes.snat)
     const unconfirmed = snat.standstill === undefined ? (opened?.unconfirmed ?? new Set<ServiceKey>()) : translated
@@ -109,7 +114,11 @@ class SinksInOrder implements InOrderSink {
     await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now), scopes.addresses)
     if (this.#firewallIsOn()) await firewall?.run((sink) => sink.close(desired, this.#held, now))
     else await this.#leaveFirewall(firewall)
-    return told(table, [...(firewall === undefined ? [] : [firewall]), snat, addresses], waitingFor(unconfirmed, desired, this.#ipvs, now))
+    return told(
+      table,
+      [...(firewall === undefined ? [] : [firewall]), snat, addresses],
+      waitingFor(unconfirmed, desired, this.#ipvs, now),
+    )
   }
 
   async exit(mode: 'keep' | 'drain' | 'remove', options: ExitOptions = {}): Promise<InOrderReport> {

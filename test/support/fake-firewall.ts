@@ -1,6 +1,6 @@
+import { PointsmanError } from '../../src/errors.ts'
 import type { FirewallKernel, NftChange, NftCommand, NftObject } from '../../src/kernel/for-sinks.ts'
 import type { AddressFamily } from '../../src/model/address.ts'
-import { PointsmanError } from '../../src/errors.ts'
 
 type Body = Record<string, unknown>
 
@@ -35,7 +35,8 @@ export class FakeFirewall implements FirewallKernel {
   }
 
   readonly iptables = {
-    save: async (variant: 'nft' | 'legacy', family: AddressFamily) => (variant === 'legacy' ? this.legacy.get(family) : undefined),
+    save: async (variant: 'nft' | 'legacy', family: AddressFamily) =>
+      variant === 'legacy' ? this.legacy.get(family) : undefined,
     restore: async (_: 'nft' | 'legacy', family: AddressFamily, lines: readonly string[]) => {
       const saved = [...(this.legacy.get(family) ?? [])]
       for (const line of lines) restore(saved, line)
@@ -108,7 +109,9 @@ export class FakeFirewall implements FirewallKernel {
       if (verb === 'delete' && rest.length !== elements.length - texts.size) refuse('ENOENT')
       set['elem'] = verb === 'delete' ? rest : [...rest, ...(body['elem'] as unknown[])]
     } else if (kind === 'rule') {
-      const at = this.objects.findIndex(({ rule }) => rule !== undefined && same(rule as Body) && (rule as Body)['handle'] === body['handle'])
+      const at = this.objects.findIndex(
+        ({ rule }) => rule !== undefined && same(rule as Body) && (rule as Body)['handle'] === body['handle'],
+      )
       if (verb !== 'add' && at < 0) refuse('ENOENT')
       if (verb === 'delete') this.objects.splice(at, 1)
       else {
@@ -118,9 +121,13 @@ export class FakeFirewall implements FirewallKernel {
         else this.objects.push(rule)
       }
     } else if (verb === 'flush') {
-      this.objects = this.objects.filter(({ rule }) => rule === undefined || !same(rule as Body) || (rule as Body)['chain'] !== body['name'])
+      this.objects = this.objects.filter(
+        ({ rule }) => rule === undefined || !same(rule as Body) || (rule as Body)['chain'] !== body['name'],
+      )
     } else if (verb === 'delete') {
-      const used = this.#all('rule').some((rule) => same(rule) && JSON.stringify(rule['expr']).includes(`${kind === 'set' ? '@' : '"target":"'}${body['name']}"`))
+      const used = this.#all('rule').some(
+        (rule) => same(rule) && JSON.stringify(rule['expr']).includes(`${kind === 'set' ? '@' : '"target":"'}${body['name']}"`),
+      )
       if (used) refuse('EBUSY')
       const before = this.objects.length
       this.objects = this.objects.filter((object) => object[kind] === undefined || !named(object[kind] as Body))

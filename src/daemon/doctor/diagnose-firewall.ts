@@ -35,7 +35,10 @@ function atHook(hook: FirewallHook, known: Known, services: readonly ServiceSpec
   const chains = known.tables.flatMap((table) => baseChains(table, hook).map((base) => ({ table, base })))
   const faults = chains.flatMap((chain) => inChain(chain, [...openings.values()], known, comes))
   if (faults.length > 0) return faults
-  const judged = chains.length === 0 ? 'there is no filter' : `${counted(chains.length, 'chain')} let${chains.length === 1 ? 's' : ''} them pass`
+  const judged =
+    chains.length === 0
+      ? 'there is no filter'
+      : `${counted(chains.length, 'chain')} let${chains.length === 1 ? 's' : ''} them pass`
   return [ok(CHECK, `${hook.toUpperCase()}, ${WAYS[hook]}: ${judged}`)]
 }
 
@@ -85,12 +88,16 @@ function finding(
   const who = { input: 'what clients send to', output: 'what goes to', forward: 'what comes back from' }[hook]
   const where = `${hook.toUpperCase()}, ${placeName(table.place)}, chain ${base.name}`
   const why =
-    verdict === 'may drop' ? ': a rule before it passes looks at more than is known here' : byWhat(base, met[0]?.judgement as Judgement)
+    verdict === 'may drop'
+      ? ': a rule before it passes looks at more than is known here'
+      : byWhat(base, met[0]?.judgement as Judgement)
   const message = `${where} ${verdict} ${who} ${openingText(first)}${more}${why}`
   if (comes && met.every(({ judgement }) => judgement.otherwise === 'drop'))
     return ok(CHECK, `${message}; the start puts a rule before that (manage_firewall)`)
   const cure = `write manage_firewall: true under global, or run: ${commandFor(table, base, openings)}`
-  return verdict === 'drops' ? fail(CHECK, message, cure) : warn(CHECK, message, cure.replace(/^write .* or run: /, 'to be sure run: '))
+  return verdict === 'drops'
+    ? fail(CHECK, message, cure)
+    : warn(CHECK, message, cure.replace(/^write .* or run: /, 'to be sure run: '))
 }
 
 function byWhat({ rules }: FilterChain, { at }: Judgement): string {

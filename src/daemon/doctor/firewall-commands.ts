@@ -83,7 +83,9 @@ function nftMatch(family: AddressFamily, opening: Opening): string {
   if (opening.kind === 'mark') return `meta nfproto ${family} meta mark ${opening.mark}`
   const [end, port] = endsOf(opening.hook)
   const address = `${ipOf(family)} ${end} ${opening.address}`
-  return opening.port === 0 ? `${address} meta l4proto ${wordOf(opening)}` : `${address} ${opening.protocol} ${port} ${opening.port}`
+  return opening.port === 0
+    ? `${address} meta l4proto ${wordOf(opening)}`
+    : `${address} ${opening.protocol} ${port} ${opening.port}`
 }
 
 function endsOf(hook: FirewallHook): readonly ['saddr', 'sport'] | readonly ['daddr', 'dport'] {

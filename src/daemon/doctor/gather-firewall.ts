@@ -44,7 +44,8 @@ async function knownBackends(
       const key = serviceKey(identity)
       const known = new Map<DestinationKey, KnownBackend>()
       for (const [name, { destination }] of table?.get(key)?.destinations ?? []) known.set(name, destination)
-      for (const [name, { address, port, forwarding: own = forwarding }] of backends) known.set(name, { address, port, forwarding: own })
+      for (const [name, { address, port, forwarding: own = forwarding }] of backends)
+        known.set(name, { address, port, forwarding: own })
       return [key, [...known.values()]]
     }),
   )

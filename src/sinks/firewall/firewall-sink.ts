@@ -6,12 +6,12 @@ import type { IpvsTable } from '../../model/ipvs-table.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import { Backoff } from '../ipvs/backoff.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
-import type { HalfReport } from '../reports.ts'
+import { type HalfReport, joinedHalves } from '../reports.ts'
 import { TableWatch } from '../snat/table-watch.ts'
 import { type FilterTable, placeKey, placeName } from './filter.ts'
 import { iptablesLines } from './iptables-writes.ts'
 import { nftCommands } from './nft-writes.ts'
-import { openingKey, type Openings, wantedOpenings } from './opening.ts'
+import { type Openings, openingKey, wantedOpenings } from './opening.ts'
 import { markOf, ourJumps } from './ours.ts'
 import { type Edit, type FirewallImage, heldKey, imageOf, planRemoval, planTable } from './plan.ts'
 import { readFirewall } from './read-firewall.ts'
@@ -53,6 +53,7 @@ export function createFirewallSink(options: FirewallSinkOptions): FirewallSink {
 }
 
 const NOTHING: Openings = new Map()
+const NOTHING_DONE: HalfReport = { applied: {}, failed: [], driftRepaired: 0 }
 
 class ChainFirewallSink implements FirewallSink {
   readonly name = 'firewall'
@@ -68,6 +69,10 @@ class ChainFirewallSink implements FirewallSink {
   #wanted: Openings = NOTHING
   /** Where somebody took away or changed what we had put there, and it is not put right yet. */
   readonly #lost = new Set<string>()
+  /** What was done between two passes. */
+  #meanwhile: HalfReport = NOTHING_DONE
+  /** Of the last pass: what failed in it is not tried again before the next. */
+  #now = 0
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: FirewallSinkOptions) {
@@ -82,8 +87,12 @@ class ChainFirewallSink implements FirewallSink {
     return this.#inTurn(async () => {
       this.#watch.follow({ onChange: (listener) => this.#onRuleset(listener) })
       this.#wanted = wantedOpenings(desired, held.table, held.holds.bind(held))
+      this.#now = now
       const image = scope === 'full' || this.#image === undefined ? await this.#read() : await this.#present()
-      return this.#carryOut(image, 'open', now)
+      const report = await this.#carryOut(image, 'open', now)
+      const { applied, driftRepaired } = joinedHalves([this.#meanwhile, report])
+      this.#meanwhile = NOTHING_DONE
+      return { ...report, applied, driftRepaired }
     })
   }
 
@@ -133,7 +142,10 @@ class ChainFirewallSink implements FirewallSink {
     for (const [key, { state, openings }] of before.held) {
       const now = after.held.get(key)
       if (state !== 'sound') continue
-      const stands = now?.state === 'sound' && now.openings.size === openings.size && [...openings.keys()].every((each) => now.openings.has(each))
+      const stands =
+        now?.state === 'sound' &&
+        now.openings.size === openings.size &&
+        [...openings.keys()].every((each) => now.openings.has(each))
       if (!stands || were.get(key) !== are.get(key)) this.#lost.add(key)
     }
   }
@@ -163,7 +175,7 @@ class ChainFirewallSink implements FirewallSink {
   }
 
   #input() {
-    return { wanted: this.#wanted, mark: this.#mark, tracked: this.#options.tracked() }
+    return { wanted: this.#wanted, mark: this.#mark, former: this.#former, tracked: this.#options.tracked() }
   }
 
   async #write(table: FilterTable, mark: string, edits: readonly Edit[]): Promise<void> {
@@ -188,7 +200,11 @@ class ChainFirewallSink implements FirewallSink {
     for (const opening of edit.put) openings?.set(openingKey(opening), opening)
     for (const opening of edit.drop) openings?.delete(openingKey(opening))
     const isRepair = this.#lost.delete(key)
-    if (isRepair) this.#options.log?.warn({ table: placeKey(table.place), hook: edit.hook }, `Somebody else changed ${placeName(table.place)}; the rules for services are in it again.`)
+    if (isRepair)
+      this.#options.log?.warn(
+        { table: placeKey(table.place), hook: edit.hook },
+        `Somebody else changed ${placeName(table.place)}; the rules for services are in it again.`,
+      )
     return isRepair ? 1 : 0
   }
 
@@ -196,11 +212,13 @@ class ChainFirewallSink implements FirewallSink {
     return this.#options.kernel.nftables.onChange(() => listener('perhaps'))
   }
 
-  /** Reads, and tells whether anything is to be done. What is believed stays: the full pass that follows counts the drift. */
+  /** Puts back what is missing at once, for nothing passes meanwhile; the full pass that it asks for looks at the rest and tells what was done. */
   async #look(): Promise<void> {
-    if (this.#image === undefined || this.#stale || this.#wanted.size === 0) return
-    const image = imageOf(await readFirewall(this.#options.kernel), this.#mark)
-    if (image.tables.some((table) => planTable(table, image, this.#input(), 'open').length > 0)) this.#tellDisturbed()
+    if (this.#image === undefined || this.#wanted.size === 0) return
+    const { applied, driftRepaired } = await this.#carryOut(await this.#read(), 'open', this.#now)
+    if (Object.keys(applied).length === 0) return
+    this.#meanwhile = joinedHalves([this.#meanwhile, { applied, failed: [], driftRepaired }])
+    this.#tellDisturbed()
   }
 
   #tellDisturbed(): void {

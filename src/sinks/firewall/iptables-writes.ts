@@ -17,7 +17,11 @@ export function readIptablesHeld({ place, chains }: FilterTable, hook: FirewallH
   let sound = true
   for (const rule of chain.rules) {
     const opening = parseOpening(hook, rule.comment ?? '')
-    if (opening === undefined || openings.has(openingKey(opening)) || !isDeepStrictEqual(rule, asRead(place as IptablesPlace, opening)))
+    if (
+      opening === undefined ||
+      openings.has(openingKey(opening)) ||
+      !isDeepStrictEqual(rule, asRead(place as IptablesPlace, opening))
+    )
       sound = false
     else openings.set(openingKey(opening), opening)
   }

@@ -36,7 +36,11 @@ const MOST_STEPS = 100_000
  */
 export function packetOf(opening: Opening, tracked: boolean): Packet {
   const family = openingFamily(opening) === 'ipv4' ? 4n : 6n
-  const sent = { family, ...(opening.hook === 'input' ? { iif: TO_CLIENT } : { oif: TO_BACKEND }), state: opening.hook === 'output' && !tracked ? 'untracked' : 'new' }
+  const sent = {
+    family,
+    ...(opening.hook === 'input' ? { iif: TO_CLIENT } : { oif: TO_BACKEND }),
+    state: opening.hook === 'output' && !tracked ? 'untracked' : 'new',
+  }
   if (opening.kind === 'mark') return { ...sent, mark: BigInt(opening.mark) }
   const { hook, protocol: name, address, port } = opening
   const protocol = BigInt(PROTOCOL_NUMBERS[name])
@@ -65,7 +69,11 @@ export function judge(
   const { end, at, mayGoOn } = walk.chain(base)
   if (end !== undefined && mayGoOn) walk.others.add(policy)
   const otherwise = end ?? policy
-  const verdict = walk.others.has(otherwise === 'accept' ? 'drop' : 'accept') ? 'may drop' : otherwise === 'accept' ? 'passes' : 'drops'
+  const verdict = walk.others.has(otherwise === 'accept' ? 'drop' : 'accept')
+    ? 'may drop'
+    : otherwise === 'accept'
+      ? 'passes'
+      : 'drops'
   return { verdict, otherwise, at }
 }
 

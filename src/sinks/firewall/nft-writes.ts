@@ -51,7 +51,9 @@ function commandsOf(table: FilterTable, mark: string, edit: Edit): NftCommand[] 
   const made = [
     { add: chain },
     ...sets.map((set) => ({ add: { set: { ...at, name: set.name, type: set.type } } })),
-    ...rulesOf(place, edit.hook, sets).map((expr) => ({ add: { rule: { ...at, chain: name, comment: ruleComment(expr), expr } } })),
+    ...rulesOf(place, edit.hook, sets).map((expr) => ({
+      add: { rule: { ...at, chain: name, comment: ruleComment(expr), expr } },
+    })),
   ]
   const elements = (verb: 'add' | 'delete', openings: readonly Opening[]) =>
     sets.flatMap((set) => {
@@ -59,7 +61,9 @@ function commandsOf(table: FilterTable, mark: string, edit: Edit): NftCommand[] 
       return elem.length > 0 ? [{ [verb]: { element: { ...at, name: set.name, elem } } }] : []
     })
   return [
-    ...edit.unjump.flatMap(({ rules }) => rules.map(({ base, handle }) => ({ delete: { rule: { ...at, chain: base, handle } } }))),
+    ...edit.unjump.flatMap(({ rules }) =>
+      rules.map(({ base, handle }) => ({ delete: { rule: { ...at, chain: base, handle } } })),
+    ),
     ...(edit.chain === 'keep' ? [] : away),
     ...(edit.chain === 'make' ? made : []),
     ...elements('delete', edit.drop),

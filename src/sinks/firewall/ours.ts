@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto'
 import { type AddressFamily, parseAddress } from '../../model/address.ts'
 import { type FilterChain, type FilterPlace, type FilterRule, type FilterTable, placeFamilies } from './filter.ts'
-import { type CarriedProtocol, type FirewallHook, type Opening, type OpeningKey, openingKey, PROTOCOL_NUMBERS } from './opening.ts'
+import {
+  type CarriedProtocol,
+  type FirewallHook,
+  type Opening,
+  type OpeningKey,
+  openingKey,
+  PROTOCOL_NUMBERS,
+} from './opening.ts'
 
 /** What tells an instance's rules from all others: `pointsman`, or `pointsman-NAME`. */
 export function markOf(instance: string | undefined): string {
@@ -51,7 +58,12 @@ export function ourSets(place: FilterPlace, hook: FirewallHook, mark: string): O
 }
 
 /** The jumps of ours in a base chain, with their places. */
-export function ourJumps(base: FilterChain, place: FilterPlace, hook: FirewallHook, mark: string): { readonly at: number; readonly rule: FilterRule }[] {
+export function ourJumps(
+  base: FilterChain,
+  place: FilterPlace,
+  hook: FirewallHook,
+  mark: string,
+): { readonly at: number; readonly rule: FilterRule }[] {
   return base.rules.flatMap((rule, at) => (isOurJump(rule, place, hook, mark) ? [{ at, rule }] : []))
 }
 

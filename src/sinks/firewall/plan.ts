@@ -13,7 +13,10 @@ export interface Edit {
   readonly put: readonly Opening[]
   readonly drop: readonly Opening[]
   /** Jumps of ours that are taken away first. */
-  readonly unjump: readonly { readonly base: string; readonly rules: readonly { readonly base: string; readonly handle: number | undefined }[] }[]
+  readonly unjump: readonly {
+    readonly base: string
+    readonly rules: readonly { readonly base: string; readonly handle: number | undefined }[]
+  }[]
   /** Jumps that are made: before the rule with a handle (nftables) or as the rule of a number (iptables); undefined: as the last. */
   readonly jump: readonly { readonly base: string; readonly before: number | undefined; readonly number: number | undefined }[]
 }
@@ -40,6 +43,8 @@ export function imageOf(tables: readonly FilterTable[], mark: string): FirewallI
 export interface PlanInput {
   readonly wanted: Openings
   readonly mark: string
+  /** Marks of earlier names of the instance, whose rules go. */
+  readonly former: readonly string[]
   /** As for `packetOf`. */
   readonly tracked: boolean
 }
@@ -60,16 +65,25 @@ export function planTable(table: FilterTable, { held }: FirewallImage, input: Pl
 /** Everything of an instance out of a table. */
 export function planRemoval(table: FilterTable, mark: string): Edit[] {
   return HOOKS.flatMap((hook): Edit[] =>
-    isAnyOurs(table, hook, mark) ? [{ hook, chain: 'unmake', put: [], drop: [], unjump: jumpsIn(table, hook, mark), jump: [] }] : [],
+    isAnyOurs(table, hook, mark)
+      ? [{ hook, chain: 'unmake', put: [], drop: [], unjump: jumpsIn(table, hook, mark), jump: [] }]
+      : [],
   )
 }
 
-function planHook(table: FilterTable, hook: FirewallHook, ours: Held, { wanted, mark, tracked }: PlanInput, half: 'open' | 'close'): Edit | undefined {
+function planHook(
+  table: FilterTable,
+  hook: FirewallHook,
+  ours: Held,
+  { wanted, mark, former, tracked }: PlanInput,
+  half: 'open' | 'close',
+): Edit | undefined {
   const families = placeFamilies(table.place)
   const here = new Map([...wanted].filter(([, opening]) => opening.hook === hook && families.includes(openingFamily(opening))))
   const isOurs = (rule: FilterRule) => isOurJump(rule, table.place, hook, mark)
+  const isPassedOver = (rule: FilterRule) => isOurs(rule) || former.some((each) => isOurJump(rule, table.place, hook, each))
   const dropping = baseChains(table, hook).flatMap((base) => {
-    const at = droppedAt(table, base, here.values(), tracked, isOurs)
+    const at = droppedAt(table, base, here.values(), tracked, isPassedOver)
     return at === undefined ? [] : [{ base, at }]
   })
   if (half === 'close') return planClosing(table, hook, ours, here, dropping, mark)

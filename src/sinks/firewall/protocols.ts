@@ -1,7 +1,12 @@
 import { type CarriedProtocol, PROTOCOL_NUMBERS } from './opening.ts'
 
 /** What /etc/protocols and programs call them besides. */
-const OTHER_NAMES: Readonly<Record<string, CarriedProtocol>> = { ipencap: 'ipip', ipv4: 'ipip', 'ip-encap': 'ipip', 'ipv6-encap': 'ipv6' }
+const OTHER_NAMES: Readonly<Record<string, CarriedProtocol>> = {
+  ipencap: 'ipip',
+  ipv4: 'ipip',
+  'ip-encap': 'ipip',
+  'ipv6-encap': 'ipv6',
+}
 
 const BY_NUMBER = new Map<bigint, CarriedProtocol>(
   Object.entries(PROTOCOL_NUMBERS).map(([name, number]) => [BigInt(number), name as CarriedProtocol]),

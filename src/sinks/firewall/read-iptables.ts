@@ -1,6 +1,15 @@
 import type { AddressFamily } from '../../model/address.ts'
 import { parseAddress } from '../../model/address.ts'
-import { type Condition, type FilterChain, type FilterRule, type FilterTable, isOneOf, type Span, UNKNOWN, type Verdict } from './filter.ts'
+import {
+  type Condition,
+  type FilterChain,
+  type FilterRule,
+  type FilterTable,
+  isOneOf,
+  type Span,
+  UNKNOWN,
+  type Verdict,
+} from './filter.ts'
 import { addressNumber } from './judge.ts'
 import type { FirewallHook } from './opening.ts'
 import { protocolNumber } from './protocols.ts'
@@ -8,7 +17,23 @@ import { protocolNumber } from './protocols.ts'
 const HOOK_OF: Readonly<Record<string, FirewallHook>> = { INPUT: 'input', OUTPUT: 'output', FORWARD: 'forward' }
 
 /** Targets after which the next rule is come to. */
-const GO_ON = new Set(['LOG', 'NFLOG', 'ULOG', 'MARK', 'CONNMARK', 'TRACE', 'AUDIT', 'CLASSIFY', 'DSCP', 'TOS', 'SET', 'SECMARK', 'TCPMSS', 'HL', 'TTL'])
+const GO_ON = new Set([
+  'LOG',
+  'NFLOG',
+  'ULOG',
+  'MARK',
+  'CONNMARK',
+  'TRACE',
+  'AUDIT',
+  'CLASSIFY',
+  'DSCP',
+  'TOS',
+  'SET',
+  'SECMARK',
+  'TCPMSS',
+  'HL',
+  'TTL',
+])
 
 /** The filter table as iptables-save(8) prints it. */
 export function readIptablesFilter(lines: readonly string[], variant: 'nft' | 'legacy', family: AddressFamily): FilterTable {
@@ -20,7 +45,8 @@ export function readIptablesFilter(lines: readonly string[], variant: 'nft' | 'l
       const [, name = '', policy] = chain
       rules.set(name, [])
       const hook = HOOK_OF[name]
-      if (hook !== undefined && policy !== '-') bases.set(name, { hook, priority: 0, policy: policy === 'DROP' ? 'drop' : 'accept' })
+      if (hook !== undefined && policy !== '-')
+        bases.set(name, { hook, priority: 0, policy: policy === 'DROP' ? 'drop' : 'accept' })
     }
   }
   for (const line of lines) {
@@ -37,7 +63,9 @@ export function readIptablesFilter(lines: readonly string[], variant: 'nft' | 'l
 
 /** Words of a line, those in quotes as one. */
 function wordsOf(line: string): string[] {
-  return [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, plain]) => quoted?.replace(/\\(.)/g, '$1') ?? plain ?? '')
+  return [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(
+    ([, quoted, plain]) => quoted?.replace(/\\(.)/g, '$1') ?? plain ?? '',
+  )
 }
 
 function readRule(words: readonly string[], family: AddressFamily, chains: ReadonlyMap<string, unknown>): FilterRule {

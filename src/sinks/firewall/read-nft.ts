@@ -1,6 +1,16 @@
 import type { NftObject } from '../../kernel/for-sinks.ts'
 import { parseAddress } from '../../model/address.ts'
-import { type Condition, type Field, type FilterChain, type FilterRule, type FilterTable, isOneOf, type Span, UNKNOWN, type Verdict } from './filter.ts'
+import {
+  type Condition,
+  type Field,
+  type FilterChain,
+  type FilterRule,
+  type FilterTable,
+  isOneOf,
+  type Span,
+  UNKNOWN,
+  type Verdict,
+} from './filter.ts'
 import { addressNumber } from './judge.ts'
 import { type FirewallHook, HOOKS } from './opening.ts'
 import { protocolNumber } from './protocols.ts'
@@ -9,7 +19,19 @@ type Json = Readonly<Record<string, unknown>>
 type Sets = FilterTable['sets']
 
 /** Statements that decide nothing about a packet. */
-const WITHOUT_EFFECT = new Set(['counter', 'log', 'mangle', 'notrack', 'flow', 'ct helper', 'ct timeout', 'ct expectation', 'last', 'dup', 'continue'])
+const WITHOUT_EFFECT = new Set([
+  'counter',
+  'log',
+  'mangle',
+  'notrack',
+  'flow',
+  'ct helper',
+  'ct timeout',
+  'ct expectation',
+  'last',
+  'dup',
+  'continue',
+])
 
 /** The tables with a filter at one of the three hooks, of a whole ruleset in libnftables' JSON. */
 export function readNftRuleset(objects: readonly NftObject[]): FilterTable[] {
@@ -66,7 +88,12 @@ function readRule(rule: Json, sets: Sets): FilterRule[] {
   for (const statement of (rule['expr'] as Json[] | undefined) ?? []) {
     const [kind = '', body] = Object.entries(statement)[0] ?? []
     if (kind === 'match') conditions.push(...readMatch(body as Json, sets))
-    else if (kind === 'vmap') return readVerdictMap(body as Json, sets).map(([found, verdict]) => ({ conditions: [...conditions, ...found], verdict, ...more }))
+    else if (kind === 'vmap')
+      return readVerdictMap(body as Json, sets).map(([found, verdict]) => ({
+        conditions: [...conditions, ...found],
+        verdict,
+        ...more,
+      }))
     else if (!WITHOUT_EFFECT.has(kind)) {
       const verdict = readVerdict(statement)
       if (verdict !== undefined) return [{ conditions, verdict, ...more }]

@@ -19,7 +19,10 @@ const ACCEPT = { accept: null }
 const DROP = { drop: null }
 
 /** `inet site` with one chain at a hook, as nft 1.0.6 prints it. */
-function nft(rules: readonly (readonly unknown[])[], { policy = 'drop', hook = 'input', more = [] as NftObject[] } = {}): FilterTable {
+function nft(
+  rules: readonly (readonly unknown[])[],
+  { policy = 'drop', hook = 'input', more = [] as NftObject[] } = {},
+): FilterTable {
   const at = { family: 'inet', table: 'site' }
   const [table] = readNftRuleset([
     { table: { family: 'inet', name: 'site' } },
@@ -52,7 +55,15 @@ describe('a chain of nftables', () => {
     ['an interface that may be that of clients', [[match({ meta: { key: 'iifname' } }, 'eth0'), ACCEPT]], 'may drop', 1],
     ['clients of one network', [[match({ payload: { protocol: 'ip', field: 'saddr' } }, '10.1.0.2'), ACCEPT]], 'may drop', 1],
     ['a certain drop before the accept', [[dport(80), DROP], [ACCEPT]], 'drops', 0],
-    ['a doubtful drop before the accept', [[match({ fib: {} }, 'x'), DROP], [dport(80), ACCEPT]], 'may drop', 1],
+    [
+      'a doubtful drop before the accept',
+      [
+        [match({ fib: {} }, 'x'), DROP],
+        [dport(80), ACCEPT],
+      ],
+      'may drop',
+      1,
+    ],
     ['a limit', [[{ limit: { rate: 5 } }, ACCEPT]], 'may drop', 1],
     ['a statement of another program', [[{ xt: null }]], 'may drop', 1],
     ['rules with counters and a log', [[dport(80), { counter: { packets: 0 } }, { log: { prefix: 'x' } }, ACCEPT]], 'passes', 0],
@@ -65,7 +76,17 @@ describe('a chain of nftables', () => {
   })
 
   test('with a verdict map, each element is a rule', () => {
-    const vmap = { vmap: { key: { ct: { key: 'state' } }, data: { set: [['established', ACCEPT], ['invalid', DROP]] } } }
+    const vmap = {
+      vmap: {
+        key: { ct: { key: 'state' } },
+        data: {
+          set: [
+            ['established', ACCEPT],
+            ['invalid', DROP],
+          ],
+        },
+      },
+    }
     expect(of(nft([[vmap]]), WEB)).toMatchObject({ verdict: 'drops', at: 2 })
     expect(of(nft([[vmap]], { hook: 'forward' }), REPLY)).toMatchObject({ verdict: 'passes', at: 0 })
     // Nobody knows the connection that a reply belongs to.
@@ -73,7 +94,13 @@ describe('a chain of nftables', () => {
   })
 
   test('sets of the table are looked into, with tuples', () => {
-    const left = { concat: [{ meta: { key: 'l4proto' } }, { payload: { protocol: 'ip', field: 'daddr' } }, { payload: { protocol: 'th', field: 'dport' } }] }
+    const left = {
+      concat: [
+        { meta: { key: 'l4proto' } },
+        { payload: { protocol: 'ip', field: 'daddr' } },
+        { payload: { protocol: 'th', field: 'dport' } },
+      ],
+    }
     const elem = [{ concat: ['tcp', '10.9.0.1', 80] }, { elem: { val: { concat: ['udp', '10.9.0.1', 53] } } }]
     const more = [{ set: { family: 'inet', table: 'site', name: 'open', type: [], elem } }]
     const rules = [[match(left, '@open'), ACCEPT]]
@@ -104,9 +131,14 @@ describe('a chain of nftables', () => {
     const at = { family: 'inet', table: 'site' }
     const chains = Array.from({ length: 40 }, (_, index) => [
       { chain: { ...at, name: `c${index}` } },
-      ...[1, 2].map((n) => ({ rule: { ...at, chain: `c${index}`, handle: 100 * index + n, expr: [{ jump: { target: `c${index + 1}` } }] } })),
+      ...[1, 2].map((n) => ({
+        rule: { ...at, chain: `c${index}`, handle: 100 * index + n, expr: [{ jump: { target: `c${index + 1}` } }] },
+      })),
     ]).flat()
-    expect(of(nft([[{ jump: { target: 'c0' } }]], { more: chains }), WEB)).toMatchObject({ verdict: 'may drop', otherwise: 'drop' })
+    expect(of(nft([[{ jump: { target: 'c0' } }]], { more: chains }), WEB)).toMatchObject({
+      verdict: 'may drop',
+      otherwise: 'drop',
+    })
   })
 
   test('a firewall mark is known, the address behind it is not', () => {
@@ -117,7 +149,12 @@ describe('a chain of nftables', () => {
 
   test('chains that come after IPVS has taken the packet are none of these', () => {
     const late = nft([]).chains.get('here')
-    const table = { ...nft([]), chains: new Map([['here', { ...late, name: 'here', rules: [], base: { hook: 'input', priority: 100, policy: 'drop' } as const }]]) }
+    const table = {
+      ...nft([]),
+      chains: new Map([
+        ['here', { ...late, name: 'here', rules: [], base: { hook: 'input', priority: 100, policy: 'drop' } as const }],
+      ]),
+    }
     expect(baseChains(table, 'input')).toEqual([])
   })
 })
@@ -164,7 +201,9 @@ describe('the filter table of iptables', () => {
     const [base] = baseChains(table, 'forward')
     if (base === undefined) throw new Error('there is no chain')
     expect(judge(table, base, { ...packetOf(REPLY, true), iif: 'eth1' }).verdict).toBe('drops')
-    const cured = saved(DOCKER.replace('-A DOCKER-USER', '-A DOCKER-USER -s 10.2.1.2/32 -p tcp -m tcp --sport 8080 -j ACCEPT\n-A DOCKER-USER'))
+    const cured = saved(
+      DOCKER.replace('-A DOCKER-USER', '-A DOCKER-USER -s 10.2.1.2/32 -p tcp -m tcp --sport 8080 -j ACCEPT\n-A DOCKER-USER'),
+    )
     expect(of(cured, REPLY).verdict).toBe('passes')
   })
 
@@ -174,7 +213,10 @@ describe('the filter table of iptables', () => {
     ['-A ufw-user-input -p tcp -m multiport --dports 22,70:90 -j ACCEPT', 'passes'],
     ['-A ufw-user-input ! -d 10.9.0.1/32 -p tcp -j ACCEPT', 'drops'],
     ['-A ufw-user-input -d 10.9.0.0/16 -p tcp -m comment --comment "our \\"web\\" servers" -j ACCEPT', 'passes'],
-    ['-A ufw-user-input -p tcp -m recent --update --seconds 30 --name DEFAULT --mask 255.255.255.255 --rsource -j ACCEPT', 'may drop'],
+    [
+      '-A ufw-user-input -p tcp -m recent --update --seconds 30 --name DEFAULT --mask 255.255.255.255 --rsource -j ACCEPT',
+      'may drop',
+    ],
     ['-A ufw-user-input -p tcp -j NFQUEUE --queue-num 3', 'may drop'],
     ['-A ufw-user-input -p tcp -j LOG --log-prefix "[UFW] "', 'drops'],
   ])('ufw with %j', (rule, verdict) => {
