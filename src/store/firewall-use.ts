@@ -1,6 +1,4 @@
-import { dirname, join } from 'node:path'
-import { PointsmanError } from '../errors.ts'
-import { errnoOf } from './line-file.ts'
+import { join } from 'node:path'
 import { readNote, removeNote, writeNote } from './note.ts'
 import { currentPlace, nameIn, type Place } from './place.ts'
 
@@ -52,12 +50,7 @@ class FirewallUseNote implements FirewallUse {
   async begin(instance: string): Promise<void> {
     if (this.#instances.includes(instance)) return
     const instances = [...this.#instances, instance]
-    try {
-      await writeNote(this.#path, this.#place, { instances })
-    } catch (cause) {
-      const sentence = `The note ${this.#path} cannot be written (${errnoOf(cause)}): make ${dirname(this.#path)} writable and free space on its disk; until then no rule for services is put into a filter.`
-      throw new PointsmanError('STATE_UNWRITABLE', sentence, { cause, detail: { path: this.#path } })
-    }
+    await writeNote(this.#path, this.#place, { instances }, 'no rule for services is put into a filter')
     this.#instances = instances
   }
 

@@ -1,8 +1,10 @@
 import { counted } from '../counted.ts'
 import { diagnoseFirewall } from './diagnose-firewall.ts'
 import { diagnoseKernel } from './diagnose-kernel.ts'
+import { diagnoseNeighbours } from './diagnose-neighbours.ts'
 import { diagnoseNetwork } from './diagnose-network.ts'
 import { diagnoseSysctls } from './diagnose-sysctls.ts'
+import { diagnoseWayBack } from './diagnose-way-back.ts'
 import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
 
 /** Every check, in the order in which a person would fix things. Pure: the same facts give the same report. */
@@ -12,6 +14,8 @@ export function diagnose(facts: DoctorFacts): Finding[] {
     ...diagnoseKernel(facts),
     ...diagnoseSysctls(facts),
     ...diagnoseNetwork(facts),
+    ...diagnoseWayBack(facts),
+    ...diagnoseNeighbours(facts),
     ...diagnoseFirewall(facts),
     ...otherWriters(facts),
     holder(facts),

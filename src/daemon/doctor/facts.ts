@@ -1,7 +1,7 @@
 import type { Configuration } from '../../config/configuration.ts'
 import type { IpAddress } from '../../model/address.ts'
 import type { OwnershipOrigin } from '../../store/ownership.ts'
-import type { TableHolder } from '../host.ts'
+import type { Host, TableHolder } from '../host.ts'
 import type { FirewallFacts } from './firewall-facts.ts'
 
 /** `unknown`: the machine's module tree cannot be seen from here, as in a container. */
@@ -11,6 +11,16 @@ export type ModuleState = 'loaded' | 'loadable' | 'missing' | 'unknown'
 export interface OtherWriter {
   readonly pid: number
   readonly program: string
+}
+
+type Routes = ReturnType<Host['openRoutes']>
+
+/** The interfaces with what is on them. */
+export interface Neighbourhood {
+  readonly links: Awaited<ReturnType<Routes['readLinks']>>
+  readonly held: Awaited<ReturnType<Routes['readAddresses']>>
+  /** What is in force for each interface that neighbours are found on by ARP: the larger value of its own and that of all. */
+  readonly arp: ReadonlyMap<string, { readonly ignore: number; readonly announce: number }>
 }
 
 /** Everything that the doctor looks at, gathered without changing anything. */
@@ -42,6 +52,8 @@ export interface DoctorFacts {
     | { readonly problem: string }
   /** Absent where no service is there to be let through. */
   readonly firewall?: FirewallFacts
+  /** As `network`; absent also where that could not be read. */
+  readonly neighbourhood?: Neighbourhood
   readonly otherWriters: readonly OtherWriter[]
   /** kube-proxy in IPVS mode binds its service addresses to this interface. */
   readonly kubeInterface: boolean

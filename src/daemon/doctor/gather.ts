@@ -9,7 +9,7 @@ import type { Host } from '../host.ts'
 import { asPointsmanError } from '../passes.ts'
 import { openSnatWay } from '../snat-way.ts'
 import { whyUnwritable } from '../state-directory.ts'
-import { type DoctorFacts, type ModuleState, SYSCTLS } from './facts.ts'
+import { type DoctorFacts, type ModuleState, type Neighbourhood, SYSCTLS } from './facts.ts'
 import { gatherFirewall } from './gather-firewall.ts'
 import { findOtherWriters } from './other-writers.ts'
 
@@ -73,14 +73,14 @@ async function networkFacts(
   host: Host,
   services: readonly ServiceSpec[],
   by: SnatSettings['by'],
-): Promise<Pick<DoctorFacts, 'nftables' | 'conntrack' | 'network'>> {
+): Promise<Pick<DoctorFacts, 'nftables' | 'conntrack' | 'network' | 'neighbourhood'>> {
   const isTranslated = services.some(({ fullNat }) => fullNat)
   const isPlaced = services.some(({ virtualAddress }) => virtualAddress !== undefined)
   const conntrack = isTranslated ? conntrackUsage(host) : undefined
   return {
     ...(isTranslated && { nftables: await askNftables(host, by) }),
     ...(conntrack !== undefined && { conntrack }),
-    ...((isTranslated || isPlaced) && { network: await askNetwork(host) }),
+    ...((isTranslated || isPlaced) && (await askNetwork(host))),
   }
 }
 
@@ -94,17 +94,32 @@ async function askNftables(host: Host, wanted: SnatSettings['by']): Promise<Doct
   }
 }
 
-async function askNetwork(host: Host): Promise<DoctorFacts['network'] & object> {
+async function askNetwork(host: Host): Promise<Pick<DoctorFacts, 'network' | 'neighbourhood'>> {
   try {
     await using kernel = host.openRoutes()
-    const [links, addresses] = await Promise.all([kernel.readLinks(), kernel.readAddresses()])
-    return {
+    const [links, held] = await Promise.all([kernel.readLinks(), kernel.readAddresses()])
+    const network = {
       interfaces: new Set(links.map(({ name }) => name)),
-      addresses: new Set(addresses.map(({ address }) => address)),
+      addresses: new Set(held.map(({ address }) => address)),
     }
+    return { network, neighbourhood: { links, held, arp: arpOf(host, links) } }
   } catch (error) {
-    return { problem: asPointsmanError(error).message }
+    return { network: { problem: asPointsmanError(error).message } }
   }
+}
+
+function arpOf(host: Host, links: Neighbourhood['links']): Neighbourhood['arp'] {
+  const inForce = (link: string, key: string) => {
+    // A dot in the name of an interface is written as a slash.
+    const values = [link.replaceAll('.', '/'), 'all'].map((name) => host.readSysctl(`net.ipv4.conf.${name}.${key}`))
+    return values.every((value) => value === undefined) ? undefined : Math.max(...values.map((value) => value ?? 0))
+  }
+  const known = links.flatMap(({ name, neighbourAddress }) => {
+    const [ignore, announce] = [inForce(name, 'arp_ignore'), inForce(name, 'arp_announce')]
+    const isKnown = neighbourAddress !== undefined && ignore !== undefined && announce !== undefined
+    return isKnown ? [[name, { ignore, announce }] as const] : []
+  })
+  return new Map(known)
 }
 
 function statesOf(names: readonly string[], state: (name: string) => ModuleState): Map<string, ModuleState> {

@@ -69,7 +69,7 @@ export function isLinkLocal(address: IpAddress): boolean {
   return /^fe[89ab]/.test(address)
 }
 
-/** The smallest network that has an address in it. */
+/** The network that has the address, the smallest first. */
 export function prefixWith(address: IpAddress, prefixes: readonly OnLinkPrefix[]): OnLinkPrefix | undefined {
   const bytes = addressBytes(address)
   let best: OnLinkPrefix | undefined
