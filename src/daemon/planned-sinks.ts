@@ -48,7 +48,7 @@ export async function planSinks(
   }
   const filters = await openFirewallUse({ directory })
   const isManaged = configuration.settings.manageFirewall
-  if (isManaged || filters.instances.length > 0)
+  if (isManaged || filters.isInUse)
     await planning('firewall', async (parts) => {
       const kernel = unwrittenFirewall(parts.use(await host.openFirewall()))
       const former = filters.instances.map((name) => instanceOf(name).instance)

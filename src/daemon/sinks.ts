@@ -99,7 +99,7 @@ function firewallToOpen(
 ): NonNullable<InOrderOptions['firewall']> {
   const { instance, manageFirewall } = configuration.settings
   return {
-    usedBefore: use.instances.length > 0,
+    usedBefore: use.isInUse,
     isOn: managesFirewall ?? (() => manageFirewall),
     async open(parts) {
       const kernel = parts.use(await host.openFirewall())

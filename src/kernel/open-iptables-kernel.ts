@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { PointsmanError } from '../errors.ts'
 import type { AddressFamily } from '../model/address.ts'
 import type { IptablesFilter, IptablesKernel, IptablesVariant } from './iptables-kernel.ts'
+import { loadedModules } from './modules.ts'
 import { noPermission } from './netfilter/refusals.ts'
 
 export interface OpenIptablesKernelOptions {
@@ -64,9 +65,16 @@ export function openIptablesFilter(options: Omit<OpenIptablesKernelOptions, 'var
   }
 }
 
+/** Asking iptables-legacy itself would make the table. */
 async function hasLegacyFilter(family: AddressFamily): Promise<boolean> {
-  const tables = await readFile(`/proc/net/${family === 'ipv4' ? 'ip' : 'ip6'}_tables_names`, 'utf8').catch(() => '')
-  return tables.split('\n').includes('filter')
+  const ip = family === 'ipv4' ? 'ip' : 'ip6'
+  try {
+    return (await readFile(`/proc/net/${ip}_tables_names`, 'utf8')).split('\n').includes('filter')
+  } catch (error) {
+    // That file is for root alone; another user that may write the tables sees whether there can be any.
+    const isForbidden = (error as NodeJS.ErrnoException).code === 'EACCES'
+    return isForbidden && loadedModules().has(`${ip}table_filter`)
+  }
 }
 
 function runner({ deadlineMs = DEADLINE, path = FOLDERS }: OpenIptablesKernelOptions) {

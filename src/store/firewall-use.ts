@@ -12,6 +12,8 @@ export function firewallUseFile({ netns }: Pick<Place, 'netns'>): string {
  * have to be looked through at every start.
  */
 export interface FirewallUse {
+  /** Whether there may be any rules of ours; also where the note cannot be understood. */
+  readonly isInUse: boolean
   readonly instances: readonly string[]
   /** To be called before the first write. Rejects with STATE_UNWRITABLE. */
   begin(instance: string): Promise<void>
@@ -28,19 +30,27 @@ export interface FirewallUseOptions {
 export async function openFirewallUse({ directory, place: given }: FirewallUseOptions): Promise<FirewallUse> {
   const place = given ?? (await currentPlace())
   const path = join(directory, firewallUseFile(place))
-  const noted = (await readNote(path, place))?.['instances']
-  return new FirewallUseNote(path, place, Array.isArray(noted) ? noted.filter((name) => typeof name === 'string') : [])
+  const note = await readNote(path, place)
+  const noted = note?.['instances']
+  const instances = Array.isArray(noted) ? noted.filter((name) => typeof name === 'string') : []
+  return new FirewallUseNote(path, place, note !== undefined, instances)
 }
 
 class FirewallUseNote implements FirewallUse {
   readonly #path: string
   readonly #place: Place
+  #isInUse: boolean
   #instances: readonly string[]
 
-  constructor(path: string, place: Place, instances: readonly string[]) {
+  constructor(path: string, place: Place, isInUse: boolean, instances: readonly string[]) {
     this.#path = path
     this.#place = place
+    this.#isInUse = isInUse
     this.#instances = instances
+  }
+
+  get isInUse(): boolean {
+    return this.#isInUse
   }
 
   get instances(): readonly string[] {
@@ -51,10 +61,12 @@ class FirewallUseNote implements FirewallUse {
     if (this.#instances.includes(instance)) return
     const instances = [...this.#instances, instance]
     await writeNote(this.#path, this.#place, { instances }, 'no rule for services is put into a filter')
+    this.#isInUse = true
     this.#instances = instances
   }
 
   async end(): Promise<void> {
+    this.#isInUse = false
     this.#instances = []
     await removeNote(this.#path)
   }
