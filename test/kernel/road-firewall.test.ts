@@ -57,7 +57,7 @@ interface Check {
   readonly check: string
   readonly verdict: string
   readonly message: string
-  readonly cure?: string
+  readonly run?: string
 }
 
 let lab: Lab
@@ -121,7 +121,7 @@ async function firewallChecks(): Promise<Check[]> {
 /** The lines of a hook, and their cures carried out word for word. */
 async function cure(hook: string): Promise<readonly string[]> {
   const faults = (await firewallChecks()).filter(({ message, verdict }) => message.startsWith(hook) && verdict === 'fail')
-  for (const { cure: words = '' } of faults) await net.check(net.director, words.slice(words.indexOf('run: ') + 'run: '.length))
+  for (const { run = 'false' } of faults) await net.check(net.director, run)
   return faults.map(({ message }) => message)
 }
 

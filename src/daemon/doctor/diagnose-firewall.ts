@@ -94,10 +94,12 @@ function finding(
   const message = `${where} ${verdict} ${who} ${openingText(first)}${more}${why}`
   if (comes && met.every(({ judgement }) => judgement.otherwise === 'drop'))
     return ok(CHECK, `${message}; the start puts a rule before that (manage_firewall)`)
-  const cure = `write manage_firewall: true under global, or run: ${commandFor(table, base, openings)}`
-  return verdict === 'drops'
-    ? fail(CHECK, message, cure)
-    : warn(CHECK, message, cure.replace(/^write .* or run: /, 'to be sure run: '))
+  const run = commandFor(table, base, openings)
+  if (verdict === 'may drop') return warn(CHECK, message, { run })
+  return fail(CHECK, message, {
+    run,
+    cure: 'or write manage_firewall: true under global, and it is done at each start and reload',
+  })
 }
 
 function byWhat({ rules }: FilterChain, { at }: Judgement): string {

@@ -1,6 +1,5 @@
-import { moduleState } from '../../kernel/for-daemon.ts'
 import type { IpAddress } from '../../model/address.ts'
-import type { DestinationKey } from '../../model/destination.ts'
+import type { Backend } from '../../model/backend.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { type ServiceKey, serviceKey } from '../../model/virtual-service.ts'
 import { onLinkPrefixes, prefixWith } from '../../sinks/addresses/placement.ts'
@@ -10,16 +9,19 @@ import { asPointsmanError } from '../passes.ts'
 import { CONNTRACK } from '../sysctl-advice.ts'
 import type { FirewallFacts, KnownBackend } from './firewall-facts.ts'
 
+/** The members of each service, by its name. */
+type Members = ReadonlyMap<string, readonly Backend[]>
+
 /** What filters this host has, and which backends are known; undefined where there is no service to be let through. */
 export async function gatherFirewall(
   host: Host,
   services: readonly ServiceSpec[],
-  kernelDeadline: number,
+  members: Members,
 ): Promise<FirewallFacts | undefined> {
   if (services.length === 0) return undefined
   try {
     await using kernel = await host.openFirewall()
-    const backends = await knownBackends(host, services, kernelDeadline)
+    const backends = knownBackends(services, members)
     return {
       tables: await readFirewall(kernel),
       tracked: host.readSysctl(CONNTRACK) === 1,
@@ -31,22 +33,15 @@ export async function gatherFirewall(
   }
 }
 
-/** Those of the configuration, and those that IPVS has: sources are not asked. */
-async function knownBackends(
-  host: Host,
-  services: readonly ServiceSpec[],
-  kernelDeadline: number,
-): Promise<ReadonlyMap<ServiceKey, readonly KnownBackend[]>> {
-  const hasSources = services.some(({ sources }) => sources.length > 0)
-  const table = hasSources && moduleState('ip_vs') === 'loaded' ? await tableOf(host, kernelDeadline) : undefined
+function knownBackends(services: readonly ServiceSpec[], members: Members): ReadonlyMap<ServiceKey, readonly KnownBackend[]> {
   return new Map(
-    services.map(({ identity, backends, forwarding }) => {
-      const key = serviceKey(identity)
-      const known = new Map<DestinationKey, KnownBackend>()
-      for (const [name, { destination }] of table?.get(key)?.destinations ?? []) known.set(name, destination)
-      for (const [name, { address, port, forwarding: own = forwarding }] of backends)
-        known.set(name, { address, port, forwarding: own })
-      return [key, [...known.values()]]
+    services.map(({ name, identity, forwarding }) => {
+      const known = (members.get(name) ?? []).map(({ address, port, forwarding: own = forwarding }) => ({
+        address,
+        port,
+        forwarding: own,
+      }))
+      return [serviceKey(identity), known]
     }),
   )
 }
@@ -62,14 +57,4 @@ async function interfacesTo(host: Host, backends: readonly KnownBackend[]): Prom
     if (name !== undefined) found.set(address, name)
   }
   return found
-}
-
-/** Undefined where it cannot be read: another line says why. */
-async function tableOf(host: Host, deadline: number) {
-  try {
-    await using kernel = await host.openKernel(deadline)
-    return await kernel.readTable()
-  } catch {
-    return undefined
-  }
 }

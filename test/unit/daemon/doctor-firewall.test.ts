@@ -42,7 +42,7 @@ function findings(
 }
 
 const commands = (...args: Parameters<typeof findings>) =>
-  findings(...args).flatMap(({ cure }) => (cure === undefined ? [] : [cure.slice(cure.indexOf('run: ') + 'run: '.length)]))
+  findings(...args).flatMap(({ run }) => (run === undefined ? [] : [run]))
 
 /** A table of nftables whose chain at a hook drops everything. */
 const nft = (hook: string, table = 'inet site') => {
@@ -71,7 +71,8 @@ describe('what the doctor says', () => {
         check: 'firewall',
         verdict: 'fail',
         message: 'INPUT, nftables table inet site, chain input drops what clients send to tcp/10.9.0.1:80 by its policy',
-        cure: 'write manage_firewall: true under global, or run: nft insert rule inet site input ip daddr 10.9.0.1 tcp dport 80 accept',
+        run: 'nft insert rule inet site input ip daddr 10.9.0.1 tcp dport 80 accept',
+        cure: 'or write manage_firewall: true under global, and it is done at each start and reload',
       },
     ])
   })
@@ -83,7 +84,7 @@ describe('what the doctor says', () => {
       message: expect.stringContaining(
         'chain INPUT may drop what clients send to tcp/10.9.0.1:80: a rule before it passes',
       ) as unknown,
-      cure: 'to be sure run: iptables-nft -I INPUT -p tcp -d 10.9.0.1 -m tcp --dport 80 -j ACCEPT',
+      run: 'iptables-nft -I INPUT -p tcp -d 10.9.0.1 -m tcp --dport 80 -j ACCEPT',
     })
   })
 
@@ -183,7 +184,12 @@ test('what is gathered: filters, backends, and the interfaces that lead to them'
   filters.chain('inet site', 'input', { hook: 'input', policy: 'drop' })
   filters.legacy.set('ipv6', [':INPUT DROP [0:0]'])
   host.filters = filters
-  const facts = await gatherFirewall(host, configurationOf([WEB, TUNNEL]).services, 1_000)
+  const { services } = configurationOf([WEB, TUNNEL])
+  const facts = await gatherFirewall(
+    host,
+    services,
+    new Map(services.map(({ name, backends }) => [name, [...backends.values()]])),
+  )
   if (facts === undefined || 'problem' in facts) throw new Error('nothing was gathered')
   expect(facts.tables.map(({ place }) => place)).toEqual([
     { kind: 'nft', family: 'inet', table: 'site' },
@@ -193,5 +199,5 @@ test('what is gathered: filters, backends, and the interfaces that lead to them'
     ['tcp/10.9.0.1:80', [{ address: '10.2.1.2', port: 8080, forwarding: { method: 'nat' } }]],
     ['tcp/10.9.0.2:80', [{ address: '10.2.1.2', port: 80, forwarding: { method: 'tunnel' } }]],
   ])
-  expect(await gatherFirewall(host, [], 1_000)).toBeUndefined()
+  expect(await gatherFirewall(host, [], new Map())).toBeUndefined()
 })
