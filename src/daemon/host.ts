@@ -25,7 +25,7 @@ export interface Host {
   openNftables(): Promise<SnatSinkOptions['kernel']>
   /** Nothing is run before it is needed. */
   openIptables(): ReturnType<typeof openIptablesKernel>
-  /** Rejects with NO_PERMISSION, KERNEL_REFUSED or UNSUPPORTED_PLATFORM. */
+  /** Rejects with NFT_MISSING, NO_PERMISSION, KERNEL_REFUSED or UNSUPPORTED_PLATFORM. */
   openFirewall(): ReturnType<typeof openFirewallKernel>
   openConntrack(): ReturnType<typeof openConntrackKernel>
   /** Interfaces and their addresses. */

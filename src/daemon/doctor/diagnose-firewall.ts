@@ -23,7 +23,7 @@ type Known = Exclude<FirewallFacts, { readonly problem: string }>
 export function diagnoseFirewall({ firewall, configuration, holder }: DoctorFacts): Finding[] {
   const services = configuration?.services ?? []
   if (firewall === undefined || services.length === 0) return []
-  if ('problem' in firewall) return [fail(CHECK, firewall.problem)]
+  if ('problem' in firewall) return [warn(CHECK, `what filters there are cannot be seen: ${firewall.problem}`, {})]
   const comes = configuration?.settings.manageFirewall === true && holder === undefined
   return HOOKS.flatMap((hook) => atHook(hook, firewall, services, comes))
 }
