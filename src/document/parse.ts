@@ -145,7 +145,7 @@ function unclosedBracket(error: YAMLError, text: string, yaml: YamlDocument, lin
   if (text.slice(position).trim() === '') return { bracket, opens }
   const found = placeAt(lines, position)
   const startsLine = text.slice(position - found.column + 1, position).trim() === ''
-  return { bracket, opens, found: { ...found, startsLine } }
+  return { bracket, opens, found: { ...found, character: text[position] ?? '', startsLine } }
 }
 
 /** JSON that is none, or that has a key twice. */

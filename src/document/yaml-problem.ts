@@ -13,8 +13,8 @@ interface ExplainedProblem {
 export interface UnclosedBracket {
   readonly bracket: '[' | '{'
   readonly opens: Place
-  /** What stands where the end was due, and whether it is the first of its line; undefined at the end of the text. */
-  readonly found?: Place & { readonly startsLine: boolean }
+  /** What stands where the end was due: its first character, and whether that begins its line; undefined at the end of the text. */
+  readonly found?: Place & { readonly character: string; readonly startsLine: boolean }
 }
 
 /** What a message of the YAML parser means to the person who wrote the file. */
@@ -43,10 +43,15 @@ export function yamlProblem(error: YAMLError, line: string, unclosed?: UnclosedB
 }
 
 function unclosedProblem({ bracket, opens, found }: UnclosedBracket): ExplainedProblem {
-  const close = `write ${bracket === '[' ? ']' : '}'} where it ends`
+  const closing = bracket === '[' ? ']' : '}'
+  const close = `write ${closing} where it ends`
   const problem = `the bracket ${bracket} that opens here is not closed`
   if (found === undefined) return { problem, remedy: close, ...opens }
   if (!found.startsLine) return { problem, remedy: `${close}, before column ${found.column} of line ${found.line}`, ...opens }
+  if (found.character === closing) {
+    const tooFarLeft = `the ${closing} of the bracket that opens here stands too far to the left`
+    return { problem: tooFarLeft, remedy: `indent line ${found.line} further`, ...opens }
+  }
   return { problem, remedy: `${close}, before line ${found.line}, or indent that line further if it belongs inside`, ...opens }
 }
 

@@ -43,6 +43,11 @@ describe('a document that is none', () => {
       'pointsman.yaml:1:6: the bracket { that opens here is not closed; write } where it ends, before column 13 of line 1',
     ],
     [
+      'a bracket whose end is not indented',
+      'services:\n  - backends: [\n      10.0.0.1:80\n  ]\n',
+      'pointsman.yaml:2:15: the ] of the bracket that opens here stands too far to the left; indent line 4 further',
+    ],
+    [
       'two documents',
       'a: 1\n---\nb: 2\n',
       'pointsman.yaml:2:1: a second document begins here; write one document only, without a line that holds --- in the middle',
