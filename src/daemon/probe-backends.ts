@@ -1,38 +1,25 @@
 import { auditTime, Observable, type SchedulerLike, Subject } from 'rxjs'
-import { afterResult, type CheckStanding, firstStanding, intervalAt, together } from '../health/check-standing.ts'
-import { type Check, runChecks } from '../health/checks.ts'
-import type { Probe } from '../health/probe.ts'
-import type { ProbeTarget } from '../health/target.ts'
-import type { DestinationKey } from '../model/destination.ts'
-import { type Operational, sameOperational } from '../model/operational.ts'
+import { type ChecksEdit, runEditedChecks } from '../health/checks.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
-import type { CheckSpec, ProbeKind } from '../model/probe-spec.ts'
-import type { ServiceKey } from '../model/virtual-service.ts'
-import type { DesiredUpdate, OperationalNews, ServiceProvenance } from '../pipeline/desired-update.ts'
-import { proving } from './held-members.ts'
-import { type PlannedCheck, type PlannedMember, planMembers, restingIn } from './probe-plan.ts'
-import type { Road, Roads } from './probe-roads.ts'
+import type { ProbeKind } from '../model/probe-spec.ts'
+import type { OperationalNews } from '../pipeline/desired-update.ts'
+import { Board, type BoardOptions, type Update } from './probe-board.ts'
+
+export type { Certificates } from './probe-board.ts'
 
 /** Milliseconds in which findings of one service are gathered: members of one pool die together, and are asked at moments of their own. */
 const GATHER = 50
 
-export interface ProbeBackendsOptions {
-  /** `road`: the target is the address of the service. */
-  readonly probeFor: (kind: ProbeKind, target: ProbeTarget, road?: Road | 'none') => Probe
+export interface ProbeBackendsOptions extends BoardOptions {
   /** Probes under way at a time. */
   readonly limit: number
   /** `took`: milliseconds. */
   readonly onResult: (kind: ProbeKind['kind'], result: ProbeResult, took: number) => void
   /** Told of each probe how many milliseconds after its moment it begins. */
   readonly onBegin?: (late: number) => void
-  /** Told of the certificates that the members of a service show, when one of them becomes different or somebody goes. */
-  readonly onCertificates?: (service: ServiceKey, shown: Certificates) => void
   /** Its time is milliseconds since the epoch and never runs backwards. */
   readonly scheduler: SchedulerLike
 }
-
-/** Whole days until they run out, by member and check. */
-export type Certificates = ReadonlyMap<DestinationKey, ReadonlyMap<string, number>>
 
 /**
  * Asks every member of every service that has checks, and says what was found, service by service. A member that several
@@ -40,12 +27,12 @@ export type Certificates = ReadonlyMap<DestinationKey, ReadonlyMap<string, numbe
  * health that was found.
  */
 export function probeBackends(
-  updates$: Observable<DesiredUpdate & { readonly roads?: Roads['of'] }>,
+  updates$: Observable<Update>,
   options: ProbeBackendsOptions,
 ): Observable<OperationalNews> {
   const { onResult, scheduler } = options
   return new Observable((subscriber) => {
-    const checks$ = new Subject<ReadonlyMap<string, Check>>()
+    const edits$ = new Subject<ChecksEdit>()
     const news$ = new Subject<void>()
     const board = new Board(options)
     subscriber.add(
@@ -54,7 +41,7 @@ export function probeBackends(
       }),
     )
     subscriber.add(
-      checks$.pipe(runChecks(options)).subscribe(({ key, result, took }) => {
+      edits$.pipe(runEditedChecks(options)).subscribe(({ key, result, took }) => {
         const kind = board.heard(key, result)
         if (kind === undefined) return
         onResult(kind, result, took)
@@ -63,195 +50,10 @@ export function probeBackends(
     )
     subscriber.add(
       updates$.subscribe((update) => {
-        if (board.follow(update)) checks$.next(board.checks)
+        const edit = board.follow(update)
+        if (edit !== undefined) edits$.next(edit)
         if (board.hasNews) news$.next()
       }),
     )
   })
-}
-
-/** A check that runs, and for whom. */
-class Running implements Check {
-  readonly spec: CheckSpec
-  readonly probe: Probe
-  readonly timeout: number
-  readonly jitter: number
-  readonly services = new Set<ServiceKey>()
-  standing: CheckStanding
-
-  constructor(
-    { spec, target, refusalCounts, road }: PlannedCheck,
-    standing: CheckStanding,
-    probeFor: ProbeBackendsOptions['probeFor'],
-  ) {
-    const probe = probeFor(spec.probe, target, road)
-    this.spec = spec
-    this.probe = proving(probe, refusalCounts)
-    this.timeout = spec.timeout
-    this.jitter = spec.jitter
-    this.standing = standing
-  }
-
-  get interval(): number {
-    return intervalAt(this.standing, this.spec)
-  }
-}
-
-/** What a service was planned from, and what was told of it. */
-interface Asked {
-  readonly from: Pick<ServiceProvenance, 'spec' | 'members' | 'admin'> & {
-    readonly roads?: ReadonlyMap<DestinationKey, Road> | undefined
-  }
-  readonly members: readonly PlannedMember[]
-  /** Milliseconds since the epoch at which the next maintenance ends. */
-  readonly until: number
-  told: ReadonlyMap<DestinationKey, Operational>
-}
-
-const NOTHING_TOLD: Asked['told'] = new Map()
-
-/** Who is asked, what was found, and what of it has not been told. */
-class Board {
-  readonly #options: ProbeBackendsOptions
-  readonly #services = new Map<ServiceKey, Asked>()
-  readonly #dirty = new Set<ServiceKey>()
-  #checks: ReadonlyMap<string, Running> = new Map()
-
-  constructor(options: ProbeBackendsOptions) {
-    this.#options = options
-  }
-
-  get checks(): ReadonlyMap<string, Check> {
-    return this.#checks
-  }
-
-  get hasNews(): boolean {
-    return this.#dirty.size > 0
-  }
-
-  /** Whether there are other checks than before. Services whose members and checks are the same objects cost a comparison. */
-  follow({ provenance, roads }: DesiredUpdate & { readonly roads?: Roads['of'] }): boolean {
-    const inherited = new Map<string, CheckStanding>()
-    // Once for all: where the clock is a system call, a thousand looks at it take longer than everything else.
-    const now = this.#options.scheduler.now()
-    let changed = false
-    for (const key of this.#services.keys()) {
-      if (provenance.has(key)) continue
-      this.#services.delete(key)
-      this.#dirty.delete(key)
-      this.#options.onCertificates?.(key, new Map())
-      changed = true
-    }
-    for (const [key, known] of provenance) {
-      const ownRoads = roads?.get(key)
-      const asked = this.#services.get(key)
-      if (asked !== undefined && isPlannedFrom(asked, known, ownRoads) && now < asked.until) continue
-      const from = { ...inputsOf(known), roads: ownRoads }
-      const { resting, until } = restingIn(from, now)
-      const members = planMembers(from.spec, from.members, resting, from.roads)
-      if (asked !== undefined) this.#inherit(asked.members, members, inherited)
-      if (members.length > 0 || (asked?.told.size ?? 0) > 0) this.#dirty.add(key)
-      this.#services.set(key, { from, members, until, told: asked?.told ?? NOTHING_TOLD })
-      changed = true
-    }
-    if (changed) this.#replan(inherited)
-    return changed
-  }
-
-  /** The kind of the check; undefined where nobody wants to know any more. */
-  heard(key: string, result: ProbeResult): ProbeKind['kind'] | undefined {
-    const running = this.#checks.get(key)
-    if (running === undefined) return undefined
-    const after = afterResult(running.standing, result, running.spec, this.#options.scheduler.now())
-    if (after !== running.standing) {
-      running.standing = after
-      for (const service of running.services) this.#dirty.add(service)
-    }
-    return running.spec.probe.kind
-  }
-
-  /** What became different since it was asked last. */
-  news(): OperationalNews[] {
-    const news: OperationalNews[] = []
-    for (const service of this.#dirty) {
-      const asked = this.#services.get(service)
-      if (asked === undefined) continue
-      this.#options.onCertificates?.(service, this.#certificatesIn(asked))
-      const found = this.#foundIn(asked)
-      if (found === asked.told) continue
-      asked.told = found
-      news.push({ service, found })
-    }
-    this.#dirty.clear()
-    return news
-  }
-
-  #inherit(before: readonly PlannedMember[], after: readonly PlannedMember[], inherited: Map<string, CheckStanding>): void {
-    const old = new Map(before.map((member) => [member.destination, member.checks]))
-    for (const { destination, checks } of after) {
-      const known = old.get(destination)
-      for (const [index, { key }] of checks.entries()) {
-        const last = this.#checks.get(known?.[index]?.key ?? '')
-        if (last !== undefined && !this.#checks.has(key)) inherited.set(key, { ...last.standing, against: 0 })
-      }
-    }
-  }
-
-  #replan(inherited: ReadonlyMap<string, CheckStanding>): void {
-    const now = this.#options.scheduler.now()
-    const checks = new Map<string, Running>()
-    const known = this.#checks
-    for (const running of known.values()) running.services.clear()
-    for (const [service, { members }] of this.#services) {
-      for (const planned of members.flatMap((member) => member.checks)) {
-        const { key, spec } = planned
-        const begun = () => new Running(planned, inherited.get(key) ?? firstStanding(spec, now), this.#options.probeFor)
-        const running = checks.get(key) ?? known.get(key) ?? begun()
-        running.services.add(service)
-        checks.set(key, running)
-      }
-    }
-    this.#checks = checks
-  }
-
-  #certificatesIn({ from, members }: Asked): Certificates {
-    const shown = new Map<DestinationKey, ReadonlyMap<string, number>>()
-    if (!from.spec.checks.some(({ probe }) => 'tls' in probe)) return shown
-    for (const { destination, checks } of members) {
-      const days = new Map<string, number>()
-      for (const { key, spec } of checks) {
-        const { certificateDays } = this.#checks.get(key)?.standing ?? {}
-        const { kind } = spec.probe
-        const before = [...days.keys()].filter((name) => name.split(' ')[0] === kind).length
-        if (certificateDays !== undefined) days.set(before === 0 ? kind : `${kind} ${before + 1}`, certificateDays)
-      }
-      if (days.size > 0) shown.set(destination, days)
-    }
-    return shown
-  }
-
-  #foundIn({ members, told }: Asked): Asked['told'] {
-    const found = new Map<DestinationKey, Operational>()
-    let changed = members.length !== told.size
-    for (const { destination, checks } of members) {
-      const standings = checks.flatMap(({ key, spec }) => {
-        const running = this.#checks.get(key)
-        return running === undefined ? [] : [{ kind: spec.probe.kind, standing: running.standing }]
-      })
-      const before = told.get(destination)
-      const operational = together(standings)
-      const after = before !== undefined && sameOperational(before, operational) ? before : operational
-      found.set(destination, after)
-      changed ||= after !== before
-    }
-    return changed ? found : told
-  }
-}
-
-function inputsOf({ spec, members, admin }: ServiceProvenance) {
-  return { spec, members, admin }
-}
-
-function isPlannedFrom({ from }: Asked, { spec, members, admin }: ServiceProvenance, roads: Asked['from']['roads']): boolean {
-  return from.members === members && from.admin === admin && from.spec === spec && from.roads === roads
 }

@@ -1,4 +1,4 @@
-import { Earliest } from './earliest.ts'
+import { type Due, Earliest } from './earliest.ts'
 
 /** How often something is asked. */
 export interface Pace {
@@ -6,87 +6,159 @@ export interface Pace {
   readonly interval: number
   /** Percent of the interval by which each moment is later at random, 0–50; absent is 0. */
   readonly jitter?: number
+  /** It was found not to answer, and may take as long as one that does not. Read anew after each time; absent: not. */
+  readonly isDown?: boolean
 }
 
-interface Entry {
-  readonly pace: Pace
+/** One check. */
+class Entry implements Due {
+  readonly key: string
+  pace: Pace
   /** 0–1: where in its interval it is asked, from the second time on. */
   readonly phase: number
+  /** Its next moment. */
+  at: number
+  /** Since when it runs. */
+  begun: number | undefined
+  /** Whether it counts among those that are down, from one time to the next. */
+  isDown = false
+  gone = false
+
+  constructor(key: string, pace: Pace, phase: number, at: number) {
+    this.key = key
+    this.pace = pace
+    this.phase = phase
+    this.at = at
+  }
 }
 
 /** The golden ratio: its multiples, without their whole parts, lie evenly in 0–1 however many there are. */
 const SPREAD = 0.6180339887498949
 
+/** The share of `limit` that those may use that are down. */
+const DOWN_SHARE = 0.5
+
+/** Moments of checks that are gone, which are cleared away all at once. */
+const MOST_LEFT_OVER = 64
+
 /**
  * When each of many checks is to be asked; a data structure that has no clock and asks nobody. A new one is due at once.
  * From then on each has its own moment in the interval, so that those that began together are spread over it. Never more
  * than `limit` run at a time, the one that waits longest is next, none runs twice at once, and moments that a slow one has
- * missed are skipped. Times are milliseconds of any clock that does not run backwards.
+ * missed are skipped. Those that are down use half of `limit` at most, so that nobody else waits for the long timeouts of thousands of dead
+ * ones. Times are milliseconds of any clock that does not run backwards.
  */
 export class Agenda {
   readonly #limit: number
+  readonly #mostDown: number
   readonly #random: () => number
   readonly #entries = new Map<string, Entry>()
-  readonly #queue = new Earliest<{ readonly key: string; readonly at: number }>()
-  /** Running checks and when each began. */
-  readonly #running = new Map<string, number>()
+  readonly #queue = new Earliest<Entry>()
+  readonly #downQueue = new Earliest<Entry>()
+  #running = 0
+  #runningDown = 0
   #entered = 0
 
   /** `random` gives numbers from 0 to 1. */
   constructor(limit: number, random: () => number = Math.random) {
     this.#limit = limit
+    this.#mostDown = Math.max(1, Math.floor(limit * DOWN_SHARE))
     this.#random = random
   }
 
   /** From now on these are the checks. Those that stay keep their moments; those that leave count as ended. */
   follow(checks: ReadonlyMap<string, Pace>, now: number): void {
-    const left = [...this.#entries.keys()].filter((key) => !checks.has(key))
-    for (const key of left) {
-      this.#entries.delete(key)
-      this.#running.delete(key)
-    }
-    if (left.length > 0) this.#queue.keep(({ key }) => this.#entries.has(key))
+    this.edit(
+      checks,
+      [...this.#entries.keys()].filter((key) => !checks.has(key)),
+      now,
+    )
+  }
+
+  /** The same of some checks alone: these are new or paced otherwise, those leave. All others stay as they are. */
+  edit(checks: ReadonlyMap<string, Pace>, gone: Iterable<string>, now: number): void {
+    for (const key of gone) this.#forget(key)
     for (const [key, pace] of checks) {
       const known = this.#entries.get(key)
-      this.#entries.set(key, { pace, phase: known?.phase ?? (this.#entered++ * SPREAD) % 1 })
-      if (known === undefined) this.#queue.add({ key, at: now })
+      if (known !== undefined) {
+        known.pace = pace
+        continue
+      }
+      const entry = new Entry(key, pace, (this.#entered++ * SPREAD) % 1, now)
+      this.#entries.set(key, entry)
+      this.#queue.add(entry)
     }
+    for (const queue of [this.#queue, this.#downQueue])
+      if (queue.size > 2 * this.#entries.size + MOST_LEFT_OVER) queue.keep((entry) => !entry.gone)
   }
 
   /** The checks that begin now. `onBegin` is told of each how much later that is than its moment. */
   begin(now: number, onBegin: (late: number) => void = () => {}): string[] {
     const begun: string[] = []
-    while (!this.isFull) {
-      const next = this.#queue.top
-      if (next === undefined || next.at > now) break
-      this.#queue.take()
-      this.#running.set(next.key, now)
+    for (;;) {
+      const queue = this.#next
+      const next = queue?.top
+      if (queue === undefined || next === undefined || next.at > now) return begun
+      queue.take()
+      next.begun = now
+      this.#running++
+      if (next.isDown) this.#runningDown++
       onBegin(now - next.at)
       begun.push(next.key)
     }
-    return begun
   }
 
   /** A check that has begun is over. */
   ended(key: string, now: number): void {
     const entry = this.#entries.get(key)
-    const begun = this.#running.get(key)
+    const begun = entry?.begun
     if (entry === undefined || begun === undefined) return
-    this.#running.delete(key)
-    const { interval, jitter = 0 } = entry.pace
+    this.#stop(entry)
+    const { interval, jitter = 0, isDown = false } = entry.pace
     const moment = nextMoment(entry.phase, interval, begun, now)
-    this.#queue.add({ key, at: moment + (this.#random() * jitter * interval) / 100 })
+    entry.at = moment + (this.#random() * jitter * interval) / 100
+    entry.isDown = isDown
+    if (isDown) this.#downQueue.add(entry)
+    else this.#queue.add(entry)
   }
 
-  /** Whether as many run as may. */
+  /** Whether as many run as may, of all or of those that are down. */
   get isFull(): boolean {
-    return this.#running.size >= this.#limit
+    return this.#running >= this.#limit || this.#runningDown >= this.#mostDown
   }
 
   /** When something is to begin; undefined while nothing can. */
   get nextAt(): number | undefined {
-    return this.isFull ? undefined : this.#queue.top?.at
+    return this.#next?.top?.at
   }
+
+  /** Where the one is that is to begin first of those that may. */
+  get #next(): Earliest<Entry> | undefined {
+    if (this.#running >= this.#limit) return undefined
+    const [living, down] = [topOf(this.#queue), topOf(this.#downQueue)]
+    if (down === undefined || this.#runningDown >= this.#mostDown) return this.#queue
+    return living === undefined || down.at < living.at ? this.#downQueue : this.#queue
+  }
+
+  #forget(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    this.#entries.delete(key)
+    entry.gone = true
+    if (entry.begun !== undefined) this.#stop(entry)
+  }
+
+  #stop(entry: Entry): void {
+    entry.begun = undefined
+    this.#running--
+    if (entry.isDown) this.#runningDown--
+  }
+}
+
+/** The earliest that is not gone. */
+function topOf(queue: Earliest<Entry>): Entry | undefined {
+  while (queue.top?.gone === true) queue.take()
+  return queue.top
 }
 
 /** The first of its moments that is still to come and at least half an interval after it was last begun. */

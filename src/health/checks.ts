@@ -31,13 +31,33 @@ export interface ChecksOptions {
  * when it ends, are aborted and say nothing more.
  */
 export function runChecks(options: ChecksOptions): OperatorFunction<ReadonlyMap<string, Check>, CheckResult> {
-  return (checks$) =>
+  return running(options, (checks: ReadonlyMap<string, Check>, running) => running.follow(checks))
+}
+
+/** What becomes different about the checks that run. */
+export interface ChecksEdit {
+  /** New ones, and those that have other probes or times than before. */
+  readonly put: ReadonlyMap<string, Check>
+  /** Keys of those that leave. */
+  readonly gone: Iterable<string>
+}
+
+/** The same where it is known what becomes different: an edit costs nothing for the checks that stay as they are. */
+export function runEditedChecks(options: ChecksOptions): OperatorFunction<ChecksEdit, CheckResult> {
+  return running(options, (edit: ChecksEdit, running) => running.edit(edit))
+}
+
+function running<Input>(
+  options: ChecksOptions,
+  take: (input: Input, running: RunningChecks) => void,
+): OperatorFunction<Input, CheckResult> {
+  return (input$) =>
     new Observable((subscriber) => {
       const running = new RunningChecks(options, (result) => subscriber.next(result))
       subscriber.add(() => running.end())
       subscriber.add(
-        checks$.subscribe({
-          next: (checks) => running.follow(checks),
+        input$.subscribe({
+          next: (input) => take(input, running),
           error: (error) => subscriber.error(error),
           complete: () => subscriber.complete(),
         }),
@@ -87,7 +107,7 @@ class RunningChecks {
   readonly #underWay = new Map<string, Asking>()
   /** Those under way, and such as are over since. */
   readonly #deadlines = new Earliest<Asking>()
-  #checks: ReadonlyMap<string, Check> = new Map()
+  readonly #checks = new Map<string, Check>()
   #timer: Subscription | undefined
   #timerAt = NEVER
   #lookedAt = -NEVER
@@ -102,13 +122,19 @@ class RunningChecks {
   }
 
   follow(checks: ReadonlyMap<string, Check>): void {
-    this.#checks = checks
-    for (const [key, asking] of this.#underWay) {
-      if (checks.has(key)) continue
+    this.edit({ put: checks, gone: [...this.#checks.keys()].filter((key) => !checks.has(key)) })
+  }
+
+  edit({ put, gone }: ChecksEdit): void {
+    for (const key of gone) {
+      this.#checks.delete(key)
+      const asking = this.#underWay.get(key)
+      if (asking === undefined) continue
       this.#forget(asking)
       asking.abort()
     }
-    this.#agenda.follow(checks, this.#scheduler.now())
+    for (const [key, check] of put) this.#checks.set(key, check)
+    this.#agenda.edit(put, gone, this.#scheduler.now())
     this.#advance()
   }
 

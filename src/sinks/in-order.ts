@@ -7,6 +7,7 @@ import { OpenedLater, type SinkToOpen, type Standstill } from './opened-later.ts
 import { type HalfReport, joinedHalves, joinedReports } from './reports.ts'
 import type { ObjectFailure, PartOutcome, PassReport, Sink } from './sink.ts'
 import type { SnatSink, StillServed } from './snat/snat-sink.ts'
+import { Those } from './those.ts'
 
 /** A pass of several sinks: the report of all of them, and what each did, the one that does the most first. */
 export interface InOrderReport extends PassReport {
@@ -56,6 +57,8 @@ class SinksInOrder implements InOrderSink {
   readonly #addresses: OpenedLater<AddressSink>
   readonly #listeners = new Set<() => void>()
   readonly #still: StillServed
+  readonly #translated = new Those(({ sourceNat }) => sourceNat !== undefined)
+  readonly #placed = new Those(({ virtualAddress }) => virtualAddress !== undefined)
 
   constructor({ ipvs, snat, addresses, random = Math.random, patience = PATIENCE }: InOrderOptions) {
     const onDisturbed = () => {
@@ -74,8 +77,8 @@ class SinksInOrder implements InOrderSink {
     now: number,
     options: PassOptions = {},
   ): Promise<InOrderReport> {
-    const translated = keysOf(desired, ({ sourceNat }) => sourceNat !== undefined)
-    const placed = keysOf(desired, ({ virtualAddress }) => virtualAddress !== undefined)
+    const translated = this.#translated.of(desired)
+    const placed = this.#placed.of(desired)
     const snat = new Part('snat', this.#snat, translated, now)
     const addresses = new Part('addresses', this.#addresses, placed, now)
     const scopes = { snat: this.#snat.scopeOf(scope), addresses: this.#addresses.scopeOf(scope) }
@@ -87,6 +90,8 @@ class SinksInOrder implements InOrderSink {
     const began = performance.now()
     const ipvs = await this.#ipvs.reconcile(openable(desired, unconfirmed, this.#ipvs), scope, now, options)
     const table: PartOutcome = { sink: 'ipvs', ok: true, report: ipvs, seconds: (performance.now() - began) / 1000 }
+    // What follows goes by what IPVS has done.
+    if (ipvs.gaveWay) return { ...told(table, [], []), gaveWay: true }
     await snat.run((sink) => sink.close(desired, this.#still, now))
     await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now), scopes.addresses)
     return told(table, [snat, addresses], waitingFor(unconfirmed, desired, this.#ipvs, now))
@@ -246,10 +251,4 @@ function waitingFor(
     const message = `${service.name} is not opened yet, because its source NAT is not confirmed to be in the kernel.`
     return [{ object: key, code: 'KERNEL_REFUSED', message, retryAt: now }]
   })
-}
-
-function keysOf(desired: DesiredState, is: (service: DesiredService) => boolean): Set<ServiceKey> {
-  const keys = new Set<ServiceKey>()
-  for (const [key, service] of desired.services) if (is(service)) keys.add(key)
-  return keys
 }

@@ -21,6 +21,8 @@ export interface PassRequest {
   readonly now: number
   readonly keepWeights: boolean
   readonly allowedActions: ReadonlySet<Action> | undefined
+  /** Once it aborts, the pass ends with its reason if it has not begun to write. */
+  readonly signal: AbortSignal | undefined
   /** Milliseconds for the destinations of a service that leaves. */
   readonly leavingTimeout: (service: ServiceKey) => number
 }

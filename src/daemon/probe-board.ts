@@ -1,0 +1,253 @@
+import { afterResult, type CheckStanding, firstStanding, intervalAt, together } from '../health/check-standing.ts'
+import type { Check, ChecksEdit } from '../health/checks.ts'
+import type { Probe } from '../health/probe.ts'
+import type { ProbeTarget } from '../health/target.ts'
+import type { DestinationKey } from '../model/destination.ts'
+import { type Operational, sameOperational } from '../model/operational.ts'
+import type { ProbeResult } from '../model/probe-result.ts'
+import type { CheckSpec, ProbeKind } from '../model/probe-spec.ts'
+import { differingKeys } from '../model/shared-map.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import type { DesiredUpdate, OperationalNews, ServiceProvenance } from '../pipeline/desired-update.ts'
+import { proving } from './held-members.ts'
+import { type PlannedCheck, type PlannedMember, planMembers, restingIn } from './probe-plan.ts'
+import type { Road, Roads } from './probe-roads.ts'
+
+export interface BoardOptions {
+  /** `road`: the target is the address of the service. */
+  readonly probeFor: (kind: ProbeKind, target: ProbeTarget, road?: Road | 'none') => Probe
+  /** Told of the certificates that the members of a service show, when one of them becomes different or somebody goes. */
+  readonly onCertificates?: (service: ServiceKey, shown: Certificates) => void
+  /** Milliseconds since the epoch, never running backwards. */
+  readonly scheduler: { now(): number }
+}
+
+/** Whole days until they run out, by member and check. */
+export type Certificates = ReadonlyMap<DestinationKey, ReadonlyMap<string, number>>
+
+export type Update = Pick<DesiredUpdate, 'provenance'> & { readonly roads?: Roads['of'] }
+
+/** A check that runs, and for whom. */
+class Running implements Check {
+  readonly spec: CheckSpec
+  readonly probe: Probe
+  readonly timeout: number
+  readonly jitter: number
+  readonly services = new Set<ServiceKey>()
+  standing: CheckStanding
+
+  constructor(
+    { spec, target, refusalCounts, road }: PlannedCheck,
+    standing: CheckStanding,
+    probeFor: BoardOptions['probeFor'],
+  ) {
+    const probe = probeFor(spec.probe, target, road)
+    this.spec = spec
+    this.probe = proving(probe, refusalCounts)
+    this.timeout = spec.timeout
+    this.jitter = spec.jitter
+    this.standing = standing
+  }
+
+  get interval(): number {
+    return intervalAt(this.standing, this.spec)
+  }
+
+  get isDown(): boolean {
+    return this.standing.health === 'down'
+  }
+}
+
+/** What a service was planned from, and what was told of it. */
+interface Asked {
+  readonly from: Pick<ServiceProvenance, 'spec' | 'members' | 'admin'> & {
+    readonly roads?: ReadonlyMap<DestinationKey, Road> | undefined
+  }
+  readonly members: readonly PlannedMember[]
+  /** Milliseconds since the epoch at which the next maintenance ends. */
+  readonly until: number
+  told: ReadonlyMap<DestinationKey, Operational>
+}
+
+const NOTHING_TOLD: Asked['told'] = new Map()
+
+const NO_ROADS: Roads['of'] = new Map()
+
+/** Services of which somebody may be asked otherwise than before; undefined: the service is gone. */
+type Replanned = ReadonlyMap<ServiceKey, Asked | undefined>
+
+/** Who is asked, what was found, and what of it has not been told. What an update costs is what differs from the one before. */
+export class Board {
+  readonly #options: BoardOptions
+  readonly #services = new Map<ServiceKey, Asked>()
+  readonly #dirty = new Set<ServiceKey>()
+  readonly #checks = new Map<string, Running>()
+  /** Services with somebody whose maintenance ends by itself. */
+  readonly #resting = new Set<ServiceKey>()
+  #followed: Partial<Update> = {}
+
+  constructor(options: BoardOptions) {
+    this.#options = options
+  }
+
+  get hasNews(): boolean {
+    return this.#dirty.size > 0
+  }
+
+  /** What becomes different about the checks; undefined where they stay as they are. */
+  follow(update: Update): ChecksEdit | undefined {
+    const { provenance, roads } = update
+    const inherited = new Map<string, CheckStanding>()
+    // Once for all: where the clock is a system call, a thousand looks at it take longer than everything else.
+    const now = this.#options.scheduler.now()
+    const replanned = new Map<ServiceKey, Asked | undefined>()
+    for (const key of this.#differing(update, now)) {
+      const known = provenance.get(key)
+      const asked = this.#services.get(key)
+      if (known === undefined) {
+        if (asked !== undefined) replanned.set(key, undefined)
+        continue
+      }
+      const from = { ...inputsOf(known), roads: roads?.get(key) }
+      if (asked !== undefined && isPlannedFrom(asked, from) && now < asked.until) continue
+      const { resting, until } = restingIn(from, now)
+      const members = planMembers(from.spec, from.members, resting, from.roads)
+      if (asked !== undefined) this.#inherit(asked.members, members, inherited)
+      replanned.set(key, { from, members, until, told: asked?.told ?? NOTHING_TOLD })
+    }
+    return replanned.size === 0 ? undefined : this.#replan(replanned, inherited, now)
+  }
+
+  /** The kind of the check; undefined where nobody wants to know any more. */
+  heard(key: string, result: ProbeResult): ProbeKind['kind'] | undefined {
+    const running = this.#checks.get(key)
+    if (running === undefined) return undefined
+    const after = afterResult(running.standing, result, running.spec, this.#options.scheduler.now())
+    if (after !== running.standing) {
+      running.standing = after
+      for (const service of running.services) this.#dirty.add(service)
+    }
+    return running.spec.probe.kind
+  }
+
+  /** What became different since it was asked last. */
+  news(): OperationalNews[] {
+    const news: OperationalNews[] = []
+    for (const service of this.#dirty) {
+      const asked = this.#services.get(service)
+      if (asked === undefined) continue
+      this.#options.onCertificates?.(service, this.#certificatesIn(asked))
+      const found = this.#foundIn(asked)
+      if (found === asked.told) continue
+      asked.told = found
+      news.push({ service, found })
+    }
+    this.#dirty.clear()
+    return news
+  }
+
+  #inherit(before: readonly PlannedMember[], after: readonly PlannedMember[], inherited: Map<string, CheckStanding>): void {
+    const old = new Map(before.map((member) => [member.destination, member.checks]))
+    for (const { destination, checks } of after) {
+      const known = old.get(destination)
+      for (const [index, { key }] of checks.entries()) {
+        const last = this.#checks.get(known?.[index]?.key ?? '')
+        if (last !== undefined && !this.#checks.has(key)) inherited.set(key, { ...last.standing, against: 0 })
+      }
+    }
+  }
+
+  /** The services that may have to be planned anew. */
+  #differing(update: Update, now: number): Set<ServiceKey> {
+    const { provenance, roads } = this.#followed
+    this.#followed = update
+    const keys = new Set(differingKeys(provenance, update.provenance))
+    if (update.roads !== roads) for (const key of differingKeys(roads, update.roads ?? NO_ROADS)) keys.add(key)
+    for (const key of this.#resting) if (now >= (this.#services.get(key)?.until ?? 0)) keys.add(key)
+    return keys
+  }
+
+  /** Checks that nobody asks for any more end, the others go on as they are. */
+  #replan(replanned: Replanned, inherited: ReadonlyMap<string, CheckStanding>, now: number): ChecksEdit {
+    const put = new Map<string, Running>()
+    const left = new Set<string>()
+    for (const service of replanned.keys()) {
+      for (const { key } of checksOf(this.#services.get(service))) {
+        this.#checks.get(key)?.services.delete(service)
+        left.add(key)
+      }
+    }
+    for (const [service, asked] of replanned) {
+      this.#take(service, asked)
+      for (const planned of checksOf(asked)) {
+        const { key, spec } = planned
+        const begun = () => new Running(planned, inherited.get(key) ?? firstStanding(spec, now), this.#options.probeFor)
+        const running = this.#checks.get(key) ?? begun()
+        if (!this.#checks.has(key)) put.set(key, running)
+        this.#checks.set(key, running)
+        running.services.add(service)
+      }
+    }
+    const gone = [...left].filter((key) => this.#checks.get(key)?.services.size === 0)
+    for (const key of gone) this.#checks.delete(key)
+    return { put, gone }
+  }
+
+  #take(service: ServiceKey, asked: Asked | undefined): void {
+    this.#resting.delete(service)
+    if (asked === undefined) {
+      this.#services.delete(service)
+      this.#dirty.delete(service)
+      this.#options.onCertificates?.(service, new Map())
+      return
+    }
+    this.#services.set(service, asked)
+    if (asked.until < Number.POSITIVE_INFINITY) this.#resting.add(service)
+    if (asked.members.length > 0 || asked.told.size > 0) this.#dirty.add(service)
+  }
+
+  #certificatesIn({ from, members }: Asked): Certificates {
+    const shown = new Map<DestinationKey, ReadonlyMap<string, number>>()
+    if (!from.spec.checks.some(({ probe }) => 'tls' in probe)) return shown
+    for (const { destination, checks } of members) {
+      const days = new Map<string, number>()
+      for (const { key, spec } of checks) {
+        const { certificateDays } = this.#checks.get(key)?.standing ?? {}
+        const { kind } = spec.probe
+        const before = [...days.keys()].filter((name) => name.split(' ')[0] === kind).length
+        if (certificateDays !== undefined) days.set(before === 0 ? kind : `${kind} ${before + 1}`, certificateDays)
+      }
+      if (days.size > 0) shown.set(destination, days)
+    }
+    return shown
+  }
+
+  #foundIn({ members, told }: Asked): Asked['told'] {
+    const found = new Map<DestinationKey, Operational>()
+    let changed = members.length !== told.size
+    for (const { destination, checks } of members) {
+      const standings = checks.flatMap(({ key, spec }) => {
+        const running = this.#checks.get(key)
+        return running === undefined ? [] : [{ kind: spec.probe.kind, standing: running.standing }]
+      })
+      const before = told.get(destination)
+      const operational = together(standings)
+      const after = before !== undefined && sameOperational(before, operational) ? before : operational
+      found.set(destination, after)
+      changed ||= after !== before
+    }
+    return changed ? found : told
+  }
+}
+
+function inputsOf({ spec, members, admin }: ServiceProvenance) {
+  return { spec, members, admin }
+}
+
+function isPlannedFrom({ from }: Asked, { spec, members, admin, roads }: Asked['from']): boolean {
+  return from.members === members && from.admin === admin && from.spec === spec && from.roads === roads
+}
+
+function checksOf(asked: Asked | undefined): PlannedCheck[] {
+  return asked === undefined ? [] : asked.members.flatMap(({ checks }) => checks)
+}
