@@ -32,6 +32,8 @@ const SO_ERROR = 4
 const SO_ATTACH_FILTER = 26
 /** Bytes of `struct sock_fprog` on 64-bit machines. */
 const FILTER_PROGRAM = 16
+const EAGAIN = 11
+const EINPROGRESS = 115
 
 /** Netlink speaks the byte order of the host. */
 export const LITTLE_ENDIAN = endianness() === 'LE'
@@ -154,27 +156,23 @@ export class RawSocket implements Disposable {
 
   /** Begins to connect a socket that does not block; what comes of it shows on an Epoll. */
   beginConnect(address: Uint8Array): void {
-    if (calls().connect(this.#fd, address, address.length) >= 0) return
-    const error = failure('connect')
-    if (error.errno !== 'EINPROGRESS') throw error
+    if (calls().connect(this.#fd, address, address.length) < 0 && koffi.errno() !== EINPROGRESS) throw failure('connect')
   }
 
   /** Bytes that the kernel took of a stream; 0 where it takes none now. */
   send(bytes: Uint8Array): number {
     const sent = calls().send(this.#fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL)
     if (sent >= 0) return sent
-    const error = failure('send')
-    if (error.errno === 'EAGAIN') return 0
-    throw error
+    if (koffi.errno() === EAGAIN) return 0
+    throw failure('send')
   }
 
   /** Bytes of a stream that have come in; 0 at its end, undefined where none wait. */
   read(into: Uint8Array): number | undefined {
     const length = calls().recv(this.#fd, into, into.length, MSG_DONTWAIT)
     if (length >= 0) return length
-    const error = failure('recv')
-    if (error.errno === 'EAGAIN') return undefined
-    throw error
+    if (koffi.errno() === EAGAIN) return undefined
+    throw failure('recv')
   }
 
   /** The error that waits on the socket, which goes with the asking. */
