@@ -71,9 +71,16 @@ const GRAIN = 10
 /** Deadlines of probes that are over, which are cleared away all at once. */
 const MOST_LEFT_OVER = 64
 
+/** A check that runs, and its probe while that is under way. */
+interface Running {
+  readonly key: string
+  check: Check
+  asking: Asking | undefined
+}
+
 /** A probe under way. */
 class Asking implements Due {
-  readonly key: string
+  readonly of: Running
   readonly timeout: number
   readonly begun: number
   /** Its deadline. */
@@ -82,8 +89,8 @@ class Asking implements Due {
   over = false
   readonly #controller = new AbortController()
 
-  constructor(key: string, timeout: number, begun: number) {
-    this.key = key
+  constructor(of: Running, timeout: number, begun: number) {
+    this.of = of
     this.timeout = timeout
     this.begun = begun
     this.at = begun + timeout
@@ -104,10 +111,14 @@ class RunningChecks {
   readonly #scheduler: SchedulerLike
   readonly #onBegin: ChecksOptions['onBegin']
   readonly #tell: (result: CheckResult) => void
-  readonly #underWay = new Map<string, Asking>()
+  /**
+   * Where each has its probe: what comes and goes thousands of times a second must be in no Map. Whenever one grows, the table that it leaves
+   * behind keeps what was in it and the table after it, and so on, from one collection of garbage to the next.
+   */
+  readonly #checks = new Map<string, Running>()
+  #underWay = 0
   /** Those under way, and such as are over since. */
   readonly #deadlines = new Earliest<Asking>()
-  readonly #checks = new Map<string, Check>()
   #timer: Subscription | undefined
   #timerAt = NEVER
   #lookedAt = -NEVER
@@ -127,13 +138,17 @@ class RunningChecks {
 
   edit({ put, gone }: ChecksEdit): void {
     for (const key of gone) {
+      const asking = this.#checks.get(key)?.asking
       this.#checks.delete(key)
-      const asking = this.#underWay.get(key)
       if (asking === undefined) continue
       this.#forget(asking)
       asking.abort()
     }
-    for (const [key, check] of put) this.#checks.set(key, check)
+    for (const [key, check] of put) {
+      const known = this.#checks.get(key)
+      if (known === undefined) this.#checks.set(key, { key, check, asking: undefined })
+      else known.check = check
+    }
     this.#agenda.edit(put, gone, this.#scheduler.now())
     this.#advance()
   }
@@ -146,8 +161,8 @@ class RunningChecks {
   #advance(): void {
     const now = this.#scheduler.now()
     for (const key of this.#agenda.begin(now, this.#onBegin)) {
-      const check = this.#checks.get(key)
-      if (check !== undefined) this.#ask(key, check, now)
+      const running = this.#checks.get(key)
+      if (running !== undefined) this.#ask(running, now)
     }
     this.#wakeUp(now)
   }
@@ -155,7 +170,7 @@ class RunningChecks {
   /** At the next moment or deadline; a timer that comes too early stays. */
   #wakeUp(now: number): void {
     while (this.#deadlines.top?.over === true) this.#deadlines.take()
-    if (this.#deadlines.size > 2 * this.#underWay.size + MOST_LEFT_OVER) this.#deadlines.keep(({ over }) => !over)
+    if (this.#deadlines.size > 2 * this.#underWay + MOST_LEFT_OVER) this.#deadlines.keep(({ over }) => !over)
     const due = Math.min(this.#agenda.nextAt ?? NEVER, this.#deadlines.top?.at ?? NEVER)
     const at = Math.max(due, this.#lookedAt + GRAIN)
     if (at !== NEVER && this.#timerAt <= at) return
@@ -175,9 +190,11 @@ class RunningChecks {
     this.#advance()
   }
 
-  #ask(key: string, { probe, timeout }: Check, now: number): void {
-    const asking = new Asking(key, timeout, now)
-    this.#underWay.set(key, asking)
+  #ask(running: Running, now: number): void {
+    const { probe, timeout } = running.check
+    const asking = new Asking(running, timeout, now)
+    running.asking = asking
+    this.#underWay += 1
     this.#deadlines.add(asking)
     asking.ask(probe).then(
       (result) => this.#settle(asking, result),
@@ -189,7 +206,8 @@ class RunningChecks {
     if (asking.over) return
     const waiting = this.#agenda.isFull
     this.#forget(asking)
-    const { key, begun } = asking
+    const { of, begun } = asking
+    const { key } = of
     const now = this.#scheduler.now()
     // Whoever hears of it may set another pace by it.
     this.#tell({ key, result, took: now - begun })
@@ -200,7 +218,8 @@ class RunningChecks {
 
   #forget(asking: Asking): void {
     asking.over = true
-    this.#underWay.delete(asking.key)
+    asking.of.asking = undefined
+    this.#underWay -= 1
   }
 
   #expire(asking: Asking): void {

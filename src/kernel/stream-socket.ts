@@ -37,8 +37,39 @@ export interface StreamListener {
 }
 
 let epoll: Epoll | undefined
-const open = new Map<number, StreamSocket>()
-let lastNumber = 0
+
+/** Bits of a socket's number that say where it is among those that are open; the others tell it from those that were there before. */
+const PLACE_BITS = 20
+const PLACES = 2 ** PLACE_BITS
+
+/** The open sockets by their numbers. In a Map they would live on as garbage (see checks.ts of the probes). */
+class OpenSockets {
+  readonly #sockets: (StreamSocket | undefined)[] = []
+  readonly #free: number[] = []
+  #round = 0
+  size = 0
+
+  add(socket: StreamSocket): number {
+    const place = this.#free.pop() ?? this.#sockets.length
+    this.#sockets[place] = socket
+    this.size += 1
+    this.#round = (this.#round + 1) % (2 ** 32 / PLACES)
+    return this.#round * PLACES + place
+  }
+
+  get(number: number): StreamSocket | undefined {
+    return this.#sockets[number % PLACES]
+  }
+
+  delete(number: number): void {
+    const place = number % PLACES
+    this.#sockets[place] = undefined
+    this.#free.push(place)
+    this.size -= 1
+  }
+}
+
+const open = new OpenSockets()
 
 /**
  * A TCP connection for whoever speaks first on it, or not at all: the last packet of the handshake goes with what is sent, or never (TCP_QUICKACK),
@@ -47,25 +78,26 @@ let lastNumber = 0
 export class StreamSocket {
   readonly #socket: RawSocket
   readonly #listener: StreamListener
-  readonly #number: number
+  /** Undefined once it is closed. */
+  #number: number | undefined
   #stands = false
   #unsent: Uint8Array | undefined
 
   /** Begins to connect. Throws SystemCallError, and then leaves nothing open: EPERM for a mark without CAP_NET_ADMIN, EMFILE, ENETUNREACH, … */
   constructor({ family, address, port, sourceAddress, mark }: StreamTarget, listener: StreamListener) {
     this.#listener = listener
-    this.#number = lastNumber = (lastNumber + 1) >>> 0
     const socket = new RawSocket(addressFamilyNumber(family), SOCK_STREAM | SOCK_NONBLOCK, 0)
     this.#socket = socket
     try {
       if (mark !== undefined || sourceAddress !== undefined) prepareMarked(socket, { transport: 'tcp', family, mark, sourceAddress })
       socket.setOptionBytes(IPPROTO_TCP, TCP_QUICKACK, NO)
       socket.beginConnect(socketAddress(family, address, port))
-      epoll ??= new Epoll((number, events) => open.get(number)?.happened(events))
-      epoll.add(socket, EPOLLIN | EPOLLOUT | EPOLLET, this.#number)
+      epoll ??= new Epoll((number, events) => open.get(number)?.happened(number, events))
       if (open.size === 0) epoll.hold(true)
-      open.set(this.#number, this)
+      this.#number = open.add(this)
+      epoll.add(socket, EPOLLIN | EPOLLOUT | EPOLLET, this.#number)
     } catch (error) {
+      this.#leave()
       socket[Symbol.dispose]()
       throw error
     }
@@ -79,13 +111,14 @@ export class StreamSocket {
 
   /** Closes it with a reset, so that no port waits behind (TIME_WAIT). Nothing happens where it is closed. */
   [Symbol.dispose](): void {
-    if (!open.delete(this.#number)) return
-    if (open.size === 0) epoll?.hold(false)
+    if (!this.#leave()) return
     using socket = this.#socket
     if (this.#stands) socket.setOptionBytes(SOL_SOCKET, SO_LINGER, RESET)
   }
 
-  happened(events: number): void {
+  /** `number`: of the socket that it happened to, which may have been another one in the same place. */
+  happened(number: number, events: number): void {
+    if (number !== this.#number) return
     try {
       if (!this.#stands) this.#begin(events)
       if (this.#unsent !== undefined && (events & EPOLLOUT) !== 0 && this.#isOpen) this.send(this.#unsent)
@@ -97,7 +130,15 @@ export class StreamSocket {
   }
 
   get #isOpen(): boolean {
-    return open.has(this.#number)
+    return this.#number !== undefined
+  }
+
+  #leave(): boolean {
+    if (this.#number === undefined) return false
+    open.delete(this.#number)
+    this.#number = undefined
+    if (open.size === 0) epoll?.hold(false)
+    return true
   }
 
   #begin(events: number): void {

@@ -89,7 +89,7 @@ describe('a TCP connect', () => {
     expect(await tcpProbe({ address: address(host), port })(usual())).toEqual({ outcome: 'passed' })
     const later = connect(port, host)
     onTestFinished(() => void later.destroy())
-    await expect.poll(accepted, 'only who comes later').toBe(1)
+    await expect.poll(accepted, { message: 'only who comes later' }).toBe(1)
   })
 
   it.each(['127.0.0.1', '::1'])('is refused where nobody listens (%s)', async (host) => {
