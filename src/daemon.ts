@@ -22,20 +22,24 @@ import { Operator } from './daemon/operator.ts'
 import { namesOf, OperatorControl } from './daemon/operator-control.ts'
 import { overdueDrains } from './daemon/overdue-drains.ts'
 import { becomeStuck } from './daemon/passes.ts'
+import { Pausing } from './daemon/pausing.ts'
 import { followConfiguration } from './daemon/reconfigure.ts'
 import { RoadKeeper } from './daemon/road-keeper.ts'
 import { Running } from './daemon/running.ts'
 import { ShadowSink, shadowSinks } from './daemon/shadow.ts'
 import { openSinks } from './daemon/sinks.ts'
 import { Status } from './daemon/status.ts'
+import { statusPageOf } from './daemon/status-page.ts'
 import { leave } from './daemon/stop.ts'
 import { announceStores, openStores } from './daemon/stores.ts'
 import { Supervisor } from './daemon/supervisor.ts'
 import { EXPIRE_NODEST_CONN } from './daemon/sysctl-advice.ts'
+import { tellPause } from './daemon/tell-pause.ts'
 import { wordCounts } from './daemon/tell-pools.ts'
 import { Teller } from './daemon/teller.ts'
 import type { Issue } from './document/issue.ts'
 import type { Log } from './log.ts'
+import type { DestinationKey } from './model/destination.ts'
 import type { IpvsTable } from './model/ipvs-table.ts'
 import type { Changed } from './model/operator-words.ts'
 import { isRoadName } from './model/probe-road.ts'
@@ -46,6 +50,7 @@ import { createIpvsSink } from './sinks/ipvs/ipvs-sink.ts'
 import type { Transition } from './sinks/ipvs/transition.ts'
 import { openRegistriesWith } from './sources/registry.ts'
 import type { OwnershipRecord } from './store/ownership.ts'
+import { NEVER_PAUSED } from './store/pause.ts'
 
 export interface DaemonOptions {
   readonly configuration: Configuration
@@ -84,12 +89,15 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const listeners = { status, metrics, logger }
   const kernel = parts.use(await host.openKernel(settings.kernelDeadline, (error) => becomeStuck(error, listeners)))
   const access = shadow ? 'read' : 'write'
-  const { ownership, snapshots, claims, words, sysctls } = await openStores(settings.stateDir, parts, logger, access)
+  const { ownership, snapshots, claims, words, sysctls, pause } = await openStores(settings.stateDir, parts, logger, access)
   const eventLoop = parts.use(new EventLoopDelay())
   metrics.askEachTime({
     eventLoop: () => eventLoop.take(),
     overdueDrains: () => ({ ipvs: overdueDrains(ownership.record, clock()) }),
   })
+  const pausing = parts.use(
+    new Pausing(shadow ? NEVER_PAUSED : pause, { now: clock, onChange: (...change) => tellPause(...change, listeners) }),
+  )
   const journal = options.journal && parts.use(await openJournalOf(options.journal, options.build, { metrics, logger }))
   const formerClaims = claimsPast(claims, ownership.record)
   const before = wantedBefore(configuration, formerClaims, clock())
@@ -100,6 +108,8 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       settings: () => (shadow ? undefined : (running?.configuration ?? configuration).hooks),
       logger,
       onEnd: (hook, result) => metrics.hookRan(hook, result),
+      isThere: (service, backend) =>
+        running?.update?.provenance.get(service as ServiceKey)?.members.has(backend as DestinationKey) ?? false,
       now: clock,
     }),
   )
@@ -128,22 +138,36 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     ...(settings.metricsNodeIpvs && { nodeIpvs: () => host.readIpvsTotals() }),
   })
   const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
-  if (settings.admin !== 'off') {
-    const server = parts.use(await startAdminServer({ host: settings.admin.address, port: settings.admin.port }, content))
-    logger.info({ address: server.address }, 'the admin address is served')
-  }
-  const manageSysctls = async () => {
-    const { settings: now, services } = running?.configuration ?? configuration
-    if (now.manageSysctls && !shadow) await setSysctls(services, { host, store: sysctls, logger })
-  }
-  await manageSysctls()
-  announceStart(host, logger, { configuration, warnings, ownership, snapshots })
-  announceStores(logger, { claims, words })
   const onWords = (changes: readonly Changed[], ranOut: boolean) => {
     const nameOf = namesOf({ services: running?.services ?? before.services })
     for (const change of changes) teller.word(change, nameOf(change.service), ranOut)
   }
   const operator = parts.use(new Operator(words, { now: clock, onChange: onWords }))
+  if (settings.admin !== 'off') {
+    const page = () =>
+      statusPageOf({
+        ...{ settings, build: options.build, shadow, health, now: clock, changes: teller.changes },
+        ...{ update: () => running?.update, words: () => operator.words, pause: () => pausing.pause },
+        sources: () => status.sources,
+        failing: () => status.failingObjects,
+        sinks: () => status.sinks.all(status.stuck !== undefined),
+        readTable: () => table.readTable({ statistics: true }),
+        lastTurn: (service, backend) => teller.lastTurn(service, backend),
+        lastResults: () => running?.lastResults ?? NO_RESULTS,
+        onClients: (count) => metrics.statusClients(count),
+      })
+    const pages = settings.statusPage ? { status: parts.use(page()) } : {}
+    const at = { host: settings.admin.address, port: settings.admin.port }
+    const server = parts.use(await startAdminServer(at, content, pages))
+    logger.info({ address: server.address }, 'the admin address is served')
+  }
+  const manageSysctls = async () => {
+    const { settings: now, services } = running?.configuration ?? configuration
+    if (now.manageSysctls && !shadow && pausing.pause === undefined) await setSysctls(services, { host, store: sysctls, logger })
+  }
+  await manageSysctls()
+  announceStart(host, logger, { configuration, warnings, ownership, snapshots })
+  announceStores(logger, { claims, words })
   operator.words$.subscribe((said) => metrics.operatorWords(wordCounts(said)))
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
   running = new Running(configuration, {
@@ -166,11 +190,12 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     onClaim: keepClaimsIn(claims),
     operator$: operator.words$,
     tell: (event) => teller.tell(event),
-    hooks: teller.hooks,
+    hooks: teller,
     past: pastOf(snapshots, { now: clock, patience: PATIENCE.daemon, onOld: (sentence) => logger.warn(sentence) }),
     onLastGood: keepIn(snapshots),
     ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
     resyncInterval: settings.resyncInterval,
+    paused$: pausing.paused$,
     resync$: merge(
       resync$,
       disturbedResync((listener) => sinks.sink.onDisturbed(listener)),
@@ -186,9 +211,11 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const control = new OperatorControl({
     running,
     operator,
+    pausing,
     sources: () => status.sources,
     failing: () => status.failingObjects,
     readTable: () => table.readTable(),
+    owned: (service) => ownership.record.services.get(service)?.destinations ?? new Set(),
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
     now: clock,
   })
@@ -204,9 +231,12 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     following.unsubscribe()
   }
   const restore = (allIsGone: boolean) => restoreSysctls(allIsGone, { host, store: sysctls, logger })
-  const onExit = shadow ? { onExit: 'keep' as const } : {}
+  const onExit = shadow || pausing.pause !== undefined ? { onExit: 'keep' as const } : {}
   await leave({ running, sink: sinks.sink, restoreSysctls: restore, status, supervisor, logger, ...onExit })
 }
+
+/** Before anybody was asked. */
+const NO_RESULTS = () => []
 
 function written(transition: Transition, teller: Teller, metrics: Metrics): void {
   const { drained } = transition

@@ -50,6 +50,13 @@ const builtinsWhenNeeded = {
   },
 }
 
+/** The files of the status page, as src/admin/page-assets.ts takes them. */
+function page() {
+  const folder = join(root, 'src', 'admin', 'page')
+  const names = readdirSync(folder).filter((name) => /\.(html|css|js|svg)$/.test(name))
+  return Object.fromEntries(names.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+}
+
 const { metafile } = await build({
   metafile: true,
   entryPoints: [join(root, 'src', 'main.ts')],
@@ -66,7 +73,10 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'eof',
   logLevel: 'warning',
-  define: { POINTSMAN_BUILD: JSON.stringify({ version, commit: commit() }) },
+  define: {
+    POINTSMAN_BUILD: JSON.stringify({ version, commit: commit() }),
+    POINTSMAN_PAGE: JSON.stringify(page()),
+  },
   // Some dependencies are CommonJS and ask for Node's own modules by require.
   banner: {
     js: "import { createRequire as pointsmanRequire } from 'node:module'; const require = pointsmanRequire(import.meta.url);",

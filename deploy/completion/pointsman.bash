@@ -4,7 +4,7 @@ _pointsman() {
   local files=' import replay '
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'start once plan apply get validate doctor approve drain maintenance undrain weight status why import replay version --help --version' -- "$word"))
+    COMPREPLY=($(compgen -W 'start once plan apply get validate doctor approve adopt pause resume drain maintenance undrain weight status why import replay version --help --version' -- "$word"))
     return
   fi
   case $before in
@@ -17,6 +17,8 @@ _pointsman() {
     --admin) return ;;
     --metrics-enabled) COMPREPLY=($(compgen -W 'true false' -- "$word")); return ;;
     --metrics-path) return ;;
+    --status-page) COMPREPLY=($(compgen -W 'true false' -- "$word")); return ;;
+    --admin-allowed-hosts) return ;;
     --resync-interval) return ;;
     --on-exit) COMPREPLY=($(compgen -W 'keep drain remove' -- "$word")); return ;;
     --state-dir) COMPREPLY=($(compgen -d -- "$word")); return ;;
@@ -34,9 +36,9 @@ _pointsman() {
     --color) COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
     -f|--file) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --allowed-actions) return ;;
-    --all-services) return ;;
     --reason) return ;;
     --for) return ;;
+    --all-services) return ;;
     --timeout) return ;;
     --over) return ;;
     --steps) return ;;
@@ -46,14 +48,17 @@ _pointsman() {
     --config-id) return ;;
   esac
   case ${COMP_WORDS[1]} in
-    start) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --shadow --journal --journal-limit --help' ;;
+    start) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --status-page --admin-allowed-hosts --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --shadow --journal --journal-limit --help' ;;
     once) options='-c --config --state-dir --kernel-deadline --json --no-probes --probe-timeout --help' ;;
     plan) options='-c --config --state-dir --kernel-deadline --json --color --probes --probe-timeout --help' ;;
     apply) options='--state-dir --kernel-deadline --json -f --file --keep-weights --allowed-actions --help' ;;
     get) options='--state-dir --kernel-deadline --json --help' ;;
-    validate) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --json -f --file --help' ;;
+    validate) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --status-page --admin-allowed-hosts --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --json -f --file --help' ;;
     doctor) options='-c --config --state-dir --kernel-deadline --json --color --help' ;;
     approve) options='--state-dir --json --help' ;;
+    adopt) options='--state-dir --json --help' ;;
+    pause) options='--state-dir --reason --for --json --help' ;;
+    resume) options='--state-dir --json --help' ;;
     drain) options='--state-dir --all-services --reason --for --force --wait --timeout --json --help' ;;
     maintenance) options='--state-dir --all-services --reason --for --force --json --help' ;;
     undrain) options='--state-dir --all-services --json --help' ;;

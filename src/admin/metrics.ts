@@ -108,6 +108,11 @@ export class Metrics {
     })
   }
 
+  /** So many follow the status page from now on. */
+  statusClients(count: number): void {
+    this.#made.statusClients.set(count)
+  }
+
   /** From now on these are asked for each answer. */
   askEachTime({ eventLoop, overdueDrains }: AskedEachTime): void {
     onCollect(this.#made.eventLoopDelay, (gauge) => {
@@ -187,6 +192,11 @@ export class Metrics {
   /** How many backends the operator has spoken of. */
   operatorWords(counts: { readonly drain: number; readonly maintenance: number; readonly weight: number }): void {
     for (const [word, count] of Object.entries(counts)) this.#made.operatorWords.set({ word }, count)
+  }
+
+  /** Whether nothing is written by the operator's word. */
+  paused(paused: boolean): void {
+    this.#made.paused.set(paused ? 1 : 0)
   }
 
   /** A drain ended by itself. */

@@ -28,11 +28,15 @@ export interface Settings {
   readonly logMaxSize: number
   /** Former files that stay. */
   readonly logKeep: number
-  /** Where `/metrics`, `/healthz` and `/readyz` are served; `off` by default. */
+  /** Where `/metrics`, `/healthz`, `/readyz` and the status page are served; `off` by default. */
   readonly admin: { readonly address: IpAddress; readonly port: Port } | 'off'
   readonly metricsEnabled: boolean
   /** Starts with a slash. */
   readonly metricsPath: string
+  /** Whether the status page is served there. */
+  readonly statusPage: boolean
+  /** Host names that it answers to, beside addresses and localhost; in small letters. */
+  readonly adminAllowedHosts: readonly string[]
   /** Between two full reads of the kernel. */
   readonly resyncInterval: number
   readonly onExit: ExitPolicy
@@ -120,6 +124,8 @@ export type SettingName =
   | 'admin'
   | 'metrics_enabled'
   | 'metrics_path'
+  | 'status_page'
+  | 'admin_allowed_hosts'
   | 'resync_interval'
   | 'on_exit'
   | 'state_dir'

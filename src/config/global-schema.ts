@@ -102,6 +102,8 @@ export const globalSchema = mapping(
     admin: setting('admin'),
     metrics_enabled: setting('metrics_enabled'),
     metrics_path: setting('metrics_path'),
+    status_page: setting('status_page'),
+    admin_allowed_hosts: setting('admin_allowed_hosts'),
     resync_interval: setting('resync_interval'),
     on_exit: setting('on_exit'),
     state_dir: setting('state_dir'),

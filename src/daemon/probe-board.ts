@@ -1,15 +1,16 @@
-import { afterResult, type CheckStanding, firstStanding, intervalAt, together } from '../health/check-standing.ts'
+import { afterResult, type CheckStanding, firstStanding, intervalAt } from '../health/check-standing.ts'
 import type { Check, ChecksEdit } from '../health/checks.ts'
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
 import type { DestinationKey } from '../model/destination.ts'
-import { type Operational, sameOperational } from '../model/operational.ts'
+import type { Operational } from '../model/operational.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
 import type { CheckSpec, ProbeKind } from '../model/probe-spec.ts'
 import { differingKeys } from '../model/shared-map.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, OperationalNews, ServiceProvenance } from '../pipeline/desired-update.ts'
 import { proving } from './held-members.ts'
+import { askedBefore, foundIn, NO_TURN, nextTurn, type PoolCheck, type PoolMember, type Turn } from './pool-findings.ts'
 import { type PlannedCheck, type PlannedMember, planMembers, restingIn } from './probe-plan.ts'
 import type { Road, Roads } from './probe-roads.ts'
 
@@ -22,26 +23,43 @@ export interface BoardOptions {
   readonly scheduler: { now(): number }
 }
 
+/** The last result of one check. */
+export interface LastResult {
+  readonly kind: ProbeKind['kind']
+  readonly result: ProbeResult
+  /** Milliseconds. */
+  readonly took: number
+  /** Milliseconds since the epoch at which it ended. */
+  readonly at: number
+}
+
+/** Of every check of a backend that has ended once. */
+export type LastResults = (service: ServiceKey, backend: DestinationKey) => readonly LastResult[]
+
 /** Whole days until they run out, by member and check. */
 export type Certificates = ReadonlyMap<DestinationKey, ReadonlyMap<string, number>>
 
 export type Update = Pick<DesiredUpdate, 'provenance'> & { readonly roads?: Roads['of'] }
 
 /** A check that runs, and for whom. */
-class Running implements Check {
+class Running implements Check, PoolCheck {
+  readonly key: string
   readonly spec: CheckSpec
   readonly probe: Probe
   readonly timeout: number
   readonly jitter: number
   readonly services = new Set<ServiceKey>()
   standing: CheckStanding
+  turn: Turn = NO_TURN
+  last: LastResult | undefined
 
   constructor(
-    { spec, target, refusalCounts, road }: PlannedCheck,
+    { key, spec, target, refusalCounts, road }: PlannedCheck,
     standing: CheckStanding,
     probeFor: BoardOptions['probeFor'],
   ) {
     const probe = probeFor(spec.probe, target, road)
+    this.key = key
     this.spec = spec
     this.probe = proving(probe, refusalCounts)
     this.timeout = spec.timeout
@@ -64,9 +82,13 @@ interface Asked {
     readonly roads?: ReadonlyMap<DestinationKey, Road> | undefined
   }
   readonly members: readonly PlannedMember[]
+  /** The same by their keys, made when somebody asks. */
+  byKey?: ReadonlyMap<DestinationKey, PlannedMember>
   /** Milliseconds since the epoch at which the next maintenance ends. */
   readonly until: number
   told: ReadonlyMap<DestinationKey, Operational>
+  /** Milliseconds since the epoch at which all were last asked before their moments. */
+  hastenedAt: number
 }
 
 const NOTHING_TOLD: Asked['told'] = new Map()
@@ -81,6 +103,10 @@ export class Board {
   readonly #options: BoardOptions
   readonly #services = new Map<ServiceKey, Asked>()
   readonly #dirty = new Set<ServiceKey>()
+  /** Where a member that was up has begun to fail above connect. */
+  readonly #suspected = new Set<ServiceKey>()
+  /** Where the others have not all been asked since: everybody's turn is news there. */
+  readonly #awaited = new Set<ServiceKey>()
   readonly #checks = new Map<string, Running>()
   /** Services with somebody whose maintenance ends by itself. */
   readonly #resting = new Set<ServiceKey>()
@@ -113,21 +139,34 @@ export class Board {
       const { resting, until } = restingIn(from, now)
       const members = planMembers(from.spec, from.members, resting, from.roads)
       if (asked !== undefined) this.#inherit(asked.members, members, inherited)
-      replanned.set(key, { from, members, until, told: asked?.told ?? NOTHING_TOLD })
+      const { told = NOTHING_TOLD, hastenedAt = Number.NEGATIVE_INFINITY } = asked ?? {}
+      replanned.set(key, { from, members, until, told, hastenedAt })
     }
     return replanned.size === 0 ? undefined : this.#replan(replanned, inherited, now)
   }
 
   /** The kind of the check; undefined where nobody wants to know any more. */
-  heard(key: string, result: ProbeResult): ProbeKind['kind'] | undefined {
+  heard(key: string, result: ProbeResult, took: number): ProbeKind['kind'] | undefined {
     const running = this.#checks.get(key)
     if (running === undefined) return undefined
-    const after = afterResult(running.standing, result, running.spec, this.#options.scheduler.now())
-    if (after !== running.standing) {
-      running.standing = after
-      for (const service of running.services) this.#dirty.add(service)
+    const now = this.#options.scheduler.now()
+    running.last = { kind: running.spec.probe.kind, result, took, at: now }
+    const { standing: before, turn } = running
+    running.turn = nextTurn(turn, result, took, now)
+    running.standing = afterResult(before, result, running.spec, now)
+    const begins = before.health === 'up' && turn.failingSince === undefined && running.turn.failingSince !== undefined
+    for (const service of running.services) {
+      if (running.standing !== before || this.#awaited.has(service)) this.#dirty.add(service)
+      if (begins) this.#suspected.add(service)
     }
     return running.spec.probe.kind
+  }
+
+  lastResults(service: ServiceKey, backend: DestinationKey): readonly LastResult[] {
+    const asked = this.#services.get(service)
+    if (asked === undefined) return []
+    asked.byKey ??= new Map(asked.members.map((member) => [member.destination, member]))
+    return asked.byKey.get(backend)?.checks.flatMap(({ key }) => this.#checks.get(key)?.last ?? []) ?? []
   }
 
   /** What became different since it was asked last. */
@@ -137,13 +176,40 @@ export class Board {
       const asked = this.#services.get(service)
       if (asked === undefined) continue
       this.#options.onCertificates?.(service, this.#certificatesIn(asked))
-      const found = this.#foundIn(asked)
+      const { found, siblingsDue } = foundIn(this.#poolOf(asked.members), asked.told)
+      if (siblingsDue) this.#awaited.add(service)
+      else this.#awaited.delete(service)
       if (found === asked.told) continue
       asked.told = found
       news.push({ service, found })
     }
     this.#dirty.clear()
     return news
+  }
+
+  /**
+   * Keys of checks to be asked now: where somebody begins to fail above connect, that tells whether he is alone. Once in an interval, so that a pool
+   * in which somebody fails all the time is asked twice as often and no more.
+   */
+  early(): string[] {
+    const now = this.#options.scheduler.now()
+    const keys = [...this.#suspected].flatMap((service) => {
+      const asked = this.#services.get(service)
+      if (asked === undefined) return []
+      const { hastenedAt, from, members } = asked
+      if (now < hastenedAt + Math.max(...from.spec.checks.map(({ interval }) => interval))) return []
+      asked.hastenedAt = now
+      return askedBefore(this.#poolOf(members), now)
+    })
+    this.#suspected.clear()
+    return keys
+  }
+
+  #poolOf(members: readonly PlannedMember[]): readonly PoolMember[] {
+    return members.map(({ destination, checks }) => ({
+      destination,
+      checks: checks.flatMap(({ key }) => this.#checks.get(key) ?? []),
+    }))
   }
 
   #inherit(before: readonly PlannedMember[], after: readonly PlannedMember[], inherited: Map<string, CheckStanding>): void {
@@ -197,7 +263,7 @@ export class Board {
     this.#resting.delete(service)
     if (asked === undefined) {
       this.#services.delete(service)
-      this.#dirty.delete(service)
+      for (const noted of [this.#dirty, this.#suspected, this.#awaited]) noted.delete(service)
       this.#options.onCertificates?.(service, new Map())
       return
     }
@@ -220,23 +286,6 @@ export class Board {
       if (days.size > 0) shown.set(destination, days)
     }
     return shown
-  }
-
-  #foundIn({ members, told }: Asked): Asked['told'] {
-    const found = new Map<DestinationKey, Operational>()
-    let changed = members.length !== told.size
-    for (const { destination, checks } of members) {
-      const standings = checks.flatMap(({ key, spec }) => {
-        const running = this.#checks.get(key)
-        return running === undefined ? [] : [{ kind: spec.probe.kind, standing: running.standing }]
-      })
-      const before = told.get(destination)
-      const operational = together(standings)
-      const after = before !== undefined && sameOperational(before, operational) ? before : operational
-      found.set(destination, after)
-      changed ||= after !== before
-    }
-    return changed ? found : told
   }
 }
 

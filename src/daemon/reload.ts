@@ -146,6 +146,8 @@ const FIXED: readonly (keyof Settings)[] = [
   'admin',
   'metricsEnabled',
   'metricsPath',
+  'statusPage',
+  'adminAllowedHosts',
   'resyncInterval',
   'stateDir',
   'kernelDeadline',

@@ -53,7 +53,9 @@ export class RoadKeeper {
   #through: ReadonlyMap<ServiceKey, ServiceProvenance> = new Map()
   /** Marks that the configuration itself gives; undefined: to be looked up. */
   #ownMarks: ReadonlySet<number> | undefined
-  #roaded: { readonly beside: DesiredState['services']; readonly list: readonly Road[]; readonly services: DesiredState['services'] } | undefined
+  #roaded:
+    | { readonly beside: DesiredState['services']; readonly list: readonly Road[]; readonly services: DesiredState['services'] }
+    | undefined
   /** Addresses of services; undefined: to be looked up. */
   #virtual: ReadonlySet<IpAddress> | undefined
   readonly #lacking = new Map<string, { readonly what: string | undefined; readonly until: number }>()

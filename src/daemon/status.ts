@@ -2,12 +2,15 @@ import type { HealthFacts, PoolFacts, SinkFacts } from '../admin/health.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, SourceChange, SourceStatus } from '../pipeline/desired-update.ts'
 import type { ObjectFailure } from '../sinks/sink.ts'
+import { SinkStandings } from './sink-standings.ts'
 
 /** Milliseconds that the first reconcile waits for sources that say nothing at all, neither an answer nor a failure. */
 export const FIRST_ANSWER = 30_000
 
 /** What the running daemon knows of itself. It is told facts and asked for health; it decides nothing. */
 export class Status {
+  /** How each sink stands by itself. */
+  readonly sinks = new SinkStandings()
   readonly #sink: string
   readonly #resyncInterval: number
   readonly #startedAt: number
@@ -29,6 +32,7 @@ export class Status {
   readonly #pools = new Map<ServiceKey, PoolFacts>()
   #configRejected: string | undefined
   #restartNeeded: readonly string[] = []
+  #paused: string | undefined
 
   /** `clock`: milliseconds that never jump; `resyncInterval` in the same unit. */
   constructor(sink: string, resyncInterval: number, clock: () => number) {
@@ -44,6 +48,16 @@ export class Status {
 
   get firstReconcileDone(): boolean {
     return this.#firstReconcileDone
+  }
+
+  /** Whether all is done that a start waits for. */
+  get isReady(): boolean {
+    return this.#firstReconcileDone || this.#paused !== undefined
+  }
+
+  /** Why nothing is written, in words; undefined where it is. */
+  get paused(): string | undefined {
+    return this.#paused
   }
 
   /** As the last pass left them. */
@@ -126,6 +140,11 @@ export class Status {
     this.#configRejected = message
   }
 
+  /** Nothing is written from now on, in words; undefined: it is again. */
+  pauseChanged(text: string | undefined): void {
+    this.#paused = text
+  }
+
   facts(): HealthFacts {
     const sink: SinkFacts = {
       name: this.#sink,
@@ -148,6 +167,7 @@ export class Status {
       pools: [...this.#pools.values()],
       ...(this.#configRejected !== undefined && { configRejected: this.#configRejected }),
       restartNeeded: this.#restartNeeded,
+      ...(this.#paused !== undefined && { paused: this.#paused }),
     }
   }
 }

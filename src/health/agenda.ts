@@ -11,25 +11,26 @@ export interface Pace {
 }
 
 /** One check. */
-class Entry implements Due {
+interface Entry {
   readonly key: string
   pace: Pace
   /** 0–1: where in its interval it is asked, from the second time on. */
   readonly phase: number
-  /** Its next moment. */
-  at: number
+  /** How often it was begun. */
+  turn: number
+  /** It is to begin once more as soon as it is over. */
+  again: boolean
   /** Since when it runs. */
   begun: number | undefined
-  /** Whether it counts among those that are down, from one time to the next. */
-  isDown = false
-  gone = false
+  /** Whether it counts among those that are down, from the end of one time to that of the next. */
+  isDown: boolean
+  gone: boolean
+}
 
-  constructor(key: string, pace: Pace, phase: number, at: number) {
-    this.key = key
-    this.pace = pace
-    this.phase = phase
-    this.at = at
-  }
+interface Moment extends Due {
+  readonly of: Entry
+  /** Of its check; when that was begun in the meantime, this moment is nobody's. */
+  readonly turn: number
 }
 
 /** The golden ratio: its multiples, without their whole parts, lie evenly in 0–1 however many there are. */
@@ -38,7 +39,7 @@ const SPREAD = 0.6180339887498949
 /** The share of `limit` that those may use that are down. */
 const DOWN_SHARE = 0.5
 
-/** Moments of checks that are gone, which are cleared away all at once. */
+/** Moments that are nobody's, which are cleared away all at once. */
 const MOST_LEFT_OVER = 64
 
 /**
@@ -53,8 +54,8 @@ export class Agenda {
   readonly #mostDown: number
   readonly #random: () => number
   readonly #entries = new Map<string, Entry>()
-  readonly #queue = new Earliest<Entry>()
-  readonly #downQueue = new Earliest<Entry>()
+  readonly #queue = new Earliest<Moment>()
+  readonly #downQueue = new Earliest<Moment>()
   #running = 0
   #runningDown = 0
   #entered = 0
@@ -80,16 +81,11 @@ export class Agenda {
     for (const key of gone) this.#forget(key)
     for (const [key, pace] of checks) {
       const known = this.#entries.get(key)
-      if (known !== undefined) {
-        known.pace = pace
-        continue
-      }
-      const entry = new Entry(key, pace, (this.#entered++ * SPREAD) % 1, now)
-      this.#entries.set(key, entry)
-      this.#queue.add(entry)
+      if (known !== undefined) known.pace = pace
+      else this.#enter(key, pace, now)
     }
     for (const queue of [this.#queue, this.#downQueue])
-      if (queue.size > 2 * this.#entries.size + MOST_LEFT_OVER) queue.keep((entry) => !entry.gone)
+      if (queue.size > 2 * this.#entries.size + MOST_LEFT_OVER) queue.keep(isMeant)
   }
 
   /** The checks that begin now. `onBegin` is told of each how much later that is than its moment. */
@@ -100,11 +96,23 @@ export class Agenda {
       const next = queue?.top
       if (queue === undefined || next === undefined || next.at > now) return begun
       queue.take()
-      next.begun = now
+      const { of: entry } = next
+      entry.turn++
+      entry.begun = now
       this.#running++
-      if (next.isDown) this.#runningDown++
+      if (entry.isDown) this.#runningDown++
       onBegin(now - next.at)
-      begun.push(next.key)
+      begun.push(entry.key)
+    }
+  }
+
+  /** These are due now, whatever their moments are; one that is running is once more when it is over. */
+  hasten(keys: Iterable<string>, now: number): void {
+    for (const key of keys) {
+      const entry = this.#entries.get(key)
+      if (entry === undefined) continue
+      if (entry.begun === undefined) this.#plan(entry, now)
+      else entry.again = true
     }
   }
 
@@ -114,12 +122,10 @@ export class Agenda {
     const begun = entry?.begun
     if (entry === undefined || begun === undefined) return
     this.#stop(entry)
-    const { interval, jitter = 0, isDown = false } = entry.pace
-    const moment = nextMoment(entry.phase, interval, begun, now)
-    entry.at = moment + (this.#random() * jitter * interval) / 100
-    entry.isDown = isDown
-    if (isDown) this.#downQueue.add(entry)
-    else this.#queue.add(entry)
+    const { again, pace } = entry
+    entry.again = false
+    entry.isDown = pace.isDown === true
+    this.#plan(entry, again ? now : this.#momentOf(entry, begun, now))
   }
 
   /** Whether as many run as may, of all or of those that are down. */
@@ -133,11 +139,23 @@ export class Agenda {
   }
 
   /** Where the one is that is to begin first of those that may. */
-  get #next(): Earliest<Entry> | undefined {
+  get #next(): Earliest<Moment> | undefined {
     if (this.#running >= this.#limit) return undefined
     const [living, down] = [topOf(this.#queue), topOf(this.#downQueue)]
     if (down === undefined || this.#runningDown >= this.#mostDown) return this.#queue
     return living === undefined || down.at < living.at ? this.#downQueue : this.#queue
+  }
+
+  #enter(key: string, pace: Pace, now: number): void {
+    const phase = (this.#entered++ * SPREAD) % 1
+    const entry = { key, pace, phase, turn: 0, again: false, begun: undefined, isDown: false, gone: false }
+    this.#entries.set(key, entry)
+    this.#plan(entry, now)
+  }
+
+  #plan(of: Entry, at: number): void {
+    const queue = of.isDown ? this.#downQueue : this.#queue
+    queue.add({ of, at, turn: of.turn })
   }
 
   #forget(key: string): void {
@@ -153,11 +171,19 @@ export class Agenda {
     this.#running--
     if (entry.isDown) this.#runningDown--
   }
+
+  #momentOf({ phase, pace: { interval, jitter = 0 } }: Entry, begun: number, now: number): number {
+    return nextMoment(phase, interval, begun, now) + (this.#random() * jitter * interval) / 100
+  }
 }
 
-/** The earliest that is not gone. */
-function topOf(queue: Earliest<Entry>): Entry | undefined {
-  while (queue.top?.gone === true) queue.take()
+function isMeant({ of, turn }: Moment): boolean {
+  return !of.gone && of.turn === turn
+}
+
+/** The earliest that is somebody's. */
+function topOf(queue: Earliest<Moment>): Moment | undefined {
+  while (queue.top !== undefined && !isMeant(queue.top)) queue.take()
   return queue.top
 }
 

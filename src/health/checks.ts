@@ -23,6 +23,8 @@ export interface ChecksOptions {
   readonly scheduler: SchedulerLike
   /** Told of each probe how many milliseconds after its moment it begins. */
   readonly onBegin?: (late: number) => void
+  /** Keys of checks that are to be asked now, before their moments come. */
+  readonly early$?: Observable<Iterable<string>>
 }
 
 /**
@@ -55,6 +57,7 @@ function running<Input>(
     new Observable((subscriber) => {
       const running = new RunningChecks(options, (result) => subscriber.next(result))
       subscriber.add(() => running.end())
+      subscriber.add(options.early$?.subscribe((keys) => running.hasten(keys)))
       subscriber.add(
         input$.subscribe({
           next: (input) => take(input, running),
@@ -150,6 +153,11 @@ class RunningChecks {
       else known.check = check
     }
     this.#agenda.edit(put, gone, this.#scheduler.now())
+    this.#advance()
+  }
+
+  hasten(keys: Iterable<string>): void {
+    this.#agenda.hasten(keys, this.#scheduler.now())
     this.#advance()
   }
 

@@ -120,7 +120,10 @@ export function connectFailure(target: ProbeTarget, failure: ConnectFailure): Pr
 }
 
 /** What an error before there was a connection says of the backend, or of this machine. */
-export function connectError(target: ProbeTarget, { code = 'without a code' }: { readonly code?: string | undefined }): ProbeResult {
+export function connectError(
+  target: ProbeTarget,
+  { code = 'without a code' }: { readonly code?: string | undefined },
+): ProbeResult {
   const failure = FAILURES[code]
   if (failure !== undefined) return connectFailure(target, failure)
   return { outcome: 'unknown', message: `no connection to ${targetName(target)} could be tried (${code})` }

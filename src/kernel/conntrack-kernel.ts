@@ -8,6 +8,12 @@ export interface OriginalDestination {
   readonly port: Port
 }
 
+/** Where the replies of a flow come from: the backend that IPVS sent it to, by whatever protocol. Port 0: any port. */
+export interface ReplySource {
+  readonly address: IpAddress
+  readonly port: Port
+}
+
 /** Both as the kernel has them: entries of this network namespace, and the limit that all namespaces share. */
 export interface ConntrackUsage {
   readonly count: number
@@ -20,12 +26,12 @@ export interface ConntrackUsage {
  */
 export interface ConntrackKernel extends AsyncDisposable {
   /**
-   * Deletes the entries of flows towards one of `targets` whose source was never translated, so that their next packet is translated as
-   * that of a new flow; gives how many there were. Flows that are translated are not touched, nor those that were answered: their backends know a
-   * way back. An entry is looked for up to three times,
+   * Deletes the entries of flows towards one of `targets`, and of those that IPVS sent to one of `backends` from whatever virtual address, whose source was
+   * never translated, so that their next packet is translated as that of a new flow; gives how many there were. Flows that are translated are not
+   * touched, nor those that were answered: their backends know a way back. An entry is looked for up to three times,
    * because a listing of a table that changes may leave some out.
    */
-  deleteUntranslated(targets: readonly OriginalDestination[]): Promise<number>
+  deleteUntranslated(targets: readonly OriginalDestination[], backends?: readonly ReplySource[]): Promise<number>
   /** Undefined before connection tracking is at work (`/proc/sys/net/netfilter`). */
   usage(): ConntrackUsage | undefined
 }

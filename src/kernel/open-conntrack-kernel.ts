@@ -1,8 +1,8 @@
 import { PointsmanError } from '../errors.ts'
-import { type EntryIdentity, entryDeletion, UntranslatedEntries } from './conntrack/entry-codec.ts'
+import { type EntryIdentity, entryDeletion, type FlowTargets, UntranslatedEntries } from './conntrack/entry-codec.ts'
 import { listEntries } from './conntrack/listing.ts'
 import { Targets } from './conntrack/targets.ts'
-import type { ConntrackKernel, ConntrackUsage, OriginalDestination } from './conntrack-kernel.ts'
+import type { ConntrackKernel, ConntrackUsage, OriginalDestination, ReplySource } from './conntrack-kernel.ts'
 import { NETLINK_NETFILTER } from './netfilter/constants.ts'
 import { netfilterRefused, refusedInWords } from './netfilter/refusals.ts'
 import type { Refusal } from './netlink/error-reply.ts'
@@ -36,9 +36,9 @@ class LinuxConntrack implements ConntrackKernel {
     this.#parts = parts
   }
 
-  async deleteUntranslated(destinations: readonly OriginalDestination[]): Promise<number> {
-    const targets = new Targets(destinations)
-    if (targets.empty) return 0
+  async deleteUntranslated(destinations: readonly OriginalDestination[], backends: readonly ReplySource[] = []): Promise<number> {
+    const targets = { destinations: new Targets(destinations), backends: new Targets(backends) }
+    if (targets.destinations.empty && targets.backends.empty) return 0
     let total = 0
     for (let listing = 0; listing < LISTINGS && !this.#closed; listing++) {
       const { deleted, torn } = await this.#deleteListed(targets)
@@ -59,7 +59,7 @@ class LinuxConntrack implements ConntrackKernel {
   }
 
   /** Deletes, on a socket of its own, while it lists: nothing is kept of a table however large. */
-  async #deleteListed(targets: Targets): Promise<{ deleted: number; torn: boolean }> {
+  async #deleteListed(targets: FlowTargets): Promise<{ deleted: number; torn: boolean }> {
     using listing = inWords(this.#parts.open)
     using deleting = inWords(this.#parts.open)
     const buffer = Buffer.allocUnsafe(LARGEST_DATAGRAM)

@@ -1,5 +1,5 @@
 import type { AddressFamily, IpAddress, Port } from '../model/address.ts'
-import { Epoll, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT } from './epoll.ts'
+import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Epoll } from './epoll.ts'
 import { addressFamilyNumber, LITTLE_ENDIAN, RawSocket, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SystemCallError } from './libc.ts'
 import { prepareMarked, socketAddress } from './marked-socket.ts'
 
@@ -89,7 +89,8 @@ export class StreamSocket {
     const socket = new RawSocket(addressFamilyNumber(family), SOCK_STREAM | SOCK_NONBLOCK, 0)
     this.#socket = socket
     try {
-      if (mark !== undefined || sourceAddress !== undefined) prepareMarked(socket, { transport: 'tcp', family, mark, sourceAddress })
+      if (mark !== undefined || sourceAddress !== undefined)
+        prepareMarked(socket, { transport: 'tcp', family, mark, sourceAddress })
       socket.setOptionBytes(IPPROTO_TCP, TCP_QUICKACK, NO)
       socket.beginConnect(socketAddress(family, address, port))
       epoll ??= new Epoll((number, events) => open.get(number)?.happened(number, events))
@@ -143,10 +144,11 @@ export class StreamSocket {
 
   #begin(events: number): void {
     const error = (events & (EPOLLERR | EPOLLHUP)) === 0 ? undefined : this.#socket.takeError()
-    if (error !== undefined) return this.#listener.failed(error)
-    if ((events & EPOLLOUT) === 0) return
-    this.#stands = true
-    this.#listener.connected()
+    if (error !== undefined) this.#listener.failed(error)
+    else if ((events & EPOLLOUT) !== 0) {
+      this.#stands = true
+      this.#listener.connected()
+    }
   }
 
   /** Each arrival is announced once: what has come is read to its end. */
@@ -154,8 +156,11 @@ export class StreamSocket {
     while (this.#isOpen) {
       const length = this.#socket.read(INCOMING)
       if (length === undefined) return
-      if (length === 0) return this.#listener.ended()
-      this.#listener.received(INCOMING.subarray(0, length))
+      if (length > 0) this.#listener.received(INCOMING.subarray(0, length))
+      else {
+        this.#listener.ended()
+        return
+      }
     }
   }
 }

@@ -39,17 +39,17 @@ export class SharedMap<K extends string, V> implements ReadonlyMap<K, V> {
   }
 
   /** This map with the values that some keys have now; one without a value is not there any more. */
-  edited(keys: readonly K[], valueOf: (key: K) => V | undefined): SharedMap<K, V> {
+  edited(keys: readonly K[], valueNow: (key: K) => V | undefined): SharedMap<K, V> {
     if (keys.length > MANY) {
       const all = new Map(this)
-      for (const key of keys) setOrDelete(all, key, valueOf(key))
+      for (const key of keys) setOrDelete(all, key, valueNow(key))
       return SharedMap.from(all)
     }
     const added: K[] = []
     const gone = new Set<K>()
     let values = this.#values
     for (const key of keys) {
-      const value = valueOf(key)
+      const value = valueNow(key)
       if (value === undefined) {
         if (values.has(key)) gone.add(key)
         values = values.without(key)

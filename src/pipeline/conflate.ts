@@ -37,6 +37,8 @@ export type PassEvent =
   | { readonly kind: 'gave-way' }
   /** The pass could do nothing at all. */
   | { readonly kind: 'rejected' }
+  /** Whether no pass may begin until the opposite is said; one that runs goes on to its end. */
+  | { readonly kind: 'pause'; readonly paused: boolean }
   /** Nothing more will come: what is unwritten is tried once more, then it is over. */
   | { readonly kind: 'closing' }
 
@@ -68,6 +70,7 @@ export interface PassState {
   readonly wake: SinkWake | undefined
   /** Passes in a row that could do nothing. */
   readonly rejections: number
+  readonly paused: boolean
   readonly closing: boolean
 }
 
@@ -82,6 +85,7 @@ export const NO_PASS_YET: PassState = {
   fullAt: Number.NEGATIVE_INFINITY,
   wake: undefined,
   rejections: 0,
+  paused: false,
   closing: false,
 }
 
@@ -117,6 +121,10 @@ function learn(state: PassState, event: PassEvent | Wake, now: number, times: Pa
       return afterGivingWay(state, now)
     case 'rejected':
       return afterRejection(state, now, times)
+    case 'pause':
+      if (event.paused === state.paused) return state
+      // Others may have changed anything meanwhile.
+      return { ...state, paused: event.paused, fullAt: event.paused ? state.fullAt : now }
     case 'closing':
       return { ...state, closing: true }
     case 'wake':
@@ -154,8 +162,8 @@ function older(a: number | undefined, b: number | undefined): number | undefined
 
 function startIfDue(state: PassState, now: number, times: PassTimes): StepResult<PassState, PassOrder> {
   if (state.running !== undefined) return mayGiveWay(state) ? { state: { ...state, gaveWay: true }, emit: GIVE_WAY } : { state }
-  if (state.closing && !state.news) return { state, emit: { kind: 'finish' } }
-  if (state.desired === undefined) return { state }
+  if (state.closing && (state.paused || !state.news)) return { state, emit: { kind: 'finish' } }
+  if (state.desired === undefined || state.paused) return { state }
   const dueAt = state.closing ? now : Math.max(nextDue(state), state.startedAt + times.spacing)
   if (now < dueAt) return { state, wakeAt: dueAt }
   const start: PassStart = {
@@ -180,8 +188,8 @@ function startIfDue(state: PassState, now: number, times: PassTimes): StepResult
 }
 
 /** A change does not wait until everything has been read. */
-function mayGiveWay({ running, news, gaveWay, rejections }: PassState): boolean {
-  return running?.scope === 'full' && news && !gaveWay && rejections === 0
+function mayGiveWay({ running, news, gaveWay, rejections, paused }: PassState): boolean {
+  return running?.scope === 'full' && news && !gaveWay && rejections === 0 && !paused
 }
 
 const GIVE_WAY: PassOrder = { kind: 'give-way' }

@@ -1,23 +1,25 @@
 import { addressBytes } from '../../model/address.ts'
-import type { OriginalDestination } from '../conntrack-kernel.ts'
+import type { OriginalDestination, ReplySource } from '../conntrack-kernel.ts'
 import { PROTOCOL_NUMBERS } from './constants.ts'
 
 interface Target {
   readonly address: Uint8Array
-  readonly protocol: number
+  /** Undefined: any. */
+  readonly protocol: number | undefined
   readonly port: number
 }
 
 /**
- * Original destinations, found by the bytes of a message without making an object: the last word of the address leads to the few that
+ * Addresses with ports, found by the bytes of a message without making an object: the last word of the address leads to the few that
  * share it.
  */
 export class Targets {
   readonly #byWord = new Map<number, Target[]>()
 
-  constructor(destinations: readonly OriginalDestination[]) {
-    for (const { protocol, address, port } of destinations) {
-      const target = { address: addressBytes(address), protocol: PROTOCOL_NUMBERS[protocol], port }
+  constructor(ends: readonly (OriginalDestination | ReplySource)[]) {
+    for (const end of ends) {
+      const protocol = 'protocol' in end ? PROTOCOL_NUMBERS[end.protocol] : undefined
+      const target = { address: addressBytes(end.address), protocol, port: end.port }
       const word = lastWord(target.address, 0, target.address.length)
       const others = this.#byWord.get(word)
       if (others === undefined) this.#byWord.set(word, [target])
@@ -35,7 +37,8 @@ export class Targets {
     if (targets === undefined) return false
     for (const target of targets) {
       const isPort = target.port === port || target.port === 0
-      if (isPort && target.protocol === protocol && sameBytes(target.address, bytes, start, length)) return true
+      const isProtocol = target.protocol === undefined || target.protocol === protocol
+      if (isPort && isProtocol && sameBytes(target.address, bytes, start, length)) return true
     }
     return false
   }

@@ -69,7 +69,8 @@ export function isLinkLocal(address: IpAddress): boolean {
   return /^fe[89ab]/.test(address)
 }
 
-function prefixWith(address: IpAddress, prefixes: readonly OnLinkPrefix[]): OnLinkPrefix | undefined {
+/** The network that has the address, the smallest first. */
+export function prefixWith(address: IpAddress, prefixes: readonly OnLinkPrefix[]): OnLinkPrefix | undefined {
   const bytes = addressBytes(address)
   let best: OnLinkPrefix | undefined
   for (const prefix of prefixes) {

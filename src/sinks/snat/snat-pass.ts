@@ -273,10 +273,12 @@ export class SnatPass {
   async #deleteUntranslated(matches: ReadonlyMap<MatchKey, Match>): Promise<boolean> {
     const { conntrack, memory } = this.#tools
     if (matches.size === 0 || memory.backoff.holds(CONNTRACK, CONNTRACK, this.#now)) return false
-    // The virtual addresses behind a firewall mark are not known.
-    const targets = [...matches.values()].filter((match) => match.kind === 'vip')
+    const all = [...matches.values()]
+    const targets = all.filter((match) => match.kind === 'vip')
+    // The virtual addresses behind a firewall mark are not known: their flows are found by where they were sent.
+    const backends = all.filter((match) => match.kind === 'mark')
     try {
-      const deleted = targets.length === 0 ? 0 : ((await conntrack?.deleteUntranslated(targets)) ?? 0)
+      const deleted = (await conntrack?.deleteUntranslated(targets, backends)) ?? 0
       if (deleted > 0) this.#applied['delete-connection'] = (this.#applied['delete-connection'] ?? 0) + deleted
       memory.backoff.clear(CONNTRACK)
       return true

@@ -28,6 +28,7 @@ test.each([
 
 describe('docs/commands', () => {
   const commands = [
+    'adopt',
     'apply',
     'approve',
     'doctor',
@@ -36,8 +37,10 @@ describe('docs/commands', () => {
     'import',
     'maintenance',
     'once',
+    'pause',
     'plan',
     'replay',
+    'resume',
     'start',
     'status',
     'undrain',
@@ -49,6 +52,16 @@ describe('docs/commands', () => {
 
   test('has one page for each command, and no other', () => {
     expect(readdirSync('docs/commands').toSorted()).toEqual(commands.map((name) => `${name}.md`))
+  })
+
+  test('doctor.md names every line of the report', () => {
+    const files = readdirSync('src/daemon/doctor').filter((name) => name.startsWith('diagnose'))
+    const code = files.map((name) => readFileSync(`src/daemon/doctor/${name}`, 'utf8')).join('')
+    const checks = new Set([...code.matchAll(/\b(?:ok|warn|fail)\(\s*'([^']+)'/g)].map(([, check]) => check))
+    expect(checks.size).toBeGreaterThan(15)
+    const page = readFileSync('docs/commands/doctor.md', 'utf8')
+    const rows = [...page.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, names = '']) => names.split(', '))
+    expect([...checks].filter((check) => !rows.includes(check ?? ''))).toEqual([])
   })
 
   test('start.md names every setting flag', () => {

@@ -22,6 +22,8 @@ describe('a configuration', () => {
         admin: 'off',
         metricsEnabled: true,
         metricsPath: '/metrics',
+        statusPage: true,
+        adminAllowedHosts: [],
         maxProbes: 1000,
         resyncInterval: 30_000,
         onExit: 'keep',

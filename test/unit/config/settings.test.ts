@@ -28,6 +28,9 @@ describe('a setting', () => {
     ['admin', 'off', { admin: 'off' }],
     ['metrics_enabled', 'false', { metricsEnabled: false }],
     ['metrics_path', '/a/b', { metricsPath: '/a/b' }],
+    ['status_page', 'false', { statusPage: false }],
+    ['admin_allowed_hosts', 'Lb1.example, lb_2', { adminAllowedHosts: ['lb1.example', 'lb_2'] }],
+    ['admin_allowed_hosts', 'none', { adminAllowedHosts: [] }],
     ['resync_interval', '1m30s', { resyncInterval: 90_000 }],
     ['on_exit', 'drain', { onExit: 'drain' }],
     ['state_dir', '/srv/../var/state', { stateDir: '/var/state' }],
@@ -54,6 +57,16 @@ describe('a setting', () => {
     ['metrics_enabled', 'yes', '"yes" is not true or false; write true or false'],
     ['metrics_enabled', '1', '"1" is not true or false; write true or false'],
     ['metrics_path', 'metrics', '"metrics" is not a path; write a path that begins with a slash, such as /metrics'],
+    [
+      'admin_allowed_hosts',
+      'lb1.example:9095',
+      '"lb1.example:9095" is not a host name; write names with commas between them, such as lb1.example, lb2.example, or none',
+    ],
+    [
+      'admin_allowed_hosts',
+      'a,,b',
+      '"" is not a host name; write names with commas between them, such as lb1.example, lb2.example, or none',
+    ],
     ['metrics_path', '/healthz', '/healthz is served already; write another path, such as /metrics'],
     ['resync_interval', '12abc', '"12abc" is not a duration; write a duration from 1s to 24h, such as 5s, 500ms or 1m30s'],
     ['resync_interval', '1e3', '"1e3" is not a duration; write a duration from 1s to 24h, such as 5s, 500ms or 1m30s'],
@@ -121,8 +134,8 @@ describe('a setting', () => {
   })
 
   it('is known by nineteen names', () => {
-    expect(SETTING_NAMES).toHaveLength(19)
-    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(19)
+    expect(SETTING_NAMES).toHaveLength(21)
+    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(21)
   })
 })
 

@@ -136,7 +136,7 @@ it('comes to the same checks and findings over any history as looking at all ser
         for (const [place, passes] of heard) {
           const name = [...running.keys()].sort()[place]
           if (name === undefined) continue
-          board.heard(name, passes ? { outcome: 'passed' } : { outcome: 'failed', failure: 'refused', message: 'refuses' })
+          board.heard(name, passes ? { outcome: 'passed' } : { outcome: 'failed', failure: 'refused', message: 'refuses' }, 1)
           const known = whole.checks.get(name)
           if (known !== undefined) known.standing = (running.get(name) as unknown as { standing: CheckStanding }).standing
         }

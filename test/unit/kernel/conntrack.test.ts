@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type EntryIdentity, entryDeletion, entryDump, UntranslatedEntries } from '../../../src/kernel/conntrack/entry-codec.ts'
+import {
+  type EntryIdentity,
+  entryDeletion,
+  entryDump,
+  type FlowTargets,
+  UntranslatedEntries,
+} from '../../../src/kernel/conntrack/entry-codec.ts'
 import { Targets } from '../../../src/kernel/conntrack/targets.ts'
 import type { OriginalDestination } from '../../../src/kernel/for-sinks.ts'
 import { MessageCursor } from '../../../src/kernel/netlink/message-cursor.ts'
@@ -24,6 +30,7 @@ const NEW = 0x0100
 const CONFIRMED = 1 << 3
 const SEEN_REPLY = 1 << 1
 const SRC_NAT = 1 << 4
+const DST_NAT = 1 << 5
 const SRC_NAT_DONE = 1 << 7
 
 const AF_INET = 2
@@ -34,27 +41,32 @@ interface Entry {
   readonly port: number
   readonly protocol?: number
   readonly status?: number
+  /** Where IPVS sent it, and the port there. */
+  readonly backend?: string
+  readonly backendPort?: number
   readonly more?: readonly number[][]
 }
 
 const bytesOf = (address: string) => [...addressBytes(address as IpAddress)]
 /** CTA_TUPLE_ORIG: CTA_TUPLE_IP with source and destination, CTA_TUPLE_PROTO with number and ports. */
-const tuple = (type: number, from: string, to: string, protocol: number, port: number) => {
+const tuple = (type: number, from: string, to: string, protocol: number, port: number, fromPort = 40_000) => {
   const [source, destination] = to.includes(':') ? [3, 4] : [1, 2]
   return nest(
     type,
     nest(1, attribute(source, bytesOf(from)), attribute(destination, bytesOf(to))),
-    nest(2, attribute(1, [protocol]), attribute(2, network16(40_000)), attribute(3, network16(port))),
+    nest(2, attribute(1, [protocol]), attribute(2, network16(fromPort)), attribute(3, network16(port))),
   )
 }
 const ID = attribute(12, network32(0xdeadbeef))
 
-function entry({ to, port, protocol = 17, status = CONFIRMED | SRC_NAT_DONE, more = [ID] }: Entry): number[] {
+function entry(listed: Entry): number[] {
+  const { to, port, protocol = 17, status = CONFIRMED | SRC_NAT_DONE, backendPort = 5353, more = [ID] } = listed
   const six = to.includes(':')
+  const { backend = six ? '2001:db8::b' : '10.2.0.2' } = listed
   const from = six ? '2001:db8::c' : '10.1.0.2'
   const original = tuple(1, from, to, protocol, port)
   // The reply comes from the backend.
-  const reply = tuple(2, six ? '2001:db8::b' : '10.2.0.2', from, protocol, 40_000)
+  const reply = tuple(2, backend, from, protocol, 40_000, backendPort)
   return netfilterMessage(
     NEW,
     six ? AF_INET6 : AF_INET,
@@ -74,8 +86,12 @@ const target = (to: string, port = 53, protocol: OriginalDestination['protocol']
 
 /** What is to be deleted of the messages. */
 function found(targets: readonly OriginalDestination[], ...messages: readonly number[][]): EntryIdentity[] {
+  return foundOf({ destinations: new Targets(targets), backends: new Targets([]) }, messages)
+}
+
+function foundOf(targets: FlowTargets, messages: readonly number[][]): EntryIdentity[] {
   const bytes = Uint8Array.from(messages.flat())
-  const entries = new UntranslatedEntries(new Targets(targets), bytes)
+  const entries = new UntranslatedEntries(targets, bytes)
   const cursor = new MessageCursor(bytes)
   const identities: EntryIdentity[] = []
   while (cursor.next()) {
@@ -110,6 +126,22 @@ describe('the listing', () => {
 
   it('looks at the original direction alone: the reply of a flow to another address is none of ours', () => {
     expect(found([target('10.1.0.2', 40_000)], entry({ to: '10.9.0.1', port: 53 }))).toEqual([])
+  })
+
+  it.each<[string, Entry, readonly [string, number], number]>([
+    ['sent there from any address', { to: '10.9.0.7', port: 90 }, ['10.2.0.2', 5353], 1],
+    ['sent there, any port', { to: '10.9.0.7', port: 90 }, ['10.2.0.2', 0], 1],
+    ['sent there over TCP', { to: '10.9.0.7', port: 90, protocol: 6 }, ['10.2.0.2', 5353], 1],
+    ['sent there over IPv6', { to: '2001:db8::7', port: 90 }, ['2001:db8::b', 5353], 1],
+    ['sent to another port', { to: '10.9.0.7', port: 90 }, ['10.2.0.2', 5354], 0],
+    ['sent to another backend', { to: '10.9.0.7', port: 90 }, ['10.2.0.3', 5353], 0],
+    ['translated', { to: '10.9.0.7', port: 90, status: CONFIRMED | SRC_NAT }, ['10.2.0.2', 5353], 0],
+    ['answered', { to: '10.9.0.7', port: 90, status: CONFIRMED | SEEN_REPLY }, ['10.2.0.2', 5353], 0],
+    ['sent there by a rule of NAT', { to: '10.9.0.7', port: 90, status: CONFIRMED | DST_NAT }, ['10.2.0.2', 5353], 0],
+    ['gone there by itself', { to: '10.2.0.2', port: 5353 }, ['10.2.0.2', 5353], 0],
+  ])('of a backend: %s', (_, listed, [address, port], count) => {
+    const backends = new Targets([{ address: address as IpAddress, port }])
+    expect(foundOf({ destinations: new Targets([]), backends }, [entry(listed)])).toHaveLength(count)
   })
 
   it('passes over what has no ports and what is no entry', () => {

@@ -52,7 +52,10 @@ describe('the IPVS sink', () => {
     const { sink, ownership } = rig()
     const [web, other] = [service(WEB, ['10.1.0.1:80']), service('tcp/10.0.0.2:80', ['10.1.0.9:80'])]
     await sink.reconcile(state([web, other]), 'changes', 1_000)
-    const renamed = [{ ...web, name: 'shop' }, { ...other, name: 'mail' }] as const
+    const renamed = [
+      { ...web, name: 'shop' },
+      { ...other, name: 'mail' },
+    ] as const
     await sink.reconcile(state(renamed), 'changes', 2_000)
     await sink.reconcile(state([renamed[0], { ...renamed[1], name: 'post' }]), 'changes', 3_000)
     expect(ownership.record.services.get(webKey)?.name).toBe(WEB)

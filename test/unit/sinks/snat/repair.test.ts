@@ -183,6 +183,17 @@ describe('connections that were tried before there was a translation', () => {
     expect(cleaned()).toEqual([])
   })
 
+  it('are found by their backend where the service is a firewall mark', async () => {
+    const { pass, kernel, cleaned } = rig()
+    const marked = state([translated('fwmark/7/ipv4', 'masquerade', ['10.2.0.2:53'])])
+    await pass(marked, 'changes', ALL_SERVED)
+    cleaned()
+    kernel.flushRuleset()
+    const { opened } = await pass(marked, 'full', ALL_SERVED)
+    expect(opened.applied).toMatchObject({ 'delete-connection': 1 })
+    expect(cleaned()).toEqual(['sent to 10.2.0.2:53'])
+  })
+
   it('are left alone where a service worked without source NAT until now', async () => {
     const { pass, cleaned } = rig()
     await pass(state([service(WEB)]), 'changes', ALL_SERVED)

@@ -1,4 +1,4 @@
-import type { OriginalDestination } from '../../../../src/kernel/for-sinks.ts'
+import type { OriginalDestination, ReplySource } from '../../../../src/kernel/for-sinks.ts'
 import type { DesiredState } from '../../../../src/model/desired-state.ts'
 import type { ServiceKey } from '../../../../src/model/virtual-service.ts'
 import { createSnatSink, type SnatSinkOptions, type StillServed } from '../../../../src/sinks/snat/snat-sink.ts'
@@ -16,9 +16,10 @@ export function rig(options: Partial<SnatSinkOptions> & { kernel?: FakeNftables 
   const cleaned: string[] = []
   const warnings: string[] = []
   const conntrack = {
-    deleteUntranslated: async (targets: readonly OriginalDestination[]) => {
+    deleteUntranslated: async (targets: readonly OriginalDestination[], backends: readonly ReplySource[] = []) => {
       cleaned.push(...targets.map(({ protocol, address, port }) => `${protocol}/${address}:${port}`))
-      return targets.length
+      cleaned.push(...backends.map(({ address, port }) => `sent to ${address}:${port}`))
+      return targets.length + backends.length
     },
   }
   const log = {
