@@ -121,7 +121,7 @@ describe('a TCP connect', () => {
     expect(performance.now() - begun).toBeGreaterThanOrEqual(195)
     expect(performance.now() - begun).toBeLessThan(2_000)
     expect(await tcpProbe(target)(AbortSignal.abort())).toEqual(timedOut)
-    expect(sockets()).toBe(before)
+    await expect.poll(sockets).toBeLessThanOrEqual(before)
   })
 
   it('learns nothing when it is this machine that cannot', async () => {
@@ -147,7 +147,7 @@ describe('a TCP connect', () => {
       const results = await Promise.all(Array.from({ length: 50 }, () => probe(usual())))
       expect(results.every(({ outcome }) => outcome === 'passed')).toBe(true)
     }
-    expect(sockets()).toBe(before)
+    await expect.poll(sockets).toBeLessThanOrEqual(before)
     expect(await waitingAt(port)).toBe(0)
   })
 })
@@ -165,6 +165,6 @@ describe('many checks at once', () => {
     expect(new Set(heard.heard.map(({ key }) => key)).size).toBe(60)
     for (const { result } of heard.heard) expect(result).toMatchObject({ failure: 'timed-out' })
     heard.stop()
-    expect(sockets()).toBe(before)
+    await expect.poll(sockets).toBeLessThanOrEqual(before)
   })
 })
