@@ -37,6 +37,7 @@ import { EXPIRE_NODEST_CONN } from './daemon/sysctl-advice.ts'
 import { tellPause } from './daemon/tell-pause.ts'
 import { wordCounts } from './daemon/tell-pools.ts'
 import { Teller } from './daemon/teller.ts'
+import { TrafficLog } from './daemon/traffic-log.ts'
 import type { Issue } from './document/issue.ts'
 import type { Log } from './log.ts'
 import type { DestinationKey } from './model/destination.ts'
@@ -66,6 +67,8 @@ export interface DaemonOptions {
   /** Where all that the pipeline is given is written down, and the bytes above which that file is begun anew; absent: nowhere. */
   readonly journal?: { readonly path: string; readonly limit: number }
   readonly log: Log
+  /** Where the lines of `traffic_log` go; absent: into the log. */
+  readonly trafficLog?: Pick<Log, 'logger'>
   /** Each value asks to read the configuration again (SIGHUP). */
   readonly reload$: Observable<unknown>
   /** Resolves with the name of the signal that asks to end. */
@@ -113,9 +116,12 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       now: clock,
     }),
   )
+  const managesFirewall = () => (running?.configuration ?? configuration).settings.manageFirewall
   const writing = createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) })
   const table = parts.use(shadow ? new ShadowSink(writing, { logger, metrics }) : writing)
-  const sinks = parts.use(shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, log: logger }))
+  const sinks = parts.use(
+    shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, managesFirewall, log: logger }),
+  )
   const found = await table.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
   metrics.configLoaded(configuration.services.length)
@@ -169,6 +175,14 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   announceStart(host, logger, { configuration, warnings, ownership, snapshots })
   announceStores(logger, { claims, words })
   operator.words$.subscribe((said) => metrics.operatorWords(wordCounts(said)))
+  const trafficLog = parts.use(
+    new TrafficLog({
+      read: () => table.readTable({ statistics: true }),
+      write: (line) => (options.trafficLog?.logger ?? logger).info(line, `traffic of ${line.backend ?? line.service}`),
+      onFailure: (sentence) => logger.warn(`The traffic log has a gap, because the kernel could not be read: ${sentence}`),
+      scheduler: steadyScheduler,
+    }),
+  )
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
   running = new Running(configuration, {
     ...listeners,
@@ -195,6 +209,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     onLastGood: keepIn(snapshots),
     ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
     resyncInterval: settings.resyncInterval,
+    onServices: (services) => trafficLog.follow(services),
     paused$: pausing.paused$,
     resync$: merge(
       resync$,

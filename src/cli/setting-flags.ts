@@ -7,6 +7,7 @@ export const SETTING_FLAGS: Readonly<Record<SettingName, { readonly placeholder:
   log_file: { placeholder: 'file', help: 'where the log goes in place of standard output, or off' },
   log_max_size: { placeholder: 'megabytes', help: 'size at which the log file begins anew; 0 for never' },
   log_keep: { placeholder: 'number', help: 'how many former log files stay' },
+  traffic_log_file: { placeholder: 'file', help: 'where the lines of traffic_log go in place of the log, or off' },
   admin: { placeholder: 'address', help: 'where /metrics, /healthz, /readyz and the status page are served, or off' },
   metrics_enabled: { placeholder: 'boolean', help: 'whether the metrics are served' },
   metrics_path: { placeholder: 'path', help: 'path of the metrics' },
@@ -23,6 +24,7 @@ export const SETTING_FLAGS: Readonly<Record<SettingName, { readonly placeholder:
   watch_poll: { placeholder: 'duration', help: 'how often a watched file is looked at although no event came' },
   instance: { placeholder: 'name', help: 'name of the nftables table and of the interface of our own' },
   manage_sysctls: { placeholder: 'boolean', help: 'whether sysctls that the services need are set' },
+  manage_firewall: { placeholder: 'boolean', help: 'whether firewalls that would drop packets of services are opened for them' },
 }
 
 /** What beats the file: the flags among a command's options, then the environment. */

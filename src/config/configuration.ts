@@ -28,6 +28,8 @@ export interface Settings {
   readonly logMaxSize: number
   /** Former files that stay. */
   readonly logKeep: number
+  /** Absolute path of the file that has the lines of `traffic_log`; `off`: they are in the log. */
+  readonly trafficLogFile: string | 'off'
   /** Where `/metrics`, `/healthz`, `/readyz` and the status page are served; `off` by default. */
   readonly admin: { readonly address: IpAddress; readonly port: Port } | 'off'
   readonly metricsEnabled: boolean
@@ -58,6 +60,8 @@ export interface Settings {
   readonly instance: string
   /** Whether sysctls that the services need are set, and, but for forwarding, put back by `on_exit: remove`. */
   readonly manageSysctls: boolean
+  /** Whether filters of this host that would drop packets of services are given rules that let them pass. */
+  readonly manageFirewall: boolean
 }
 
 /** What belongs to the kernel's IPVS as a whole. What is absent is not ours. */
@@ -121,6 +125,7 @@ export type SettingName =
   | 'log_file'
   | 'log_max_size'
   | 'log_keep'
+  | 'traffic_log_file'
   | 'admin'
   | 'metrics_enabled'
   | 'metrics_path'
@@ -137,6 +142,7 @@ export type SettingName =
   | 'watch_poll'
   | 'instance'
   | 'manage_sysctls'
+  | 'manage_firewall'
 
 /** What beats the file: flags first, then the environment. */
 export interface Overrides {

@@ -71,10 +71,13 @@ const snatSchema = mapping(
 
 const trafficLogSchema = mapping(
   {
-    enabled: optional(truth, 'Accepted for files of ezlb; has no effect in this version.'),
-    interval: optional(duration({ min: 5000, max: 86_400_000 }), 'Accepted for files of ezlb; has no effect in this version.'),
+    enabled: optional(truth, 'Accepted for files of ezlb; has no effect: traffic_log of a service decides.'),
+    interval: optional(
+      duration({ min: 5000, max: 86_400_000 }),
+      'Accepted for files of ezlb; has no effect: write it in traffic_log of a service.',
+    ),
   },
-  'Accepted for files of ezlb; has no effect in this version.',
+  'Accepted for files of ezlb; has no effect.',
 )
 
 const logSchema = mapping(
@@ -99,6 +102,7 @@ export const globalSchema = mapping(
     log_file: setting('log_file'),
     log_max_size: setting('log_max_size'),
     log_keep: setting('log_keep'),
+    traffic_log_file: setting('traffic_log_file'),
     admin: setting('admin'),
     metrics_enabled: setting('metrics_enabled'),
     metrics_path: setting('metrics_path'),
@@ -115,6 +119,7 @@ export const globalSchema = mapping(
     watch_poll: setting('watch_poll'),
     instance: setting('instance'),
     manage_sysctls: setting('manage_sysctls'),
+    manage_firewall: setting('manage_firewall'),
     ipvs: section(ipvsSchema).optional(),
     snat: section(snatSchema).optional(),
     hooks: section(hooksSchema).optional(),

@@ -121,6 +121,11 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     initial: '5',
     description: 'How many former log files stay; FILE.1 is the newest.',
   },
+  traffic_log_file: {
+    grammar: logFile,
+    initial: 'off',
+    description: 'File that has the lines of traffic_log in place of the log, or off; it begins anew as the log file does.',
+  },
   admin: {
     grammar: adminAddress,
     initial: 'off',
@@ -192,6 +197,11 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     grammar: truth,
     initial: 'false',
     description: 'Whether sysctls that the services need are set, and, but for forwarding, put back by on_exit: remove.',
+  },
+  manage_firewall: {
+    grammar: truth,
+    initial: 'false',
+    description: 'Whether chains of a firewall that would drop packets of services are given rules that let them pass.',
   },
 }
 

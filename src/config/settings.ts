@@ -70,6 +70,7 @@ function toSettings(values: Required<SettingValues>): Settings {
     logFile: values.log_file as string,
     logMaxSize: values.log_max_size as number,
     logKeep: values.log_keep as number,
+    trafficLogFile: values.traffic_log_file as string,
     admin: toAdmin(values.admin),
     metricsEnabled: values.metrics_enabled as boolean,
     metricsPath: values.metrics_path as string,
@@ -86,6 +87,7 @@ function toSettings(values: Required<SettingValues>): Settings {
     watchPoll: values.watch_poll as number,
     instance: values.instance as string,
     manageSysctls: values.manage_sysctls as boolean,
+    manageFirewall: values.manage_firewall as boolean,
   }
 }
 

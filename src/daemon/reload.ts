@@ -143,6 +143,7 @@ const FIXED: readonly (keyof Settings)[] = [
   'logFile',
   'logMaxSize',
   'logKeep',
+  'trafficLogFile',
   'admin',
   'metricsEnabled',
   'metricsPath',

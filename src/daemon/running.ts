@@ -92,6 +92,8 @@ export interface RunningParts {
   readonly resyncInterval: number
   /** Each value asks for a full pass. */
   readonly resync$: Observable<unknown>
+  /** Told of the services whenever they are others. */
+  readonly onServices: (services: WantedServices['services']) => void
   /** Whether nothing may be written, now and at each change. */
   readonly paused$: Observable<boolean>
   /** Called after every full pass that was not rejected. */
@@ -274,7 +276,10 @@ export class Running {
           status.catalogsSettled(settled)
           const isNew = wanted !== this.#wanted
           this.#wanted = wanted
-          if (isNew) subscriber.next(wanted)
+          if (isNew) {
+            parts.onServices(wanted.services)
+            subscriber.next(wanted)
+          }
           announceReady()
         },
         error: (error) => subscriber.error(error),

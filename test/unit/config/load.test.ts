@@ -19,6 +19,7 @@ describe('a configuration', () => {
         logFile: 'off',
         logMaxSize: 100,
         logKeep: 5,
+        trafficLogFile: 'off',
         admin: 'off',
         metricsEnabled: true,
         metricsPath: '/metrics',
@@ -35,6 +36,7 @@ describe('a configuration', () => {
         watchPoll: 30_000,
         instance: 'pointsman',
         manageSysctls: false,
+        manageFirewall: false,
       },
       snat: {},
     })
@@ -306,7 +308,6 @@ describe('what is accepted and does not do all that one might think', () => {
   })
 
   it.each([
-    ['traffic_log: true', 'traffic_log has no effect: this version writes no traffic log'],
     [
       'scheduler: dh',
       'with the scheduler dh a backend at weight 0 would refuse its share of the clients, so it is removed instead, and its connections end',

@@ -39,12 +39,14 @@ describe('a setting', () => {
     ['log_file', '/var/log/../log/p.log', { logFile: '/var/log/p.log' }],
     ['log_max_size', '7', { logMaxSize: 7 }],
     ['log_keep', '3', { logKeep: 3 }],
+    ['traffic_log_file', '/var/log/t.log', { trafficLogFile: '/var/log/t.log' }],
     ['metrics_node_ipvs', 'true', { metricsNodeIpvs: true }],
     ['max_probes', '50', { maxProbes: 50 }],
     ['watch_settle', '0', { watchSettle: 0 }],
     ['watch_poll', '5s', { watchPoll: 5000 }],
     ['instance', 'edge_2', { instance: 'edge_2' }],
     ['manage_sysctls', 'true', { manageSysctls: true }],
+    ['manage_firewall', 'true', { manageFirewall: true }],
   ])('%s is %j from the file, a variable and a flag alike', (name, text, expected) => {
     const written = text === 'true' || text === 'false' || /^[1-9]\d*$/.test(text) ? text : JSON.stringify(text)
     expect(loaded(globals(`${name}: ${written}`)).settings).toMatchObject(expected)
@@ -133,9 +135,9 @@ describe('a setting', () => {
     ).toEqual(['POINTSMAN_LOG_LEVLE: the variable is not known and has no effect; did you mean POINTSMAN_LOG_LEVEL?'])
   })
 
-  it('is known by nineteen names', () => {
-    expect(SETTING_NAMES).toHaveLength(21)
-    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(21)
+  it('is known by twenty-three names', () => {
+    expect(SETTING_NAMES).toHaveLength(23)
+    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(23)
   })
 })
 
@@ -252,9 +254,10 @@ describe('the keys of ezlb', () => {
   it('say so where they have no effect', () => {
     expect(warnings(globals('log: { home: logs, traffic: { interval: 5s } }'))).toEqual([
       'pointsman.yaml:1:18: global.log.home: log.home has no effect: the log goes to standard output; leave rotation to what collects it, such as journald, or name a log.file',
-      'pointsman.yaml:1:30: global.log.traffic: log.traffic has no effect: this version writes no traffic log; read the counters from the metrics',
+      'pointsman.yaml:1:41: global.log.traffic.interval: log.traffic.interval has no effect: traffic_log of each service decides; write traffic_log: 15s at a service, or in defaults',
     ])
-    expect(warnings(globals('log: { traffic: { enabled: false } }'))).toEqual([])
+    expect(warnings(globals('log: { traffic: { enabled: true } }'))).toEqual([])
+    expect(warnings(globals('log: { traffic: { enabled: false } }'))).toHaveLength(1)
   })
 
   it('keep the limits of ezlb', () => {
