@@ -123,8 +123,9 @@ function learn(state: PassState, event: PassEvent | Wake, now: number, times: Pa
       return afterRejection(state, now, times)
     case 'pause':
       if (event.paused === state.paused) return state
-      // Others may have changed anything meanwhile.
-      return { ...state, paused: event.paused, fullAt: event.paused ? state.fullAt : now }
+      if (event.paused) return { ...state, paused: true }
+      // Others may have changed anything meanwhile; and how long it took is no measure of anything.
+      return { ...state, paused: false, fullAt: now, eventAt: undefined }
     case 'closing':
       return { ...state, closing: true }
     case 'wake':

@@ -60,6 +60,56 @@ describe('timing the passes', () => {
     expect(play([[2_000, desired(two, 1_999)]], idle).last?.emit).toMatchObject({ scope: 'changes', eventAt: 1_999 })
   })
 
+  describe('while paused', () => {
+    const pause: PassEvent = { kind: 'pause', paused: true }
+    const resume: PassEvent = { kind: 'pause', paused: false }
+
+    it('begins no pass for news, for a resync or for time, and asks for no wake', () => {
+      const { answers } = play(
+        [
+          [2_000, pause],
+          [2_010, desired(two)],
+          [2_020, { kind: 'resync' }],
+          [99_000, WAKE],
+        ],
+        idle,
+      )
+      for (const answer of answers) expect(answer).toEqual({ emit: undefined, wakeAt: undefined })
+    })
+
+    it('a pass that runs ends as ever, and the first one afterwards is full, and its latency is nobody’s', () => {
+      const { answers } = play(
+        [
+          [2_000, desired(one, 1_999)],
+          [2_010, pause],
+          [2_020, desired(two, 2_015)],
+          [2_030, done],
+          [9_000, desired(one, 9_000)],
+          [10_000, resume],
+        ],
+        idle,
+      )
+      expect(answers.slice(1, 5).map(({ emit }) => emit)).toEqual([undefined, undefined, undefined, undefined])
+      expect(answers[5]?.emit).toEqual({ kind: 'start', desired: one, scope: 'full', startedAt: 10_000 })
+    })
+
+    it('the end comes at once, and what is unwritten stays so', () => {
+      const { last } = play(
+        [
+          [2_000, pause],
+          [2_010, desired(two)],
+          [2_020, { kind: 'closing' }],
+        ],
+        idle,
+      )
+      expect(last?.emit).toEqual({ kind: 'finish' })
+    })
+
+    it('said where nothing was paused, resume asks for nothing', () => {
+      expect(play([[2_000, resume]], idle).last).toEqual({ emit: undefined, wakeAt: 31_010 })
+    })
+  })
+
   it('keeps a distance between passes', () => {
     const { answers } = play(
       [
