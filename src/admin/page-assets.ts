@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /** A file of the status page. */
 export interface PageAsset {
@@ -31,5 +31,6 @@ export function pageAssets(): ReadonlyMap<string, PageAsset> {
 
 function ownFiles(): Record<string, string> {
   const folder = new URL('./page/', import.meta.url)
+  if (!existsSync(folder)) return {}
   return Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(new URL(name, folder), 'utf8')]))
 }

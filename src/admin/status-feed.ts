@@ -10,11 +10,11 @@ export const MAXIMUM_CLIENTS = 16
 /** Milliseconds between two looks at the least, for all who look together. */
 const INTERVAL = 1_000
 
-/** How many times as long as a look and the telling of it take there is rest after it: they get a twentieth of the time. */
-const REST = 19
+/** How many times as long as a look and the telling of it take there is rest after it: they get a tenth of the time. */
+const REST = 9
 
 /** Milliseconds of rest at the most. */
-const LONGEST_REST = 20_000
+const LONGEST_REST = 10_000
 
 /** Milliseconds after which a client that reads nothing loses its connection. */
 const PATIENCE = 10_000
@@ -73,6 +73,8 @@ export class StatusFeed implements Disposable {
   /** What clients that are not behind know. */
   #told: Look | undefined
   #whole: { readonly look: Look; readonly revision: number; readonly text: Promise<Buffer> } | undefined
+  /** Of the last look; made once for all who ask. */
+  #json: { readonly look: Look; readonly text: Promise<string> } | undefined
   #timer: NodeJS.Timeout | undefined
   #ticking = false
   #forgetting: NodeJS.Timeout | undefined
@@ -90,8 +92,11 @@ export class StatusFeed implements Disposable {
 
   /** The newest report as JSON, a second old at the most where looking is cheap. Rejects by a defect alone. */
   async json(): Promise<string> {
-    const { report, revision } = await this.#look()
-    return pacedJson({ revision, ...report }, new Pace())
+    const look = await this.#look()
+    if (this.#json?.look !== look) {
+      this.#json = { look, text: pacedJson({ revision: look.revision, ...look.report }, new Pace()) }
+    }
+    return this.#json.text
   }
 
   async report(): Promise<StatusReport & { readonly revision: number }> {
@@ -169,6 +174,7 @@ export class StatusFeed implements Disposable {
     this.#last = undefined
     this.#told = undefined
     this.#whole = undefined
+    this.#json = undefined
     this.#options.forget?.()
   }
 

@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { acceptsGzip, type Handler, type Route, sendJson } from './http-server.ts'
+import { Pace } from './pace.ts'
+import { pacedJson } from './paced-json.ts'
 import { pageAssets } from './page-assets.ts'
 import type { StatusFeed } from './status-feed.ts'
 import { whyTurnedAway } from './visitor.ts'
@@ -93,7 +95,7 @@ async function sendStatus(request: IncomingMessage, response: ServerResponse, fe
   const report = await feed.report()
   const services = report.services.filter(({ service, key }) => service === name || key === name)
   if (services.length === 0) return sendJson(request, response, 404, { error: 'There is no service of that name.' })
-  sendJson(request, response, 200, { ...report, services })
+  await sendText(request, response, JSON_TYPE, `${await pacedJson({ ...report, services }, new Pace())}\n`)
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8'
@@ -105,6 +107,8 @@ function sendEvents(request: IncomingMessage, response: ServerResponse, feed: St
     return
   }
   response.setHeader('content-type', 'text/event-stream; charset=utf-8')
+  // A proxy that gathers what it passes on would make it late.
+  response.setHeader('x-accel-buffering', 'no')
   if (request.method === 'HEAD') {
     response.end()
     return

@@ -83,9 +83,9 @@ describe('looking', () => {
       },
     })
     feed.follow(response(new Reader()))
-    await pass(3_900)
+    await pass(1_900)
     expect(looks).toBe(1)
-    await pass(3_000)
+    await pass(1_500)
     expect(looks).toBe(2)
   })
 
