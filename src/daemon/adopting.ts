@@ -1,4 +1,5 @@
 import type { DesiredState } from '../model/desired-state.ts'
+import { SharedMap } from '../model/shared-map.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate } from '../pipeline/desired-update.ts'
 import type { PassResult } from '../pipeline/wire.ts'
@@ -15,11 +16,10 @@ export class Adopting {
   /** The state in which they take it over; the same where there are none. */
   in(update: DesiredUpdate): DesiredUpdate {
     if (this.#services.size === 0) return update
-    const services = new Map(update.desired.services)
-    for (const key of this.#services) {
-      const service = services.get(key)
-      if (service !== undefined) services.set(key, { ...service, adopt: 'all' })
-    }
+    const services = SharedMap.of(update.desired.services).edited([...this.#services], (key) => {
+      const service = update.desired.services.get(key)
+      return service && { ...service, adopt: 'all' }
+    })
     return { ...update, desired: { ...update.desired, services } }
   }
 

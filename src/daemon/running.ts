@@ -332,6 +332,6 @@ export class Running {
 
 function statusLine(services: WantedServices['services'], status: Status): string {
   if (status.stuck !== undefined) return `stuck: ${status.stuck}`
-  const { paused } = status.facts()
+  const { paused } = status
   return `${paused === undefined ? '' : `${paused}; `}${counted(services.length, 'service')}, ${status.withoutData.length} without data`
 }

@@ -8,6 +8,7 @@ import { OpenedLater, type SinkToOpen, type Standstill } from './opened-later.ts
 import { type HalfReport, joinedHalves, joinedReports } from './reports.ts'
 import type { ObjectFailure, PartOutcome, PassReport, Sink } from './sink.ts'
 import type { SnatSink, StillServed } from './snat/snat-sink.ts'
+import { Those } from './those.ts'
 
 /** A pass of several sinks: the report of all of them, and what each did, the one that does the most first. */
 export interface InOrderReport extends PassReport {
@@ -62,6 +63,8 @@ class SinksInOrder implements InOrderSink {
   readonly #held: HeldServices
   readonly #listeners = new Set<() => void>()
   readonly #still: StillServed
+  readonly #translated = new Those(({ sourceNat }) => sourceNat !== undefined)
+  readonly #placed = new Those(({ virtualAddress }) => virtualAddress !== undefined)
   /** Nothing of ours is in any filter, and nothing is to be. */
   #firewallIsLeft = false
 
@@ -90,8 +93,8 @@ class SinksInOrder implements InOrderSink {
     now: number,
     options: PassOptions = {},
   ): Promise<InOrderReport> {
-    const translated = keysOf(desired, ({ sourceNat }) => sourceNat !== undefined)
-    const placed = keysOf(desired, ({ virtualAddress }) => virtualAddress !== undefined)
+    const translated = this.#translated.of(desired)
+    const placed = this.#placed.of(desired)
     const snat = new Part('snat', this.#snat, translated, now)
     const addresses = new Part('addresses', this.#addresses, placed, now)
     const firewall = this.#firewallPart(desired, now)
@@ -110,6 +113,8 @@ class SinksInOrder implements InOrderSink {
     const began = performance.now()
     const ipvs = await this.#ipvs.reconcile(openable(desired, unconfirmed, this.#ipvs), scope, now, options)
     const table: PartOutcome = { sink: 'ipvs', ok: true, report: ipvs, seconds: (performance.now() - began) / 1000 }
+    // What follows goes by what IPVS has done.
+    if (ipvs.gaveWay) return { ...told(table, [], []), gaveWay: true }
     await snat.run((sink) => sink.close(desired, this.#still, now))
     await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now), scopes.addresses)
     if (this.#firewallIsOn()) await firewall?.run((sink) => sink.close(desired, this.#held, now))
@@ -294,10 +299,4 @@ function waitingFor(
     const message = `${service.name} is not opened yet, because its source NAT is not confirmed to be in the kernel.`
     return [{ object: key, code: 'KERNEL_REFUSED', message, retryAt: now }]
   })
-}
-
-function keysOf(desired: DesiredState, is: (service: DesiredService) => boolean): Set<ServiceKey> {
-  const keys = new Set<ServiceKey>()
-  for (const [key, service] of desired.services) if (is(service)) keys.add(key)
-  return keys
 }
