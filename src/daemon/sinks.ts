@@ -32,6 +32,8 @@ export interface SinksInput {
   readonly configuration: Pick<Configuration, 'settings' | 'snat'>
   /** `manage_firewall` now; that of the configuration where this is left out. */
   readonly managesFirewall?: () => boolean
+  /** Whether anything may be written between passes; where this is left out it may. */
+  readonly mayRepair?: () => boolean
   readonly log?: SinkLog
   /** As for the sinks. */
   readonly patience?: number
@@ -94,7 +96,7 @@ export async function openSinks(input: SinksInput): Promise<KernelSinks> {
 }
 
 function firewallToOpen(
-  { host, configuration, managesFirewall, log }: SinksInput,
+  { host, configuration, managesFirewall, mayRepair, log }: SinksInput,
   use: FirewallUse,
 ): NonNullable<InOrderOptions['firewall']> {
   const { instance, manageFirewall } = configuration.settings
@@ -106,7 +108,8 @@ function firewallToOpen(
       const former = use.instances.map((name) => instanceOf(name).instance)
       await use.begin(instance)
       const tracked = () => host.readSysctl(CONNTRACK) === 1
-      return createFirewallSink({ kernel, former, tracked, ...instanceOf(instance), ...(log !== undefined && { log }) })
+      const options = { ...(mayRepair !== undefined && { mayRepair }), ...(log !== undefined && { log }) }
+      return createFirewallSink({ kernel, former, tracked, ...instanceOf(instance), ...options })
     },
     emptied: () => use.end(),
   }

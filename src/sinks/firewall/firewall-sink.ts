@@ -43,6 +43,8 @@ export interface FirewallSinkOptions {
   readonly former?: readonly (string | undefined)[]
   /** Whether IPVS leaves its connections to connection tracking (net.ipv4.vs.conntrack). */
   readonly tracked: () => boolean
+  /** Whether rules that others took away may be put back between passes; where this is left out they may. */
+  readonly mayRepair?: () => boolean
   readonly log?: SinkLog
   /** 0 up to 1, for the jitter of retries; Math.random by default. */
   readonly random?: () => number
@@ -215,6 +217,8 @@ class ChainFirewallSink implements FirewallSink {
   /** Puts back what is missing at once, for nothing passes meanwhile; the full pass that it asks for looks at the rest and tells what was done. */
   async #look(): Promise<void> {
     if (this.#image === undefined || this.#wanted.size === 0) return
+    // What is wrong is found by the next pass that may write.
+    if (this.#options.mayRepair?.() === false) return this.#tellDisturbed()
     const { applied, driftRepaired } = await this.#carryOut(await this.#read(), 'open', this.#now)
     if (Object.keys(applied).length === 0) return
     this.#meanwhile = joinedHalves([this.#meanwhile, { applied, failed: [], driftRepaired }])

@@ -83,7 +83,7 @@ function planHook(
   const isOurs = (rule: FilterRule) => isOurJump(rule, table.place, hook, mark)
   const isPassedOver = (rule: FilterRule) => isOurs(rule) || former.some((each) => isOurJump(rule, table.place, hook, each))
   const dropping = baseChains(table, hook).flatMap((base) => {
-    const at = droppedAt(table, base, here.values(), tracked, isPassedOver)
+    const at = droppedAt(table, base, here, tracked, isPassedOver)
     return at === undefined ? [] : [{ base, at }]
   })
   if (half === 'close') return planClosing(table, hook, ours, here, dropping, mark)
@@ -122,19 +122,32 @@ function planClosing(
   return drop.length + unjump.length === 0 ? undefined : { hook, chain: 'keep', put: [], drop, unjump, jump: [] }
 }
 
+/** Where each packet is dropped in a chain, as long as the chain is not read again. */
+const JUDGED = {
+  tracked: new WeakMap<FilterChain, Map<OpeningKey, number | undefined>>(),
+  untracked: new WeakMap<FilterChain, Map<OpeningKey, number | undefined>>(),
+}
+
 /** The first place at which a packet of these is dropped for certain; undefined where none is. */
 function droppedAt(
   table: FilterTable,
   base: FilterChain & { readonly base?: { readonly policy: 'accept' | 'drop' } },
-  openings: Iterable<Opening>,
+  openings: Openings,
   tracked: boolean,
   isOurs: (rule: FilterRule) => boolean,
 ): number | undefined {
   if (base.base?.policy === 'accept' && !mayDrop(table, base)) return undefined
   let first: number | undefined
-  for (const opening of openings) {
-    const { otherwise, at } = judge(table, base, packetOf(opening, tracked), isOurs)
-    if (otherwise === 'drop') first = Math.min(first ?? at, at)
+  const judged = JUDGED[tracked ? 'tracked' : 'untracked']
+  const known = judged.get(base) ?? new Map<OpeningKey, number | undefined>()
+  judged.set(base, known)
+  for (const [key, opening] of openings) {
+    if (!known.has(key)) {
+      const { otherwise, at } = judge(table, base, packetOf(opening, tracked), isOurs)
+      known.set(key, otherwise === 'drop' ? at : undefined)
+    }
+    const at = known.get(key)
+    if (at !== undefined) first = Math.min(first ?? at, at)
   }
   return first
 }

@@ -197,6 +197,17 @@ describe('what others do', () => {
     expect((await pass(sink)).opened.applied).toEqual({})
   })
 
+  test('while nothing may be written a reload is told and not mended', async () => {
+    const firewall = site()
+    await using sink = sinkOn(firewall, { mayRepair: () => false })
+    await pass(sink)
+    const disturbed = new Promise<void>((resolve) => sink.onDisturbed(resolve))
+    firewall.byOthers(flushed)
+    await disturbed
+    expect(firewall.rules('input')).toEqual(['accept'])
+    expect((await pass(sink)).opened).toMatchObject({ applied: { 'open-chain': 3 }, driftRepaired: 3 })
+  })
+
   test('a table that takes no rules fails alone, and is tried again after a while', async () => {
     const firewall = site()
     await using sink = sinkOn(firewall)
