@@ -4,7 +4,7 @@
  * a single request failed.
  */
 
-import { openLab } from '../test/lab/lab.ts'
+import { attachLab, openLab } from '../test/lab/lab.ts'
 import { consulInCache } from '../test/peers/consul.ts'
 import { bundleProgram } from './director.ts'
 import { onPath } from './on-path.ts'
@@ -22,7 +22,9 @@ async function main(): Promise<boolean> {
   const program = bundleProgram()
   // Waited for once the lab is up.
   program.catch(() => undefined)
-  await using lab = await openLab()
+  // Who has a lab already lends it: booting one takes longer than a scene.
+  const lent = process.env['LAB_SOCKET']
+  await using lab = await (lent === undefined ? openLab() : attachLab(lent))
   const where = lab.mode === 'vm' ? 'in a virtual machine, because this machine’s own has no ip_vs' : 'of this machine'
   say(`Linux ${lab.kernel}, ${where}\n`)
   const screen = new Screen(process.stdout)

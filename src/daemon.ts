@@ -22,6 +22,7 @@ import { Operator } from './daemon/operator.ts'
 import { namesOf, OperatorControl } from './daemon/operator-control.ts'
 import { overdueDrains } from './daemon/overdue-drains.ts'
 import { becomeStuck } from './daemon/passes.ts'
+import { Pausing } from './daemon/pausing.ts'
 import { followConfiguration } from './daemon/reconfigure.ts'
 import { RoadKeeper } from './daemon/road-keeper.ts'
 import { Running } from './daemon/running.ts'
@@ -32,6 +33,7 @@ import { leave } from './daemon/stop.ts'
 import { announceStores, openStores } from './daemon/stores.ts'
 import { Supervisor } from './daemon/supervisor.ts'
 import { EXPIRE_NODEST_CONN } from './daemon/sysctl-advice.ts'
+import { tellPause } from './daemon/tell-pause.ts'
 import { wordCounts } from './daemon/tell-pools.ts'
 import { Teller } from './daemon/teller.ts'
 import type { Issue } from './document/issue.ts'
@@ -46,6 +48,7 @@ import { createIpvsSink } from './sinks/ipvs/ipvs-sink.ts'
 import type { Transition } from './sinks/ipvs/transition.ts'
 import { openRegistriesWith } from './sources/registry.ts'
 import type { OwnershipRecord } from './store/ownership.ts'
+import { NEVER_PAUSED } from './store/pause.ts'
 
 export interface DaemonOptions {
   readonly configuration: Configuration
@@ -84,12 +87,15 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const listeners = { status, metrics, logger }
   const kernel = parts.use(await host.openKernel(settings.kernelDeadline, (error) => becomeStuck(error, listeners)))
   const access = shadow ? 'read' : 'write'
-  const { ownership, snapshots, claims, words, sysctls } = await openStores(settings.stateDir, parts, logger, access)
+  const { ownership, snapshots, claims, words, sysctls, pause } = await openStores(settings.stateDir, parts, logger, access)
   const eventLoop = parts.use(new EventLoopDelay())
   metrics.askEachTime({
     eventLoop: () => eventLoop.take(),
     overdueDrains: () => ({ ipvs: overdueDrains(ownership.record, clock()) }),
   })
+  const pausing = parts.use(
+    new Pausing(shadow ? NEVER_PAUSED : pause, { now: clock, onChange: (...change) => tellPause(...change, listeners) }),
+  )
   const journal = options.journal && parts.use(await openJournalOf(options.journal, options.build, { metrics, logger }))
   const formerClaims = claimsPast(claims, ownership.record)
   const before = wantedBefore(configuration, formerClaims, clock())
@@ -134,7 +140,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   }
   const manageSysctls = async () => {
     const { settings: now, services } = running?.configuration ?? configuration
-    if (now.manageSysctls && !shadow) await setSysctls(services, { host, store: sysctls, logger })
+    if (now.manageSysctls && !shadow && pausing.pause === undefined) await setSysctls(services, { host, store: sysctls, logger })
   }
   await manageSysctls()
   announceStart(host, logger, { configuration, warnings, ownership, snapshots })
@@ -171,6 +177,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     onLastGood: keepIn(snapshots),
     ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
     resyncInterval: settings.resyncInterval,
+    paused$: pausing.paused$,
     resync$: merge(
       resync$,
       disturbedResync((listener) => sinks.sink.onDisturbed(listener)),
@@ -186,9 +193,11 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const control = new OperatorControl({
     running,
     operator,
+    pausing,
     sources: () => status.sources,
     failing: () => status.failingObjects,
     readTable: () => table.readTable(),
+    owned: (service) => ownership.record.services.get(service)?.destinations ?? new Set(),
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
     now: clock,
   })
@@ -204,7 +213,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     following.unsubscribe()
   }
   const restore = (allIsGone: boolean) => restoreSysctls(allIsGone, { host, store: sysctls, logger })
-  const onExit = shadow ? { onExit: 'keep' as const } : {}
+  const onExit = shadow || pausing.pause !== undefined ? { onExit: 'keep' as const } : {}
   await leave({ running, sink: sinks.sink, restoreSysctls: restore, status, supervisor, logger, ...onExit })
 }
 

@@ -4,7 +4,7 @@ _pointsman() {
   local files=' import replay '
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'start once plan apply get validate doctor approve drain maintenance undrain weight status why import replay version --help --version' -- "$word"))
+    COMPREPLY=($(compgen -W 'start once plan apply get validate doctor approve adopt pause resume drain maintenance undrain weight status why import replay version --help --version' -- "$word"))
     return
   fi
   case $before in
@@ -34,9 +34,9 @@ _pointsman() {
     --color) COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
     -f|--file) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --allowed-actions) return ;;
-    --all-services) return ;;
     --reason) return ;;
     --for) return ;;
+    --all-services) return ;;
     --timeout) return ;;
     --over) return ;;
     --steps) return ;;
@@ -54,6 +54,9 @@ _pointsman() {
     validate) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --json -f --file --help' ;;
     doctor) options='-c --config --state-dir --kernel-deadline --json --color --help' ;;
     approve) options='--state-dir --json --help' ;;
+    adopt) options='--state-dir --json --help' ;;
+    pause) options='--state-dir --reason --for --json --help' ;;
+    resume) options='--state-dir --json --help' ;;
     drain) options='--state-dir --all-services --reason --for --force --wait --timeout --json --help' ;;
     maintenance) options='--state-dir --all-services --reason --for --force --json --help' ;;
     undrain) options='--state-dir --all-services --json --help' ;;

@@ -1,2 +1,3 @@
 #!/bin/sh
-exec /usr/lib/pointsman/node /usr/lib/pointsman/pointsman.mjs "$@"
+# docs/decisions/a-small-young-generation.md says why.
+exec /usr/lib/pointsman/node --max-semi-space-size=8 /usr/lib/pointsman/pointsman.mjs "$@"

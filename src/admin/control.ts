@@ -1,9 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ErrorCode, PointsmanError } from '../errors.ts'
 import { type HttpServer, type Route, sendJson, serveHttp } from './http-server.ts'
-import { type OperatorAnswer, type OperatorRequest, readOperatorRequest } from './operator-request.ts'
+import {
+  type OperatorAnswer,
+  type OperatorRequest,
+  type PauseRequest,
+  readOperatorRequest,
+  readPauseRequest,
+} from './operator-request.ts'
 import { type AdminContent, shown } from './server.ts'
-import type { StatusAnswer, WhyAnswer } from './standing.ts'
+import type { PauseStanding, StatusAnswer, WhyAnswer } from './standing.ts'
 
 /**
  * Name of the socket in the state directory: the daemons of two network namespaces that share it have one each. Undefined: that
@@ -22,6 +28,12 @@ export function isControlSocket(name: string): boolean {
 export interface Control {
   /** Lets go what is held of a service; gives the backends. BAD_INPUT: no such service; NOTHING_HELD. */
   approve(service: string): { readonly removals: readonly string[]; readonly failures: readonly string[] }
+  /** Takes over what is foreign in a service; gives those backends. BAD_INPUT: no such service, or it cannot be done now. */
+  adopt(service: string): Promise<readonly string[]>
+  /** Nothing is written from now on. */
+  pause(request: PauseRequest): Promise<PauseAnswer>
+  /** Everything is written again. */
+  resume(): Promise<ResumeAnswer>
   /** Says something of backends. BAD_INPUT: no such service or backend; LAST_BACKEND: nobody would serve any more. */
   say(request: OperatorRequest): Promise<OperatorAnswer>
   /** How everything stands, or one service; BAD_INPUT: there is none of that name. */
@@ -37,6 +49,26 @@ export interface Approval {
   readonly approved: readonly string[]
   /** Backends whose failure was held; absent where there is none. */
   readonly failures?: readonly string[]
+}
+
+/** Answer to `POST /adopt?service=NAME`. */
+export interface Adoption {
+  readonly service: string
+  /** Backends that were foreign and drain from now on. */
+  readonly adopted: readonly string[]
+}
+
+/** Answer to `POST /pause`. */
+export interface PauseAnswer {
+  readonly paused: PauseStanding
+  /** Whether a restart keeps it: false while the state directory cannot be written. */
+  readonly kept: boolean
+}
+
+/** Answer to `POST /resume`. */
+export interface ResumeAnswer {
+  /** The pause that has ended; absent: there was none. */
+  readonly ended?: PauseStanding
 }
 
 /** What is answered in place of a result, with the status of its code. */
@@ -57,6 +89,18 @@ export function startControlServer(socket: string, content: AdminContent, contro
       return { service, approved: removals, ...(failures.length > 0 && { failures }) }
     }),
   })
+  routes.set('/adopt', {
+    methods: ['POST'],
+    handle: answering(async (query): Promise<Adoption> => {
+      const service = query.get('service') ?? ''
+      return { service, adopted: await control.adopt(service) }
+    }),
+  })
+  routes.set('/pause', {
+    methods: ['POST'],
+    handle: answering(async (_, request) => control.pause(await readPauseRequest(request))),
+  })
+  routes.set('/resume', { methods: ['POST'], handle: answering(() => control.resume()) })
   routes.set('/operator', {
     methods: ['POST'],
     handle: answering(async (_, request) => control.say(await readOperatorRequest(request))),

@@ -20,6 +20,8 @@ export interface HealthFacts {
   readonly configRejected?: string
   /** Settings that wait for a restart. */
   readonly restartNeeded: readonly string[]
+  /** How the operator paused the writing; absent: he did not. */
+  readonly paused?: string
 }
 
 export const POOL_MODES = ['normal', 'panic', 'sorry', 'nobody'] as const
@@ -69,6 +71,7 @@ export const HEALTH_REASONS = [
   'quorum-lost',
   'config-rejected',
   'restart-needed',
+  'paused',
 ] as const
 
 export type HealthReasonName = (typeof HEALTH_REASONS)[number]
@@ -85,8 +88,8 @@ const STALE_AFTER_INTERVALS = 3
 const NAMED = 5
 
 /**
- * Not ready: stuck, first reconcile not done, or a sink without success for three resync intervals. Whatever else is
- * wrong leaves the traffic served, so it is `degraded`, which is ready with a warning.
+ * Not ready: stuck, first reconcile not done, or a sink without success for three resync intervals; where nothing is written by the operator's word,
+ * no pass is missed. Whatever else is wrong leaves the traffic served, so it is `degraded`, which is ready with a warning.
  */
 export function judgeHealth(facts: HealthFacts, now: number): Health {
   const grave = graveReasons(facts, now)
@@ -98,6 +101,7 @@ export function judgeHealth(facts: HealthFacts, now: number): Health {
 function graveReasons(facts: HealthFacts, now: number): HealthReason[] {
   const reasons: HealthReason[] = []
   if (facts.stuck !== undefined) reasons.push({ reason: 'stuck', message: facts.stuck })
+  if (facts.paused !== undefined) return reasons
   if (!facts.firstReconcileDone) {
     reasons.push({ reason: 'starting', message: 'The first reconcile of the services that have data is not done yet.' })
   }
@@ -131,6 +135,10 @@ function mildReasons(facts: HealthFacts): HealthReason[] {
   }
   reasons.push(...facts.pools.flatMap(poolReasons))
   if (facts.configRejected !== undefined) reasons.push({ reason: 'config-rejected', message: facts.configRejected })
+  if (facts.paused !== undefined) {
+    const message = `Nothing is written to the kernel (${facts.paused}); pointsman resume ends that.`
+    reasons.push({ reason: 'paused', message })
+  }
   for (const setting of facts.restartNeeded) {
     reasons.push({ reason: 'restart-needed', message: `A change of ${setting} takes effect at the next restart.` })
   }

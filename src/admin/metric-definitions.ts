@@ -23,6 +23,7 @@ export const DEFINITIONS = {
     'pointsman_expire_nodest_conn',
     'net.ipv4.vs.expire_nodest_conn: while 0, connections of a deleted destination hang instead of ending.',
   ),
+  paused: gauge('pointsman_paused', '1 while the operator has it write nothing to the kernel.'),
   configLoaded: counter('pointsman_config_loads_total', 'Configuration files read, by what became of them.', ['result']),
   configCurrent: gauge('pointsman_config_last_load_successful', '1 while the newest configuration file is the one that runs.'),
   configTime: gauge('pointsman_config_last_load_success_timestamp_seconds', 'When the running configuration was loaded.'),

@@ -189,6 +189,11 @@ export class Metrics {
     for (const [word, count] of Object.entries(counts)) this.#made.operatorWords.set({ word }, count)
   }
 
+  /** Whether nothing is written by the operator's word. */
+  paused(paused: boolean): void {
+    this.#made.paused.set(paused ? 1 : 0)
+  }
+
   /** A drain ended by itself. */
   drainEnded(sink: string, how: 'idle' | 'deadline', connections: number): void {
     this.#made.drains.inc({ sink, how })

@@ -5,6 +5,7 @@ import { PointsmanError } from '../errors.ts'
 /** Bytes of a request's body that are read: ten thousand backends and their reason. */
 const LIMIT = 1024 * 1024
 
+/** Why, and for how long. */
 const terms = {
   /** One line, for terminals and logs. */
   reason: z
@@ -43,6 +44,11 @@ const requestSchema = z.discriminatedUnion('verb', [
   }),
 ])
 
+const pauseSchema = z.strictObject(terms)
+
+/** Body of `POST /pause`. */
+export type PauseRequest = z.output<typeof pauseSchema>
+
 /** Body of `POST /operator`. */
 export type OperatorRequest = z.output<typeof requestSchema>
 
@@ -67,7 +73,16 @@ export interface SaidOf {
 }
 
 /** Reads the body of a request; rejects with BAD_INPUT where it is none. */
-export async function readOperatorRequest(request: IncomingMessage): Promise<OperatorRequest> {
+export function readOperatorRequest(request: IncomingMessage): Promise<OperatorRequest> {
+  return readRequest(request, requestSchema)
+}
+
+/** As readOperatorRequest. */
+export function readPauseRequest(request: IncomingMessage): Promise<PauseRequest> {
+  return readRequest(request, pauseSchema)
+}
+
+async function readRequest<S extends z.ZodType>(request: IncomingMessage, schema: S): Promise<z.output<S>> {
   let text = ''
   request.setEncoding('utf8')
   try {
@@ -79,7 +94,7 @@ export async function readOperatorRequest(request: IncomingMessage): Promise<Ope
     if (error instanceof PointsmanError) throw error
     throw new PointsmanError('BAD_INPUT', 'The request ended too early.', { cause: error })
   }
-  const read = requestSchema.safeParse(json(text))
+  const read = schema.safeParse(json(text))
   if (read.success) return read.data
   throw new PointsmanError('BAD_INPUT', `The request is not understood (${z.prettifyError(read.error).replaceAll('\n', ' ')}).`)
 }

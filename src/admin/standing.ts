@@ -102,6 +102,14 @@ export interface ServiceStanding {
   readonly backends: readonly BackendStanding[]
 }
 
+/** The operator's word that nothing is written. */
+export interface PauseStanding {
+  readonly since: string
+  /** Absent: until `resume`. */
+  readonly until?: string
+  readonly reason?: string
+}
+
 /** A word about a backend that nobody names now. */
 export interface AbsentWord {
   readonly service: string
@@ -112,6 +120,8 @@ export interface AbsentWord {
 /** Answer to `GET /status`. */
 export interface StatusAnswer {
   readonly at: string
+  /** Absent while the daemon writes. */
+  readonly paused?: PauseStanding
   /** Why the kernel could not be asked. */
   readonly kernel_error?: string
   readonly services: readonly ServiceStanding[]
@@ -132,6 +142,7 @@ export interface WhyAnswer extends BackendStanding {
   readonly service: string
   readonly key: string
   readonly complete: boolean
+  readonly paused?: PauseStanding
   readonly kernel_error?: string
   /** Those of the service that list the backend, or may. */
   readonly sources: readonly SourceStanding[]

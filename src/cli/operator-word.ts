@@ -76,12 +76,16 @@ export function stateDirOf(options: WordOptions): string {
 /** Says something to the daemon and prints what counts from now on. */
 export async function sayWord(options: WordOptions, request: OperatorRequest): Promise<OperatorAnswer> {
   const answer = (await askDaemon(stateDirOf(options), 'POST', '/operator', request)) as OperatorAnswer
-  if (!answer.kept)
-    say(
-      'pointsman: It counts, but could not be written to the state directory: a restart of the daemon forgets it. Its log says why.',
-    )
+  if (!answer.kept) sayNotKept()
   await printIfPossible(options.json ? JSON.stringify(answer, undefined, 2) : answerText(answer))
   return answer
+}
+
+/** What was said is in force, and not on disk. */
+export function sayNotKept(): void {
+  say(
+    'pointsman: It counts, but could not be written to the state directory: a restart of the daemon forgets it. Its log says why.',
+  )
 }
 
 function answerText({ changed, unchanged }: OperatorAnswer): string {

@@ -1,6 +1,6 @@
 import type { HeldOfService } from '../daemon/desired-once.ts'
 import { formatEndpoint } from '../model/address.ts'
-import type { Change, ForeignObject, Plan, SinkChange, TableChange } from '../model/change.ts'
+import { type Change, type ForeignObject, type Plan, SINK_NAMES, type SinkChange, type TableChange } from '../model/change.ts'
 import type { Destination } from '../model/destination.ts'
 import { isRoadName } from '../model/probe-road.ts'
 import { type ServiceIdentity, type ServiceKey, serviceKey } from '../model/virtual-service.ts'
@@ -24,14 +24,7 @@ export function planText(plan: Plan, held: readonly HeldOfService[], paint: Pain
 }
 
 function byService(changes: readonly Change[]): Map<ServiceKey, Change[]> {
-  const groups = new Map<ServiceKey, Change[]>()
-  for (const change of changes) {
-    const key = serviceKey(change.service)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [change])
-    else group.push(change)
-  }
-  return groups
+  return Map.groupBy(changes, ({ service }) => serviceKey(service))
 }
 
 function serviceBlock(key: ServiceKey, changes: readonly Change[], paint: Paint): string {
@@ -93,8 +86,6 @@ function tableLines(change: TableChange, paint: Paint): string[] {
       return [paint('red', `- sync daemon ${syncDaemonText(change.before)}`)]
   }
 }
-
-const SINK_NAMES = { snat: 'source NAT', addresses: 'addresses' } as const
 
 /** `+ source NAT: 3 elements` */
 function sinkLine({ sink, kind, count: number }: SinkChange, paint: Paint): string {

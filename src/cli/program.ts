@@ -94,6 +94,9 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
     'let go what a running daemon holds of a service: removals and failures',
     () => import('./approve.ts'),
   )
+  const adopt = command('adopt', 'take over the foreign backends of a service, to drain', () => import('./adopt.ts'))
+  const pause = command('pause', 'have a running daemon write nothing to the kernel', () => import('./pause.ts'))
+  const resume = command('resume', 'end a pause', () => import('./resume.ts'))
   const drain = command('drain', 'let a backend finish what it has: no new connections', () => import('./drain.ts'))
   const maintenance = command('maintenance', 'take a backend out at once', () => import('./maintenance.ts'))
   const undrain = command('undrain', 'take back a drain or a maintenance', () => import('./undrain.ts'))
@@ -108,19 +111,21 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
   for (const each of [start, validate]) settings(each, Object.keys(SETTING_FLAGS) as SettingName[])
   for (const each of [once, plan, apply, doctor]) settings(each, ['state_dir', 'kernel_deadline'])
   for (const each of [get, importing]) settings(each, ['state_dir', 'kernel_deadline'])
-  for (const each of [approve, drain, maintenance, undrain, weight, status, why]) settings(each, ['state_dir'])
-  approve.argument('<service>', 'its name in the configuration')
+  for (const each of [approve, adopt, pause, resume, drain, maintenance, undrain, weight, status, why])
+    settings(each, ['state_dir'])
+  for (const each of [approve, adopt]) each.argument('<service>', 'its name in the configuration')
   for (const each of [drain, maintenance, undrain]) {
     each.argument('[service]', 'its name in the configuration').argument('[backend...]', 'address:port; all of them by default')
     each.option('--all-services <host>', 'in place of a service: a host, address or address:port, wherever it is a backend')
   }
   weight.argument('<service>', 'its name in the configuration').argument('<backend>', 'address:port')
   weight.argument('[weight]', '0 to 65535')
-  for (const each of [drain, maintenance, weight]) {
+  for (const each of [pause, drain, maintenance, weight]) {
     each.option('--reason <text>', 'why; shown wherever the word is')
     each.option('--for <duration>', 'how long it counts; until it is taken back by default')
-    each.option('--force', 'also where no backend of a service would serve any more')
   }
+  for (const each of [drain, maintenance, weight])
+    each.option('--force', 'also where no backend of a service would serve any more')
   drain.option('--wait', 'wait until the last connection has ended')
   drain.option('--timeout <duration>', 'how long --wait waits', '5m')
   weight.option('--over <duration>', 'reach it in steps, the last one after this time')
@@ -149,6 +154,9 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
     validate,
     doctor,
     approve,
+    adopt,
+    pause,
+    resume,
     drain,
     maintenance,
     undrain,

@@ -1,4 +1,11 @@
-import type { AdminStanding, BackendStanding, ServiceStanding, SourceStanding, StatusAnswer } from '../admin/standing.ts'
+import type {
+  AdminStanding,
+  BackendStanding,
+  PauseStanding,
+  ServiceStanding,
+  SourceStanding,
+  StatusAnswer,
+} from '../admin/standing.ts'
 import { counted } from '../daemon/counted.ts'
 import { agoText, inText, spanOf } from './ages.ts'
 import type { Paint } from './terminal.ts'
@@ -7,8 +14,9 @@ const HEADS = ['BACKEND', 'ADMIN', 'DISCOVERED', 'OPERATIONAL', 'WEIGHT', 'KERNE
 
 /** How everything stands, for people: for each service its sources, a table of its backends and what the operator said. */
 export function statusText(answer: StatusAnswer, paint: Paint): string {
-  const { at, services, absent_words: absent, kernel_error: failure } = answer
-  const blocks = services.map((service) => serviceBlock(service, at, paint))
+  const { at, paused, services, absent_words: absent, kernel_error: failure } = answer
+  const blocks = paused === undefined ? [] : [paint('red', pausedLine(paused, at))]
+  blocks.push(...services.map((service) => serviceBlock(service, at, paint)))
   if (services.length === 0) blocks.push('no service is wanted')
   if (absent.length > 0) {
     const lines = absent.map(({ service, backend, admin }) => `  ${service} ${backend}: ${wordsText(admin, at)}`)
@@ -111,6 +119,11 @@ function styleOf(backend: BackendStanding | undefined): 'red' | 'yellow' | undef
   return usual ? undefined : 'yellow'
 }
 
+/** `paused for 2m, until 2026-01-01T00:00:00.000Z (in 58m): works on the table; nothing is written before it ends, or `pointsman resume`` */
+export function pausedLine(paused: PauseStanding, now: string): string {
+  return `paused${termsText(paused, now)}; nothing is written to the kernel until \`pointsman resume\``
+}
+
 /** `drain for 2m, until 2026-01-01T00:00:00.000Z (in 58m): disk`; empty where he said nothing. */
 export function wordsText({ state, since, until, reason, weight }: AdminStanding, now: string): string {
   const parts: string[] = []
@@ -124,7 +137,7 @@ export function wordsText({ state, since, until, reason, weight }: AdminStanding
 }
 
 interface Terms {
-  readonly since: string | undefined
+  readonly since?: string | undefined
   readonly until?: string | undefined
   readonly reason?: string | undefined
 }

@@ -1,6 +1,6 @@
 import type { DiscoveredStanding, OperationalStanding, WhyAnswer } from '../admin/standing.ts'
 import { agoText } from './ages.ts'
-import { sourceText, wordsText } from './status-text.ts'
+import { pausedLine, sourceText, wordsText } from './status-text.ts'
 import type { Paint } from './terminal.ts'
 
 /** From the sources to the kernel, a line for each step; each says since when. */
@@ -9,6 +9,7 @@ export function whyText(answer: WhyAnswer, paint: Paint): string {
   const lines = [`${paint('bold', `${service} ${backend}`)}  ${key}`]
   const add = (step: string, text: string) => lines.push(`  ${paint('dim', step.padEnd(11))}  ${text}`)
   for (const source of sources) add('source', sourceText(source, at))
+  if (answer.paused !== undefined) add('paused', pausedLine(answer.paused, at))
   if (!complete) add('', 'not every source has answered: nothing is removed')
   add('discovered', discoveredText(discovered, at))
   add('operational', operationalText(operational, at))

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Path } from '../document/document.ts'
-import type { Reading } from '../document/reading.ts'
+import { isMapping, type Reading } from '../document/reading.ts'
 import { familyOf } from '../model/address.ts'
 import type { CheckSpec, ProbeKind } from '../model/probe-spec.ts'
 import type { ServiceIdentity } from '../model/virtual-service.ts'
@@ -72,13 +72,9 @@ function merged(defaults: WrittenCheck | undefined, own: WrittenCheck | undefine
   for (const [key, value] of Object.entries(own ?? {})) {
     if (value === undefined) continue
     const before = result[key]
-    result[key] = isSection(before) && isSection(value) ? { ...before, ...value } : value
+    result[key] = isMapping(before) && isMapping(value) ? { ...before, ...value } : value
   }
   return result as unknown as WrittenCheck
-}
-
-function isSection(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function bothForms(draft: Draft, findings: Findings): boolean {

@@ -5,6 +5,7 @@ import { inOrder } from './findings.ts'
 import { readParameterDocuments } from './include/documents.ts'
 import { readIncluded } from './include/files.ts'
 import { understand } from './load.ts'
+import { someText } from './parameters/in-tree.ts'
 import type { Surroundings } from './parameters/lookup.ts'
 import { mayHaveParameters } from './parameters/template.ts'
 import type { Reach } from './reach.ts'
@@ -45,6 +46,5 @@ export async function loadFrom(
 
 /** May say yes for nothing: then a change of the addresses has the same configuration taken once more. */
 function asksForAddresses({ value }: Document): boolean {
-  const text = JSON.stringify(value)
-  return mayHaveParameters(text) && text.includes('host.')
+  return someText(value, (text) => mayHaveParameters(text) && text.includes('host.'))
 }

@@ -1,6 +1,6 @@
 import type { Document } from '../document/document.ts'
 import { parseDocument } from '../document/parse.ts'
-import { show } from '../document/reading.ts'
+import { isMapping, show } from '../document/reading.ts'
 import { interpret, unknownKeyRemedy } from '../document/schema.ts'
 import { standsFor } from '../document/suggest.ts'
 import { type BuiltService, buildService } from './build-service.ts'
@@ -43,7 +43,7 @@ export function loadConfiguration(
 }
 
 function hasKey({ value }: Document, key: string): boolean {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+  return isMapping(value) && Object.hasOwn(value, key)
 }
 
 /** Makes one configuration of the files that it consists of, the first one first. */
@@ -116,10 +116,6 @@ function checkList(document: Document, key: string, list: unknown, findings: Fin
   if (Array.isArray(list)) return
   const what = list === null ? 'nothing is written here' : `${show(list)} stands where a list is due`
   findings.of(document).refuse([key], what, 'write a list of services, or [] for none')
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function readServices(document: Document, top: Readonly<Record<string, unknown>>, findings: Findings): BuiltService[] {

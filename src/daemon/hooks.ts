@@ -1,6 +1,7 @@
 import type { HooksSettings } from '../config/configuration.ts'
 import type { Logger } from '../log.ts'
 import type { StateEvent } from '../model/state-event.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 import { runHook } from './hook-exec.ts'
 import { HookQueue, type HookResult } from './hook-queue.ts'
 import { postHook } from './hook-webhook.ts'
@@ -107,7 +108,7 @@ function program(command: readonly string[]): Run {
 
 /** What a hook is told, as one line. */
 function eventJson({ kind, service, vip, backend, source, from, to, cause, reasons }: StateEvent, now: number): string {
-  return JSON.stringify({ at: new Date(now).toISOString(), kind, service, vip, backend, source, from, to, cause, reasons })
+  return JSON.stringify({ at: wallTime(now), kind, service, vip, backend, source, from, to, cause, reasons })
 }
 
 function environmentOf({ kind, service, vip, backend, source, from, to, cause }: StateEvent): Record<string, string> {

@@ -1,27 +1,33 @@
-import type { Control } from '../admin/control.ts'
-import type { OperatorAnswer, OperatorRequest } from '../admin/operator-request.ts'
+import type { Control, PauseAnswer, ResumeAnswer } from '../admin/control.ts'
+import type { OperatorAnswer, OperatorRequest, PauseRequest } from '../admin/operator-request.ts'
 import type { StatusAnswer, Turn, WhyAnswer } from '../admin/standing.ts'
+import { PointsmanError } from '../errors.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable } from '../model/ipvs-table.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate } from '../pipeline/desired-update.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 import type { Held } from './approval.ts'
 import { assertOthersServe } from './last-serving.ts'
 import type { Operator } from './operator.ts'
 import { backendNamed, type Known, serviceNamed } from './operator-targets.ts'
 import { leavesService, saidOf, targetsOf, verbOf } from './operator-verbs.ts'
 import { asPointsmanError } from './passes.ts'
+import type { Pausing } from './pausing.ts'
 import type { Running } from './running.ts'
-import { absentWords, type Moment, serviceStanding, unwantedStanding } from './standing.ts'
+import { absentWords, type Moment, pauseStanding, serviceStanding, unwantedStanding } from './standing.ts'
 
 export interface OperatorControlParts {
-  readonly running: Pick<Running, 'approve' | 'services' | 'update'>
+  readonly running: Pick<Running, 'adopt' | 'approve' | 'services' | 'update'>
   readonly operator: Operator
+  readonly pausing: Pausing
   readonly sources: () => Moment['sources']
   /** What the last pass could not do. */
   readonly failing: () => Moment['failing']
   /** Reads the kernel. */
   readonly readTable: () => Promise<IpvsTable>
+  /** What of a service is in the kernel and ours by the record. */
+  readonly owned: (service: ServiceKey) => ReadonlySet<DestinationKey>
   /** The last change of a destination in the kernel. */
   readonly lastTurn: (service: ServiceKey, backend: DestinationKey) => Turn | undefined
   /** Milliseconds since the epoch. */
@@ -41,6 +47,41 @@ export class OperatorControl implements Control {
 
   approve(service: string): Held {
     return this.#parts.running.approve(service)
+  }
+
+  async adopt(name: string): Promise<readonly DestinationKey[]> {
+    const { running, owned, pausing } = this.#parts
+    const { key } = serviceNamed(name, this.#known())
+    const desired = running.update?.desired.services.get(key)
+    if (pausing.pause !== undefined)
+      throw new PointsmanError(
+        'BAD_INPUT',
+        'The daemon is paused, so that nothing can be taken over: run `pointsman resume` first.',
+      )
+    if (desired?.complete !== true)
+      throw new PointsmanError(
+        'BAD_INPUT',
+        `Not every source of ${name} has answered, so that nobody knows which of its backends are foreign: look at \`pointsman status ${name}\` and try again then.`,
+      )
+    const inKernel = (await this.#parts.readTable()).get(key)
+    const ours = owned(key)
+    const foreign = [...(inKernel?.destinations.keys() ?? [])].filter((at) => !ours.has(at) && !desired.destinations.has(at))
+    if (foreign.length > 0) running.adopt(key)
+    return foreign
+  }
+
+  async pause({ reason, for: duration }: PauseRequest): Promise<PauseAnswer> {
+    const { pausing, now } = this.#parts
+    const { pause, kept } = await pausing.begin({
+      ...(reason !== undefined && { reason }),
+      ...(duration !== undefined && { until: now() + duration }),
+    })
+    return { paused: pauseStanding(pause), kept }
+  }
+
+  async resume(): Promise<ResumeAnswer> {
+    const ended = await this.#parts.pausing.end()
+    return ended === undefined ? {} : { ended: pauseStanding(ended) }
   }
 
   async say(request: OperatorRequest): Promise<OperatorAnswer> {
@@ -66,7 +107,8 @@ export class OperatorControl implements Control {
     const { moment, failure } = await this.#moment()
     const keys = named === undefined ? [...moment.update.desired.services.keys()] : [named.key]
     return {
-      at: new Date(this.#parts.now()).toISOString(),
+      at: wallTime(this.#parts.now()),
+      ...this.#paused(),
       ...(failure !== undefined && { kernel_error: failure }),
       services: keys.map((key) => serviceStanding(key, moment)).filter((standing) => standing !== undefined),
       absent_words: absentWords(moment).filter((word) => named === undefined || word.service === named.key),
@@ -82,15 +124,21 @@ export class OperatorControl implements Control {
     const ofBackend = standing?.backends.find((each) => each.backend === key)
     const changed = this.#parts.lastTurn(named.key, key)
     return {
-      at: new Date(this.#parts.now()).toISOString(),
+      at: wallTime(this.#parts.now()),
       service: named.name,
       key: named.key,
       complete: standing?.complete ?? false,
+      ...this.#paused(),
       ...(ofBackend ?? unwantedStanding(named.key, key, moment)),
       ...(failure !== undefined && { kernel_error: failure }),
       sources: standing?.sources ?? [],
       ...(changed !== undefined && { changed }),
     }
+  }
+
+  #paused(): Pick<StatusAnswer, 'paused'> {
+    const { pause } = this.#parts.pausing
+    return pause === undefined ? {} : { paused: pauseStanding(pause) }
   }
 
   #known(): Known {

@@ -2,6 +2,7 @@ import type { OperatorRequest, SaidOf } from '../admin/operator-request.ts'
 import type { AdminState } from '../model/admin-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { OperatorVerb, SpokenOf } from '../model/operator-words.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 import { backendNamed, backendsAt, backendsOf, type Known, serviceNamed } from './operator-targets.ts'
 
 /** Steps of a weight's way where nobody says how many. */
@@ -50,8 +51,8 @@ export function saidOf(service: string, backend: DestinationKey, word: AdminStat
     service,
     backend,
     state,
-    ...(until !== undefined && { until: new Date(until).toISOString() }),
+    ...(until !== undefined && { until: wallTime(until) }),
     ...(weight !== undefined && { weight: weight.weight }),
-    ...(weight?.until !== undefined && { weight_until: new Date(weight.until).toISOString() }),
+    ...(weight?.until !== undefined && { weight_until: wallTime(weight.until) }),
   }
 }

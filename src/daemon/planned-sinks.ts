@@ -1,7 +1,9 @@
-import type { SinkChange } from '../model/change.ts'
+import { SINK_NAMES, type SinkChange } from '../model/change.ts'
 import type { DesiredState } from '../model/desired-state.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
+import { joinedCounts } from '../sinks/reports.ts'
+import type { PassReport } from '../sinks/sink.ts'
 import { openAddresses, pretendedAddresses } from '../store/addresses.ts'
 import { openSnatUse } from '../store/snat-use.ts'
 import { asPointsmanError } from './passes.ts'
@@ -31,12 +33,12 @@ export async function planSinks(
   const still = { service: isServed, destination: isServed }
   const changes: SinkChange[] = []
   const notes: string[] = []
-  const planning = async (sink: SinkChange['sink'], plan: (parts: AsyncDisposableStack) => Promise<readonly Counts[]>) => {
+  const planning = async (sink: SinkChange['sink'], plan: (parts: AsyncDisposableStack) => Promise<Counts>) => {
     await using parts = new AsyncDisposableStack()
     try {
       changes.push(...changesOf(sink, await plan(parts)))
     } catch (error) {
-      notes.push(`What becomes of ${NAMES[sink]} cannot be said: ${asPointsmanError(error).message}`)
+      notes.push(`What becomes of ${SINK_NAMES[sink]} cannot be said: ${asPointsmanError(error).message}`)
     }
   }
   const use = await openSnatUse({ directory })
@@ -48,7 +50,7 @@ export async function planSinks(
       const opened = await sink.open(desired, 'full', now)
       const closed = await sink.close(desired, still, now)
       for (const { message } of closed.failed) notes.push(message)
-      return [opened.applied, closed.applied]
+      return joinedCounts(opened.applied, closed.applied)
     })
   const store = await openAddresses({ directory, access: 'read' })
   if (hasOwned(store.record) || services.some(({ virtualAddress }) => virtualAddress !== undefined))
@@ -58,19 +60,15 @@ export async function planSinks(
       const withdrawn = await sink.withdraw(desired, now)
       const held = await sink.hold(desired, isServed, 'full', now)
       for (const { message } of held.failed) notes.push(message)
-      return [withdrawn.applied, held.applied]
+      return joinedCounts(withdrawn.applied, held.applied)
     })
   return { changes, notes }
 }
 
-const NAMES = { snat: 'source NAT', addresses: 'addresses' } as const
+type Counts = PassReport['applied']
 
-type Counts = Readonly<Record<string, number>>
-
-function changesOf(sink: SinkChange['sink'], halves: readonly Counts[]): SinkChange[] {
-  const counts = new Map<string, number>()
-  for (const half of halves) for (const [kind, count] of Object.entries(half)) counts.set(kind, (counts.get(kind) ?? 0) + count)
-  return [...counts].flatMap(([kind, count]) => (count > 0 && kind !== 'announce' ? [{ sink, kind, count }] : []))
+function changesOf(sink: SinkChange['sink'], counts: Counts): SinkChange[] {
+  return Object.entries(counts).flatMap(([kind, count]) => (count > 0 && kind !== 'announce' ? [{ sink, kind, count }] : []))
 }
 
 function unwritten({ by, kernel }: SnatWay): SnatWay {

@@ -1,15 +1,16 @@
 import { auditTime, Observable, type SchedulerLike, Subject } from 'rxjs'
-import { afterResult, type CheckStanding, firstStanding, intervalAt, together } from '../health/check-standing.ts'
+import { afterResult, type CheckStanding, firstStanding, intervalAt } from '../health/check-standing.ts'
 import { type Check, runChecks } from '../health/checks.ts'
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
 import type { DestinationKey } from '../model/destination.ts'
-import { type Operational, sameOperational } from '../model/operational.ts'
+import type { Operational } from '../model/operational.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
 import type { CheckSpec, ProbeKind } from '../model/probe-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, OperationalNews, ServiceProvenance } from '../pipeline/desired-update.ts'
 import { proving } from './held-members.ts'
+import { askedBefore, foundIn, NO_TURN, nextTurn, type PoolCheck, type PoolMember, type Turn } from './pool-findings.ts'
 import { type PlannedCheck, type PlannedMember, planMembers, restingIn } from './probe-plan.ts'
 import type { Road, Roads } from './probe-roads.ts'
 
@@ -46,16 +47,19 @@ export function probeBackends(
   const { onResult, scheduler } = options
   return new Observable((subscriber) => {
     const checks$ = new Subject<ReadonlyMap<string, Check>>()
+    const early$ = new Subject<readonly string[]>()
     const news$ = new Subject<void>()
     const board = new Board(options)
     subscriber.add(
       news$.pipe(auditTime(GATHER, scheduler)).subscribe(() => {
         for (const news of board.news()) subscriber.next(news)
+        const early = board.early()
+        if (early.length > 0) early$.next(early)
       }),
     )
     subscriber.add(
-      checks$.pipe(runChecks(options)).subscribe(({ key, result, took }) => {
-        const kind = board.heard(key, result)
+      checks$.pipe(runChecks({ ...options, early$ })).subscribe(({ key, result, took }) => {
+        const kind = board.heard(key, result, took)
         if (kind === undefined) return
         onResult(kind, result, took)
         if (board.hasNews) news$.next()
@@ -71,20 +75,23 @@ export function probeBackends(
 }
 
 /** A check that runs, and for whom. */
-class Running implements Check {
+class Running implements Check, PoolCheck {
+  readonly key: string
   readonly spec: CheckSpec
   readonly probe: Probe
   readonly timeout: number
   readonly jitter: number
   readonly services = new Set<ServiceKey>()
   standing: CheckStanding
+  turn: Turn = NO_TURN
 
   constructor(
-    { spec, target, refusalCounts, road }: PlannedCheck,
+    { key, spec, target, refusalCounts, road }: PlannedCheck,
     standing: CheckStanding,
     probeFor: ProbeBackendsOptions['probeFor'],
   ) {
     const probe = probeFor(spec.probe, target, road)
+    this.key = key
     this.spec = spec
     this.probe = proving(probe, refusalCounts)
     this.timeout = spec.timeout
@@ -106,6 +113,8 @@ interface Asked {
   /** Milliseconds since the epoch at which the next maintenance ends. */
   readonly until: number
   told: ReadonlyMap<DestinationKey, Operational>
+  /** Milliseconds since the epoch at which all were last asked before their moments. */
+  hastenedAt?: number
 }
 
 const NOTHING_TOLD: Asked['told'] = new Map()
@@ -115,6 +124,10 @@ class Board {
   readonly #options: ProbeBackendsOptions
   readonly #services = new Map<ServiceKey, Asked>()
   readonly #dirty = new Set<ServiceKey>()
+  /** Where a member that was up has begun to fail above connect. */
+  readonly #suspected = new Set<ServiceKey>()
+  /** Where the others have not all been asked since: everybody's turn is news there. */
+  readonly #awaited = new Set<ServiceKey>()
   #checks: ReadonlyMap<string, Running> = new Map()
 
   constructor(options: ProbeBackendsOptions) {
@@ -138,7 +151,7 @@ class Board {
     for (const key of this.#services.keys()) {
       if (provenance.has(key)) continue
       this.#services.delete(key)
-      this.#dirty.delete(key)
+      for (const noted of [this.#dirty, this.#suspected, this.#awaited]) noted.delete(key)
       this.#options.onCertificates?.(key, new Map())
       changed = true
     }
@@ -151,7 +164,7 @@ class Board {
       const members = planMembers(from.spec, from.members, resting, from.roads)
       if (asked !== undefined) this.#inherit(asked.members, members, inherited)
       if (members.length > 0 || (asked?.told.size ?? 0) > 0) this.#dirty.add(key)
-      this.#services.set(key, { from, members, until, told: asked?.told ?? NOTHING_TOLD })
+      this.#services.set(key, { ...asked, from, members, until, told: asked?.told ?? NOTHING_TOLD })
       changed = true
     }
     if (changed) this.#replan(inherited)
@@ -159,13 +172,17 @@ class Board {
   }
 
   /** The kind of the check; undefined where nobody wants to know any more. */
-  heard(key: string, result: ProbeResult): ProbeKind['kind'] | undefined {
+  heard(key: string, result: ProbeResult, took: number): ProbeKind['kind'] | undefined {
     const running = this.#checks.get(key)
     if (running === undefined) return undefined
-    const after = afterResult(running.standing, result, running.spec, this.#options.scheduler.now())
-    if (after !== running.standing) {
-      running.standing = after
-      for (const service of running.services) this.#dirty.add(service)
+    const now = this.#options.scheduler.now()
+    const { standing: before, turn } = running
+    running.turn = nextTurn(turn, result, took, now)
+    running.standing = afterResult(before, result, running.spec, now)
+    const begins = before.health === 'up' && turn.failingSince === undefined && running.turn.failingSince !== undefined
+    for (const service of running.services) {
+      if (running.standing !== before || this.#awaited.has(service)) this.#dirty.add(service)
+      if (begins) this.#suspected.add(service)
     }
     return running.spec.probe.kind
   }
@@ -177,13 +194,40 @@ class Board {
       const asked = this.#services.get(service)
       if (asked === undefined) continue
       this.#options.onCertificates?.(service, this.#certificatesIn(asked))
-      const found = this.#foundIn(asked)
+      const { found, siblingsDue } = foundIn(this.#poolOf(asked.members), asked.told)
+      if (siblingsDue) this.#awaited.add(service)
+      else this.#awaited.delete(service)
       if (found === asked.told) continue
       asked.told = found
       news.push({ service, found })
     }
     this.#dirty.clear()
     return news
+  }
+
+  /**
+   * Keys of checks to be asked now: where somebody begins to fail above connect, that tells whether he is alone. Once in an interval, so that a pool
+   * in which somebody fails all the time is asked twice as often and no more.
+   */
+  early(): string[] {
+    const now = this.#options.scheduler.now()
+    const keys = [...this.#suspected].flatMap((service) => {
+      const asked = this.#services.get(service)
+      if (asked === undefined) return []
+      const { hastenedAt = Number.NEGATIVE_INFINITY, from, members } = asked
+      if (now < hastenedAt + Math.max(...from.spec.checks.map(({ interval }) => interval))) return []
+      asked.hastenedAt = now
+      return askedBefore(this.#poolOf(members), now)
+    })
+    this.#suspected.clear()
+    return keys
+  }
+
+  #poolOf(members: readonly PlannedMember[]): readonly PoolMember[] {
+    return members.map(({ destination, checks }) => ({
+      destination,
+      checks: checks.flatMap(({ key }) => this.#checks.get(key) ?? []),
+    }))
   }
 
   #inherit(before: readonly PlannedMember[], after: readonly PlannedMember[], inherited: Map<string, CheckStanding>): void {
@@ -228,23 +272,6 @@ class Board {
       if (days.size > 0) shown.set(destination, days)
     }
     return shown
-  }
-
-  #foundIn({ members, told }: Asked): Asked['told'] {
-    const found = new Map<DestinationKey, Operational>()
-    let changed = members.length !== told.size
-    for (const { destination, checks } of members) {
-      const standings = checks.flatMap(({ key, spec }) => {
-        const running = this.#checks.get(key)
-        return running === undefined ? [] : [{ kind: spec.probe.kind, standing: running.standing }]
-      })
-      const before = told.get(destination)
-      const operational = together(standings)
-      const after = before !== undefined && sameOperational(before, operational) ? before : operational
-      found.set(destination, after)
-      changed ||= after !== before
-    }
-    return changed ? found : told
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   BehaviorSubject,
+  EMPTY,
   finalize,
   interval,
   map,
@@ -7,10 +8,13 @@ import {
   mergeWith,
   NEVER,
   Observable,
+  of,
   Subject,
   type Subscription,
+  switchMap,
   takeUntil,
   tap,
+  timer,
 } from 'rxjs'
 import type { Metrics } from '../admin/metrics.ts'
 import { readClaim } from '../config/claimed-service.ts'
@@ -36,9 +40,10 @@ import type {
   WantedServices,
 } from '../pipeline/desired-update.ts'
 import { steadyScheduler } from '../pipeline/steady-scheduler.ts'
-import { conflate, desiredState, type OpenSource } from '../pipeline/wire.ts'
+import { conflate, desiredState, type OpenSource, type PassResult } from '../pipeline/wire.ts'
 import type { PipelineTurn } from '../pipeline/witness.ts'
-import type { Sink } from '../sinks/sink.ts'
+import type { PassReport, Sink } from '../sinks/sink.ts'
+import { adoptingIn } from './adopting.ts'
 import { type Held, heldOf } from './approval.ts'
 import { counted } from './counted.ts'
 import type { Hooks } from './hooks.ts'
@@ -87,6 +92,8 @@ export interface RunningParts {
   readonly resyncInterval: number
   /** Each value asks for a full pass. */
   readonly resync$: Observable<unknown>
+  /** Whether nothing may be written, now and at each change. */
+  readonly paused$: Observable<boolean>
   /** Called after every full pass that was not rejected. */
   readonly afterFullPass: () => void
 }
@@ -96,6 +103,11 @@ export class Running {
   readonly #configured: BehaviorSubject<Configuration>
   readonly #stop = new Subject<void>()
   readonly #approve = new Subject<ServiceKey>()
+  /** States to be written anew although nothing was decided anew. */
+  readonly #again = new Subject<DesiredUpdate>()
+  readonly #resync = new Subject<void>()
+  /** Services of which the next full pass takes over what is foreign. */
+  readonly #adopting = new Set<ServiceKey>()
   readonly #probed = new Subject<ProbeVerdict>()
   readonly #operational = new Subject<OperationalNews>()
   readonly #certificates = new Map<ServiceKey, Certificates>()
@@ -146,6 +158,13 @@ export class Running {
     return held
   }
 
+  /** The next pass takes over what is foreign in a service that is wanted. */
+  adopt(service: ServiceKey): void {
+    this.#adopting.add(service)
+    this.#resync.next()
+    this.#writeAgain()
+  }
+
   /** What has arrived is still written, then the road ends. */
   stop(): void {
     this.#stop.next()
@@ -163,6 +182,7 @@ export class Running {
       announceReady()
     }
     const patience = setTimeout(announceReady, FIRST_ANSWER)
+    const alive = this.#livePaused(parts)
     const onGuard = (change: GuardChange) => {
       logGuard(parts.logger, change)
       for (const turn of guardTurns(change)) parts.hooks.offer(turn)
@@ -172,7 +192,6 @@ export class Running {
     const probing = this.#probe(updates$, parts)
     const heard = { approve$: this.#approve, probed$: this.#probed, operational$: this.#operational, operator$, kernel$ }
     const options = { onSource, onGuard, ...heard, past, onLastGood, ...(onTurn !== undefined && { onTurn }) }
-    const again$ = new Subject<DesiredUpdate>()
     return desiredState(this.#wantedServices(parts, announceReady), parts.openSource, options).pipe(
       tap((update) => {
         for (const turn of transitionsBetween(this.#latest, update)) parts.tell(turn)
@@ -180,9 +199,9 @@ export class Running {
         logAnnouncements(this.#latest, update, parts.logger)
         this.#latest = update
       }),
-      mergeWith(again$),
+      mergeWith(this.#again),
       map((update) => {
-        const roaded = parts.roads.follow(update)
+        const roaded = parts.roads.follow(adoptingIn(update, this.#adopting))
         this.#updates.set(roaded.desired, update)
         updates$.next(roaded)
         return roaded
@@ -190,21 +209,47 @@ export class Running {
       takeUntil(this.#stop),
       conflate(watchedPasses(sink, status, metrics), {
         resyncInterval: parts.resyncInterval,
-        resync$: merge(beat$, parts.resync$),
+        resync$: merge(beat$, parts.resync$, this.#resync),
+        paused$: parts.paused$,
       }),
       tap((result) => {
         recordPass(sink.name, result, this.#updates.get(result.desired), parts)
         if (result.ok && result.scope === 'full') parts.afterFullPass()
+        this.#adopted(result)
         const otherRoads = result.ok && parts.roads.passEnded(result.desired, result.report, result.scope)
-        if (otherRoads && this.#latest !== undefined) again$.next({ ...this.#latest, eventAt: result.finishedAt })
+        if (otherRoads) this.#writeAgain(result.finishedAt)
         supervisor.passEnded({ stuck: status.stuck !== undefined, status: statusLine(this.services, status) })
         announceReady()
       }),
       finalize(() => {
         clearTimeout(patience)
+        alive.unsubscribe()
         probing.unsubscribe()
       }),
     )
+  }
+
+  /** While nothing is written there is no pass to show that this process lives. */
+  #livePaused({ paused$, supervisor, status, ...parts }: RunningParts): Subscription {
+    const { passInterval } = supervisor
+    const beats$ = passInterval === undefined ? of(0) : timer(0, passInterval)
+    return paused$.pipe(switchMap((paused) => (paused ? beats$ : EMPTY))).subscribe(() => {
+      supervisor.passEnded({ stuck: status.stuck !== undefined, status: statusLine(this.services, status) })
+      this.#announceReady({ status, supervisor, logger: parts.logger })
+    })
+  }
+
+  #writeAgain(eventAt = steadyScheduler.now()): void {
+    if (this.#latest !== undefined) this.#again.next({ ...this.#latest, eventAt })
+  }
+
+  /** What was foreign is ours now; what others bring later is theirs. */
+  #adopted(result: PassResult<PassReport>): void {
+    if (!result.ok || result.scope !== 'full' || this.#adopting.size === 0) return
+    const failing = new Set<string | undefined>(result.report.failed.map(({ object }) => object.split(' ')[0]))
+    for (const key of this.#adopting)
+      if (result.desired.services.get(key)?.adopt === 'all' && !failing.has(key)) this.#adopting.delete(key)
+    if (this.#adopting.size === 0) this.#writeAgain()
   }
 
   #wantedServices(parts: RunningParts, announceReady: () => void): Observable<WantedServices> {
@@ -264,9 +309,9 @@ export class Running {
     return probing
   }
 
-  #announceReady({ status, supervisor, logger }: RunningParts): void {
+  #announceReady({ status, supervisor, logger }: Pick<RunningParts, 'status' | 'supervisor' | 'logger'>): void {
     status.lookForReadiness()
-    if (this.#ready || !status.firstReconcileDone) return
+    if (this.#ready || !status.isReady) return
     this.#ready = true
     const line = statusLine(this.services, status)
     logger.info(`ready: ${line}`)
@@ -276,5 +321,6 @@ export class Running {
 
 function statusLine(services: WantedServices['services'], status: Status): string {
   if (status.stuck !== undefined) return `stuck: ${status.stuck}`
-  return `${counted(services.length, 'service')}, ${status.withoutData.length} without data`
+  const { paused } = status.facts()
+  return `${paused === undefined ? '' : `${paused}; `}${counted(services.length, 'service')}, ${status.withoutData.length} without data`
 }

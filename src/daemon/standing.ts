@@ -5,6 +5,7 @@ import type {
   DiscoveredStanding,
   KernelStanding,
   OperationalStanding,
+  PauseStanding,
   PoolStanding,
   ServiceStanding,
   SourceStanding,
@@ -13,8 +14,10 @@ import type { AdminState, OperatorWords } from '../model/admin-state.ts'
 import type { DesiredService } from '../model/desired-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable, ServiceReading } from '../model/ipvs-table.ts'
+import type { Pause } from '../model/pause.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, ServiceProvenance, SourceStatus } from '../pipeline/desired-update.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 import { backendsOf } from './operator-targets.ts'
 
 /** What is known at one moment. */
@@ -67,11 +70,11 @@ function failuresOf(
 function poolStanding({ mode, panicSince, quorum, announced, heldFailures }: ServiceProvenance['pool']): PoolStanding {
   return {
     mode,
-    ...(panicSince !== undefined && { panic_since: iso(panicSince) }),
+    ...(panicSince !== undefined && { panic_since: wallTime(panicSince) }),
     ...(quorum !== undefined && {
       quorum: {
         has: quorum.has,
-        since: iso(quorum.since),
+        since: wallTime(quorum.since),
         measure: quorum.measure,
         min: quorum.spec.min,
         by: quorum.spec.by,
@@ -115,7 +118,7 @@ function operationalStanding(
   const found = operational.get(backend)
   if (found === undefined) return { state: spec.checks.length > 0 ? 'unknown' : 'unprobed' }
   const { health, since, message } = found
-  return { state: health, since: iso(since), ...(message !== undefined && { message }) }
+  return { state: health, since: wallTime(since), ...(message !== undefined && { message }) }
 }
 
 /** A backend of a service that is not wanted now. */
@@ -145,9 +148,9 @@ function discoveredStanding(
   const member = members.get(backend)
   if (member === undefined) return { state: 'absent' }
   const answeredAt = sources.find(({ source }) => source === member.origin)?.answeredAt
-  const by = { by: member.origin, ...(answeredAt !== undefined && { answered: iso(answeredAt) }) }
+  const by = { by: member.origin, ...(answeredAt !== undefined && { answered: wallTime(answeredAt) }) }
   const removal = held.get(backend)
-  if (removal !== undefined) return { state: 'held', ...by, since: iso(removal.since), rule: removal.rule }
+  if (removal !== undefined) return { state: 'held', ...by, since: wallTime(removal.since), rule: removal.rule }
   return { state: member.backend.state ?? 'listed', ...by }
 }
 
@@ -158,23 +161,32 @@ export function adminStanding(word: AdminState | undefined): AdminStanding {
   return {
     state,
     ...(reason !== undefined && { reason }),
-    since: iso(at),
-    ...(until !== undefined && { until: iso(until) }),
+    since: wallTime(at),
+    ...(until !== undefined && { until: wallTime(until) }),
     ...(weight !== undefined && {
       weight: {
         weight: weight.weight,
         ...(weight.reason !== undefined && { reason: weight.reason }),
-        since: iso(weight.at),
-        ...(weight.until !== undefined && { until: iso(weight.until) }),
+        since: wallTime(weight.at),
+        ...(weight.until !== undefined && { until: wallTime(weight.until) }),
         ...(weight.ramp !== undefined && {
           ramp: {
             from: weight.ramp.from,
             steps: weight.ramp.steps,
-            ends: iso(weight.ramp.startedAt + weight.ramp.duration),
+            ends: wallTime(weight.ramp.startedAt + weight.ramp.duration),
           },
         }),
       },
     }),
+  }
+}
+
+/** How the operator paused the daemon, for people and programs. */
+export function pauseStanding({ at, until, reason }: Pause): PauseStanding {
+  return {
+    since: wallTime(at),
+    ...(until !== undefined && { until: wallTime(until) }),
+    ...(reason !== undefined && { reason }),
   }
 }
 
@@ -183,8 +195,8 @@ export function sourceStanding(status: SourceStatus): SourceStanding {
   return {
     source,
     state,
-    since: iso(since),
-    ...(answeredAt !== undefined && { answered: iso(answeredAt) }),
+    since: wallTime(since),
+    ...(answeredAt !== undefined && { answered: wallTime(answeredAt) }),
     records,
     held_removals: heldRemovals,
     ...(failure !== undefined && { failure: failure.message }),
@@ -198,8 +210,4 @@ export function absentWords({ words, update }: Pick<Moment, 'words' | 'update'>)
       ? []
       : [...backends].map(([backend, word]) => ({ service, backend, admin: adminStanding(word) })),
   )
-}
-
-function iso(milliseconds: number): string {
-  return new Date(milliseconds).toISOString()
 }

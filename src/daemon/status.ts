@@ -27,6 +27,7 @@ export class Status {
   readonly #pools = new Map<ServiceKey, PoolFacts>()
   #configRejected: string | undefined
   #restartNeeded: readonly string[] = []
+  #paused: string | undefined
 
   /** `clock`: milliseconds that never jump; `resyncInterval` in the same unit. */
   constructor(sink: string, resyncInterval: number, clock: () => number) {
@@ -42,6 +43,11 @@ export class Status {
 
   get firstReconcileDone(): boolean {
     return this.#firstReconcileDone
+  }
+
+  /** Whether all is done that a start waits for. */
+  get isReady(): boolean {
+    return this.#firstReconcileDone || this.#paused !== undefined
   }
 
   /** As the last pass left them. */
@@ -122,6 +128,11 @@ export class Status {
     this.#configRejected = message
   }
 
+  /** Nothing is written from now on, in words; undefined: it is again. */
+  pauseChanged(text: string | undefined): void {
+    this.#paused = text
+  }
+
   facts(): HealthFacts {
     const sink: SinkFacts = {
       name: this.#sink,
@@ -144,6 +155,7 @@ export class Status {
       pools: [...this.#pools.values()],
       ...(this.#configRejected !== undefined && { configRejected: this.#configRejected }),
       restartNeeded: this.#restartNeeded,
+      ...(this.#paused !== undefined && { paused: this.#paused }),
     }
   }
 }

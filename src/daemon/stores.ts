@@ -2,6 +2,7 @@ import type { Logger } from '../log.ts'
 import { wallAhead } from '../pipeline/steady-scheduler.ts'
 import { type ClaimsStore, openClaims } from '../store/claims.ts'
 import { type OwnershipStore, openOwnership } from '../store/ownership.ts'
+import { openPause, type PauseStore } from '../store/pause.ts'
 import { openSnapshots, type SnapshotStore } from '../store/snapshots.ts'
 import { openSysctls, type SysctlStore } from '../store/sysctls.ts'
 import { openWords, type WordsStore } from '../store/words.ts'
@@ -18,6 +19,7 @@ export interface Stores {
   readonly claims: ClaimsStore
   readonly words: WordsStore
   readonly sysctls: SysctlStore
+  readonly pause: PauseStore
 }
 
 /**
@@ -41,7 +43,8 @@ export async function openStores(
   const snapshots = parts.use(await openSnapshots(options))
   const claims = parts.use(await openClaims(options))
   const words = parts.use(await openWords({ ...options, ahead: wallAhead }))
-  return { ownership, snapshots, claims, words, sysctls: await openSysctls({ directory }) }
+  const pause = await openPause({ directory, ahead: wallAhead })
+  return { ownership, snapshots, claims, words, sysctls: await openSysctls({ directory }), pause }
 }
 
 /** One line for each of them of which something is lost, less those of which `announceStart` tells. */

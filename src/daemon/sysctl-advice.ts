@@ -25,35 +25,46 @@ const FORWARD = { ipv4: 'net.ipv4.ip_forward', ipv6: 'net.ipv6.conf.all.forwardi
 /** Others on the host may rely on them once they are on. */
 export const FORWARDING: ReadonlySet<string> = new Set(Object.values(FORWARD))
 
+/** A sysctl that some services need to be on, and what goes wrong with them while it is 0. */
+interface Need {
+  readonly sysctl: string
+  readonly isNeededBy: (service: ServiceSpec) => boolean
+  readonly whatOf: (needing: readonly ServiceSpec[]) => string
+}
+
+const NEEDS: readonly Need[] = [
+  { sysctl: EXPIRE_NODEST_CONN, isNeededBy: () => true, whatOf: nodestVictims },
+  {
+    sysctl: EXPIRE_QUIESCENT_TEMPLATE,
+    isNeededBy: isPersistent,
+    whatOf: (persistent) => `persistent clients of ${nameList(persistent)} stay with a backend of weight 0`,
+  },
+  {
+    sysctl: CONNTRACK,
+    isNeededBy: ({ fullNat }) => fullNat,
+    whatOf: (translated) => `the source NAT of ${nameList(translated)} sees no packet`,
+  },
+  ...(['ipv4', 'ipv6'] as const).map(
+    (family): Need => ({
+      sysctl: FORWARD[family],
+      isNeededBy: (service) => usesNat(service, family),
+      whatOf: (forwarded) => `the replies of ${nameList(forwarded)} (nat) do not pass this host`,
+    }),
+  ),
+]
+
 /** What the services need and the kernel is not set to. Values that are undefined could not be read and are not judged. */
 export function sysctlAdvice(
   services: readonly ServiceSpec[],
   host: Pick<Host, 'readSysctl' | 'routesLostToForwarding'>,
 ): SysctlAdvice[] {
-  const persistent = services.filter(isPersistent)
-  const translated = services.filter(({ fullNat }) => fullNat)
-  const needs: readonly { readonly sysctl: string; readonly of: readonly ServiceSpec[]; readonly what: () => string }[] = [
-    { sysctl: EXPIRE_NODEST_CONN, of: services, what: () => nodestVictims(services) },
-    {
-      sysctl: EXPIRE_QUIESCENT_TEMPLATE,
-      of: persistent,
-      what: () => `persistent clients of ${nameList(persistent)} stay with a backend of weight 0`,
-    },
-    { sysctl: CONNTRACK, of: translated, what: () => `the source NAT of ${nameList(translated)} sees no packet` },
-    ...(['ipv4', 'ipv6'] as const).map((family) => {
-      const forwarded = services.filter((service) => usesNat(service, family))
-      return {
-        sysctl: FORWARD[family],
-        of: forwarded,
-        what: () => `the replies of ${nameList(forwarded)} (nat) do not pass this host`,
-      }
-    }),
-  ]
-  return needs.flatMap(({ sysctl, of, what }) => {
-    if (of.length === 0) return []
+  return NEEDS.flatMap(({ sysctl, isNeededBy, whatOf }) => {
+    // Before all services are gone through: most hosts are set well.
     const value = host.readSysctl(sysctl)
     if (value !== 0) return []
-    const problem = `${sysctl} is 0, so ${what()}.`
+    const needing = services.filter(isNeededBy)
+    if (needing.length === 0) return []
+    const problem = `${sysctl} is 0, so ${whatOf(needing)}.`
     const lost = sysctl === FORWARD.ipv6 ? host.routesLostToForwarding() : []
     return [{ sysctl, value, wanted: 1, problem, cure: cureOf(sysctl, lost), isHarmful: lost.length > 0 }]
   })

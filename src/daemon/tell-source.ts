@@ -1,6 +1,7 @@
 import type { Metrics } from '../admin/metrics.ts'
 import type { Logger } from '../log.ts'
 import type { SourceChange, SourceStatus } from '../pipeline/desired-update.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 import { counted } from './counted.ts'
 import type { Status } from './status.ts'
 
@@ -35,5 +36,5 @@ function meanwhile({ state, expired, answeredAt }: SourceStatus, before: SourceS
   if (state !== 'stale' || answeredAt === undefined) return 'what the kernel holds is left alone'
   if (expired) return 'its backends have drained'
   if (before?.state === 'stale' || before?.state === 'up') return 'its last good answer stays in use'
-  return `its last good answer, of ${new Date(answeredAt).toISOString()}, stands in for it`
+  return `its last good answer, of ${wallTime(answeredAt)}, stands in for it`
 }

@@ -2,6 +2,7 @@ import { formatDuration } from '../document/values/duration.ts'
 import type { AdminState } from '../model/admin-state.ts'
 import type { Changed } from '../model/operator-words.ts'
 import type { StateEvent } from '../model/state-event.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
 
 /** A word of the operator that is another one than before. `name`: of the service; `ranOut`: nobody took it back. */
 export function wordEvent({ service, backend, before, after }: Changed, name: string, ranOut: boolean): StateEvent {
@@ -37,5 +38,5 @@ function wordReasons({ state, reason, until, weight }: AdminState): string[] {
 function because(what: string, { reason, until }: { reason?: string | undefined; until?: number | undefined }): string[] {
   if (reason === undefined && until === undefined) return []
   const why = reason === undefined ? '' : ` because ${reason}`
-  return [`${what}${why}${until === undefined ? '' : ` until ${new Date(until).toISOString()}`}`]
+  return [`${what}${why}${until === undefined ? '' : ` until ${wallTime(until)}`}`]
 }

@@ -23,6 +23,11 @@ export function refused(problem: string, remedy: string): Misreading {
   return { ok: false, problem, remedy }
 }
 
+/** Whether a raw value has keys. */
+export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** The start of a sentence about a raw value: `"abc" `, `70000 `, `nothing is written here`. */
 export function show(raw: unknown): string {
   if (raw === null || raw === undefined) return 'nothing'

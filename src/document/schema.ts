@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Document, issueAt, type Path, type Spot } from './document.ts'
 import type { Issue } from './issue.ts'
-import { type Grammar, type Reading, show } from './reading.ts'
+import { type Grammar, isMapping, type Reading, show } from './reading.ts'
 import { nearest } from './suggest.ts'
 
 /** What a zod issue of ours carries beside its path. */
@@ -50,8 +50,7 @@ export function either<Short, Long extends z.ZodType>(short: Grammar<Short>, lon
   return z
     .unknown()
     .transform((raw, context): Short | z.output<Long> => {
-      const isMapping = typeof raw === 'object' && raw !== null && !Array.isArray(raw)
-      return passOn<Short | z.output<Long>>(isMapping ? long : text, raw, context)
+      return passOn<Short | z.output<Long>>(isMapping(raw) ? long : text, raw, context)
     })
     .meta({ description, anyOf: [short.jsonSchema, jsonSchemaOf(long)] })
 }

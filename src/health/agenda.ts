@@ -12,6 +12,17 @@ interface Entry {
   readonly pace: Pace
   /** 0–1: where in its interval it is asked, from the second time on. */
   readonly phase: number
+  /** How often it was begun. */
+  turn: number
+  /** It is to begin once more as soon as it is over. */
+  again: boolean
+}
+
+interface Moment {
+  readonly key: string
+  readonly at: number
+  /** Of its check; when that was begun in the meantime, this moment is nobody's. */
+  readonly turn: number
 }
 
 /** The golden ratio: its multiples, without their whole parts, lie evenly in 0–1 however many there are. */
@@ -27,7 +38,7 @@ export class Agenda {
   readonly #limit: number
   readonly #random: () => number
   readonly #entries = new Map<string, Entry>()
-  readonly #queue = new Earliest<{ readonly key: string; readonly at: number }>()
+  readonly #queue = new Earliest<Moment>()
   /** Running checks and when each began. */
   readonly #running = new Map<string, number>()
   #entered = 0
@@ -48,8 +59,9 @@ export class Agenda {
     if (left.length > 0) this.#queue.keep(({ key }) => this.#entries.has(key))
     for (const [key, pace] of checks) {
       const known = this.#entries.get(key)
-      this.#entries.set(key, { pace, phase: known?.phase ?? (this.#entered++ * SPREAD) % 1 })
-      if (known === undefined) this.#queue.add({ key, at: now })
+      const { phase = (this.#entered++ * SPREAD) % 1, turn = 0, again = false } = known ?? {}
+      this.#entries.set(key, { pace, phase, turn, again })
+      if (known === undefined) this.#queue.add({ key, at: now, turn })
     }
   }
 
@@ -60,11 +72,24 @@ export class Agenda {
       const next = this.#queue.top
       if (next === undefined || next.at > now) break
       this.#queue.take()
+      const entry = this.#entries.get(next.key)
+      if (entry?.turn !== next.turn) continue
+      entry.turn++
       this.#running.set(next.key, now)
       onBegin(now - next.at)
       begun.push(next.key)
     }
     return begun
+  }
+
+  /** These are due now, whatever their moments are; one that is running is once more when it is over. */
+  hasten(keys: Iterable<string>, now: number): void {
+    for (const key of keys) {
+      const entry = this.#entries.get(key)
+      if (entry === undefined) continue
+      if (this.#running.has(key)) entry.again = true
+      else this.#queue.add({ key, at: now, turn: entry.turn })
+    }
   }
 
   /** A check that has begun is over. */
@@ -73,9 +98,9 @@ export class Agenda {
     const begun = this.#running.get(key)
     if (entry === undefined || begun === undefined) return
     this.#running.delete(key)
-    const { interval, jitter = 0 } = entry.pace
-    const moment = nextMoment(entry.phase, interval, begun, now)
-    this.#queue.add({ key, at: moment + (this.#random() * jitter * interval) / 100 })
+    const { turn, again } = entry
+    entry.again = false
+    this.#queue.add({ key, at: again ? now : this.#momentOf(entry, begun, now), turn })
   }
 
   /** Whether as many run as may. */
@@ -86,6 +111,10 @@ export class Agenda {
   /** When something is to begin; undefined while nothing can. */
   get nextAt(): number | undefined {
     return this.isFull ? undefined : this.#queue.top?.at
+  }
+
+  #momentOf({ phase, pace: { interval, jitter = 0 } }: Entry, begun: number, now: number): number {
+    return nextMoment(phase, interval, begun, now) + (this.#random() * jitter * interval) / 100
   }
 }
 

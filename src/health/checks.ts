@@ -23,6 +23,8 @@ export interface ChecksOptions {
   readonly scheduler: SchedulerLike
   /** Told of each probe how many milliseconds after its moment it begins. */
   readonly onBegin?: (late: number) => void
+  /** Keys of checks that are to be asked now, before their moments come. */
+  readonly early$?: Observable<Iterable<string>>
 }
 
 /**
@@ -35,6 +37,7 @@ export function runChecks(options: ChecksOptions): OperatorFunction<ReadonlyMap<
     new Observable((subscriber) => {
       const running = new RunningChecks(options, (result) => subscriber.next(result))
       subscriber.add(() => running.end())
+      subscriber.add(options.early$?.subscribe((keys) => running.hasten(keys)))
       subscriber.add(
         checks$.subscribe({
           next: (checks) => running.follow(checks),
@@ -109,6 +112,11 @@ class RunningChecks {
       asking.abort()
     }
     this.#agenda.follow(checks, this.#scheduler.now())
+    this.#advance()
+  }
+
+  hasten(keys: Iterable<string>): void {
+    this.#agenda.hasten(keys, this.#scheduler.now())
     this.#advance()
   }
 

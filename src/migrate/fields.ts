@@ -1,4 +1,5 @@
 import type { Document, Path } from '../document/document.ts'
+import { isMapping } from '../document/reading.ts'
 import type { LeftOut, Place } from './imported.ts'
 
 /** Reason and remedy of keys that have no counterpart. */
@@ -68,7 +69,3 @@ export class Fields {
 }
 
 const UNKNOWN = ['nothing is known of this key here', 'look up what it meant, and write it'] as const
-
-export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

@@ -1,4 +1,4 @@
-import { isMapping } from './fields.ts'
+import { isMapping } from '../document/reading.ts'
 import { BELIEVES_ALL, type Imported, type ImportedService, type LeftOut, type Written } from './imported.ts'
 import { isKnownGlobal, readGlobalDefs, unknownGlobal } from './keepalived/global-defs.ts'
 import { type Group, readGroup, type Target, targetOf } from './keepalived/groups.ts'

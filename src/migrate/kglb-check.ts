@@ -1,5 +1,6 @@
+import { isMapping } from '../document/reading.ts'
 import { formatDuration } from '../document/values/duration.ts'
-import { type Fields, isMapping, type Keys } from './fields.ts'
+import type { Fields, Keys } from './fields.ts'
 import { type LeftOut, present, type Written } from './imported.ts'
 
 /** JSON of protobuf may have `lbService` or `lb_service`. */

@@ -1,6 +1,7 @@
 import type { Document } from '../document/document.ts'
+import { isMapping } from '../document/reading.ts'
 import { formatEndpoint, type IpAddress, parseAddress } from '../model/address.ts'
-import { Fields, isMapping, type Keys } from './fields.ts'
+import { Fields, type Keys } from './fields.ts'
 import { type Imported, type ImportedBackend, type ImportedService, type LeftOut, present, type Written } from './imported.ts'
 import { kglbCheck, spelled } from './kglb-check.ts'
 import { withPortThatCounts } from './ports.ts'

@@ -9,20 +9,14 @@ export function renderImported({ head, global, defaults, parameters, services }:
   if (parameters !== undefined) top.set('parameters', block(yaml, parameters))
   if (Object.keys(global).length > 0) top.set('global', block(yaml, global))
   if (Object.keys(defaults).length > 0) top.set('defaults', block(yaml, defaults))
-  const list = new YAMLSeq()
-  for (const service of services) list.add(renderService(yaml, service))
-  if (list.items.length === 0) list.flow = true
-  top.set('services', list)
+  top.set('services', listOf(services.map((service) => renderService(yaml, service))))
   return yaml.toString({ lineWidth: 0, flowCollectionPadding: true })
 }
 
 function renderService(yaml: Document<Node, true>, { written, backends, notes }: ImportedService): YAMLMap {
   const node = block(yaml, written)
   if (notes.length > 0) node.commentBefore = comment(notes)
-  const list = new YAMLSeq()
-  for (const backend of backends) list.add(renderBackend(yaml, backend))
-  if (list.items.length === 0) list.flow = true
-  node.set('backends', list)
+  node.set('backends', listOf(backends.map((backend) => renderBackend(yaml, backend))))
   return node
 }
 
@@ -36,15 +30,18 @@ function renderBackend(yaml: Document<Node, true>, { written, notes }: ImportedB
 /** One line for each key, and one for each entry of a list of mappings. */
 function block(yaml: Document<Node, true>, written: Written): YAMLMap {
   const node = new YAMLMap()
-  for (const [key, value] of Object.entries(written)) {
-    if (!isListOfMappings(value)) node.set(key, yaml.createNode(value, { flow: true }))
-    else {
-      const list = new YAMLSeq()
-      for (const one of value) list.add(yaml.createNode(one, { flow: true }))
-      node.set(key, list)
-    }
-  }
+  const inOneLine = (value: unknown): Node => yaml.createNode(value, { flow: true }) as Node
+  for (const [key, value] of Object.entries(written))
+    node.set(key, isListOfMappings(value) ? listOf(value.map(inOneLine)) : inOneLine(value))
   return node
+}
+
+/** One line for each entry; `[]` where there are none. */
+function listOf(entries: readonly Node[]): YAMLSeq {
+  const list = new YAMLSeq()
+  for (const entry of entries) list.add(entry)
+  if (entries.length === 0) list.flow = true
+  return list
 }
 
 function isListOfMappings(value: unknown): value is readonly Written[] {

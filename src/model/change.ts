@@ -33,6 +33,11 @@ export interface SinkChange {
   readonly count: number
 }
 
+/** What people call that which a sink beside the table writes. */
+export const SINK_NAMES = { snat: 'source NAT', addresses: 'addresses' } as const satisfies Readonly<
+  Record<SinkChange['sink'], string>
+>
+
 /** Something that is there, is not ours and is left alone. */
 export type ForeignObject =
   | { readonly kind: 'service'; readonly service: VirtualService; readonly destinations: number }

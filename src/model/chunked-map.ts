@@ -68,6 +68,34 @@ export class ChunkedMap<K extends string, V> implements Iterable<readonly [K, V]
     return new ChunkedMap<K, V>(this.#chunks.with(index, chunk.size === 0 ? undefined : chunk), this.size - 1)
   }
 
+  /**
+   * This map less the keys that are gone and with the entries that are set, which win; this very map when all of that is so
+   * already. However many they are, no part of the map is copied twice.
+   */
+  edited(set: Iterable<readonly [K, V]>, gone: Iterable<K>): ChunkedMap<K, V> {
+    const copies = new Map<number, Map<K, V>>()
+    const chunkFor = (index: number) => {
+      const copy = copies.get(index) ?? new Map(this.#chunks[index])
+      copies.set(index, copy)
+      return copy
+    }
+    for (const key of gone) if (this.has(key)) chunkFor(chunkOf(key, this.#chunks.length)).delete(key)
+    for (const [key, value] of set) {
+      const index = chunkOf(key, this.#chunks.length)
+      const now = copies.get(index) ?? this.#chunks[index]
+      if (now?.get(key) !== value || !now.has(key)) chunkFor(index).set(key, value)
+    }
+    if (copies.size === 0) return this
+    if (this.#chunks.length === 1) return ChunkedMap.#of(chunkFor(0))
+    const chunks = [...this.#chunks]
+    let { size } = this
+    for (const [index, copy] of copies) {
+      size += copy.size - (chunks[index]?.size ?? 0)
+      chunks[index] = copy.size === 0 ? undefined : copy
+    }
+    return new ChunkedMap<K, V>(chunks, size)
+  }
+
   /** The keys whose value is not the same object in both maps, in no particular order. */
   differsFrom(other: ChunkedMap<K, V>): K[] {
     const keys: K[] = []

@@ -7,8 +7,10 @@ export interface Operational {
   readonly since: number
   /** Why the last result did not pass; one sentence, with the check that says so. */
   readonly message?: string
-  /** Of the failure that made or keeps it down; absent where it is down by what it begins as alone. */
+  /** Of the failure that made or keeps it down, or of its last result; absent where it is down by what it begins as alone. */
   readonly failure?: ConnectFailure | ServiceFailure
+  /** It fails above connect, and others of its pool have not been asked since that began: they may fail alike. */
+  readonly siblingsDue?: true
   /** What it said of itself last; several checks: the least weight and percent, the strictest wish. */
   readonly report?: SelfReport
   /** Checks that went over to another verdict since the process began; for flap damping and metrics. */
@@ -22,6 +24,7 @@ export function sameOperational(a: Operational, b: Operational): boolean {
     a.since === b.since &&
     (a.message === b.message || (a.failure !== undefined && b.failure !== undefined)) &&
     a.failure === b.failure &&
+    a.siblingsDue === b.siblingsDue &&
     a.turns === b.turns &&
     a.report?.weight === b.report?.weight &&
     a.report?.percent === b.report?.percent &&

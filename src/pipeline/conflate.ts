@@ -35,6 +35,8 @@ export type PassEvent =
   | { readonly kind: 'done'; readonly wake: SinkWake | undefined }
   /** The pass could do nothing at all. */
   | { readonly kind: 'rejected' }
+  /** Whether no pass may begin until the opposite is said; one that runs goes on to its end. */
+  | { readonly kind: 'pause'; readonly paused: boolean }
   /** Nothing more will come: what is unwritten is tried once more, then it is over. */
   | { readonly kind: 'closing' }
 
@@ -63,6 +65,7 @@ export interface PassState {
   readonly wake: SinkWake | undefined
   /** Passes in a row that could do nothing. */
   readonly rejections: number
+  readonly paused: boolean
   readonly closing: boolean
 }
 
@@ -76,6 +79,7 @@ export const NO_PASS_YET: PassState = {
   fullAt: Number.NEGATIVE_INFINITY,
   wake: undefined,
   rejections: 0,
+  paused: false,
   closing: false,
 }
 
@@ -103,6 +107,10 @@ function learn(state: PassState, event: PassEvent | Wake, now: number, times: Pa
       }
     case 'rejected':
       return afterRejection(state, now, times)
+    case 'pause':
+      if (event.paused === state.paused) return state
+      // Others may have changed anything meanwhile.
+      return { ...state, paused: event.paused, fullAt: event.paused ? state.fullAt : now }
     case 'closing':
       return { ...state, closing: true }
     case 'wake':
@@ -129,8 +137,8 @@ function older(a: number | undefined, b: number | undefined): number | undefined
 
 function startIfDue(state: PassState, now: number, times: PassTimes): StepResult<PassState, PassOrder> {
   if (state.running !== undefined) return { state }
-  if (state.closing && !state.news) return { state, emit: { kind: 'finish' } }
-  if (state.desired === undefined) return { state }
+  if (state.closing && (state.paused || !state.news)) return { state, emit: { kind: 'finish' } }
+  if (state.desired === undefined || state.paused) return { state }
   const dueAt = state.closing ? now : Math.max(nextDue(state), state.startedAt + times.spacing)
   if (now < dueAt) return { state, wakeAt: dueAt }
   const start: PassStart = {

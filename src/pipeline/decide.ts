@@ -79,7 +79,7 @@ function decideMembers(spec: ServiceSpec, members: Members, previous: Decided | 
     if (!sameDestination(before.get(sorry.key), destination)) changed.push([sorry.key, destination])
   }
   return {
-    destinations: applied(before, changed, gone),
+    destinations: before.edited(changed, gone),
     leftOut: previous !== undefined && sameReasons(previous.leftOut, leftOut) ? previous.leftOut : leftOut,
   }
 }
@@ -115,21 +115,6 @@ function cutFrom({ rulings }: PoolVerdict, leftOut: Decided['leftOut'], before: 
   }
   if (cut.size === 0) return undefined
   return before !== undefined && sameReasons(before, cut) ? before : cut
-}
-
-/** One copy of the whole map is cheaper than many copies of its chunks. */
-function applied(
-  before: DesiredService['destinations'],
-  changed: readonly [DestinationKey, DesiredDestination][],
-  gone: readonly DestinationKey[],
-): DesiredService['destinations'] {
-  const many = changed.length + gone.length > 256
-  if (!many) {
-    const less = gone.reduce((map, key) => map.without(key), before)
-    return changed.reduce((map, [key, destination]) => map.with(key, destination), less)
-  }
-  const leaving = new Set(gone)
-  return ChunkedMap.from([...[...before].filter(([key]) => !leaving.has(key)), ...changed])
 }
 
 interface Circumstances extends Pick<DesiredService, 'destinations' | 'complete'> {

@@ -7,6 +7,7 @@ import { type SourceSpec, sourceName } from '../model/source-spec.ts'
 import { type Debounced, debounce, NOTHING_PASSED, dueAt as passingAt, passWhatIsDue } from './debounce.ts'
 import { type Decided, decide } from './decide.ts'
 import { countFalls, type FlapsOfPool } from './deciding/damping.ts'
+import { hasUnbelieved, isUnbelieved } from './deciding/ejection.ts'
 import { type Heard, type Hearing, hear, hearingDueAt, NO_HEARING, passWhatIsHeard } from './deciding/hearing.ts'
 import { type KernelHeld, NOTHING_HELD } from './deciding/kernel-known.ts'
 import { approvedPool, judgePool, newPool, type Pool, servedUnasked } from './deciding/pool.ts'
@@ -154,7 +155,7 @@ function fromThePast(state: ServiceState, slot: Slot, failure: SourceFailure, no
 /** The service after the operator has approved of every removal and every failure that is held. */
 export function approved(state: ServiceState, now: number): ServiceState {
   const { pool, guarded } = state
-  const believing = pool.ejections.held.size === 0 ? state : { ...state, pool: approvedPool(pool) }
+  const believing = hasUnbelieved(pool.ejections) ? { ...state, pool: approvedPool(pool) } : state
   if (guarded.held.size > 0) return onward(believing, now, { guardBy: 'operator' })
   return believing === state ? state : verdict(believing, now)
 }
@@ -239,7 +240,7 @@ function onward(state: ServiceState, now: number, { atOnce, answered, guardBy, e
 /** Members that fail their probes: those of what is held, and their health checks. A failure that is held is not believed here either. */
 function failingIn({ spec, failing, hearing, pool }: ServiceState): ServiceState['failing'] {
   if (spec.checks.length === 0) return failing
-  const down = [...hearing.told.found].filter(([key, found]) => isFoundDown(found) && !pool.ejections.held.has(key))
+  const down = [...hearing.told.found].filter(([key, found]) => isFoundDown(found) && !isUnbelieved(pool.ejections, key))
   return down.length === 0 ? failing : new Set([...failing, ...down.map(([key]) => key)])
 }
 

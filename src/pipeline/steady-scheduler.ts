@@ -13,3 +13,11 @@ export const steadyScheduler: SchedulerLike = {
 export function wallAhead(): number {
   return Date.now() - steadyScheduler.now()
 }
+
+/**
+ * What the wall clock shows now for a moment of the steady one (ISO 8601): as long ago, or as far ahead, as it is. To the second, so that the
+ * same moment is not shown otherwise each time while the clock is slewed.
+ */
+export function wallTime(steady: number): string {
+  return new Date(steady + Math.round(wallAhead() / 1_000) * 1_000).toISOString()
+}

@@ -229,6 +229,8 @@ export interface ConflateOptions extends Partial<PassTimes> {
   readonly resyncInterval: number
   /** Each value asks for a full pass now. */
   readonly resync$?: Observable<unknown>
+  /** Whether no pass may begin. */
+  readonly paused$?: Observable<boolean>
   readonly scheduler?: SchedulerLike
 }
 
@@ -238,14 +240,14 @@ const DEFAULT_TIMES = { spacing: 50, firstRetry: 1_000 }
 /**
  * Runs `reconcile` for the newest desired state, one pass at a time: `changes` for new states and at the report's
  * `wakeAt`, `full` at first, every resync interval and after failures. A rejected pass is a result like any other and is
- * tried again with back-off. When the input completes, what has arrived is still written (tried once more at most), then
- * this completes.
+ * tried again with back-off. While paused nothing is written; the first pass afterwards is a full one. When the input completes, what has arrived
+ * is still written (tried once more at most; not while paused), then this completes.
  */
 export function conflate<Report extends PassOutcome>(
   reconcile: (desired: DesiredState, scope: PassScope, now: number) => Promise<Report>,
   options: ConflateOptions,
 ): OperatorFunction<DesiredUpdate, PassResult<Report>> {
-  const { resync$ = EMPTY, scheduler = steadyScheduler } = options
+  const { resync$ = EMPTY, paused$ = EMPTY, scheduler = steadyScheduler } = options
   const attempt = async ({ desired, scope, startedAt, eventAt }: PassStart): Promise<PassResult<Report>> => {
     const result = { desired, scope, startedAt, ...(eventAt !== undefined && { eventAt }) }
     try {
@@ -260,7 +262,8 @@ export function conflate<Report extends PassOutcome>(
       const ended$ = new Subject<PassEvent>()
       const news$ = updates$.pipe(map(({ desired, eventAt }): PassEvent => ({ kind: 'desired', desired, eventAt })))
       const asked$ = resync$.pipe(map((): PassEvent => ({ kind: 'resync' })))
-      const events$ = merge(ended$, asked$, concat(news$, of<PassEvent>({ kind: 'closing' })))
+      const pauses$ = paused$.pipe(map((paused): PassEvent => ({ kind: 'pause', paused })))
+      const events$ = merge(ended$, asked$, pauses$, concat(news$, of<PassEvent>({ kind: 'closing' })))
       const run = async (start: PassStart) => {
         const result = await attempt(start)
         subscriber.next(result)

@@ -27,6 +27,7 @@ const operational = z
     since: z.number(),
     message: z.string().optional(),
     failure: text.optional(),
+    siblingsDue: z.literal(true).optional(),
     report: z
       .object({
         weight: z.number().optional(),

@@ -1,7 +1,8 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { PointsmanError } from '../errors.ts'
 import { jsonLine, parseJson } from './json-line.ts'
-import { readIfThere, syncDirectory } from './line-file.ts'
+import { errnoOf, readIfThere, syncDirectory } from './line-file.ts'
 import type { Place } from './place.ts'
 
 /** A small file that says one thing of one boot: `{ bootId, … }`. */
@@ -19,8 +20,17 @@ export async function readNote(path: string, { bootId }: Place): Promise<Note | 
   return content.bootId === bootId ? (content as Note) : undefined
 }
 
-/** Durable, and never half written. */
-export async function writeNote(path: string, { bootId }: Place, note: Note): Promise<void> {
+/** Durable, and never half written. Rejects with STATE_UNWRITABLE; `untilThen` completes "until then …" in its sentence. */
+export async function writeNote(path: string, place: Place, note: Note, untilThen: string): Promise<void> {
+  try {
+    await replaceNote(path, place, note)
+  } catch (cause) {
+    const sentence = `The note ${path} cannot be written (${errnoOf(cause)}): make ${dirname(path)} writable and free space on its disk; until then ${untilThen}.`
+    throw new PointsmanError('STATE_UNWRITABLE', sentence, { cause, detail: { path } })
+  }
+}
+
+async function replaceNote(path: string, { bootId }: Place, note: Note): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
   const beside = `${path}.new`
   const file = await open(beside, 'w', 0o644)

@@ -1,6 +1,4 @@
-import { dirname, join } from 'node:path'
-import { PointsmanError } from '../errors.ts'
-import { errnoOf } from './line-file.ts'
+import { join } from 'node:path'
 import { type Note, readNote, removeNote, writeNote } from './note.ts'
 import { currentPlace, nameIn, type Place } from './place.ts'
 
@@ -93,12 +91,8 @@ class SnatUseNote implements SnatUse {
   }
 
   async #write(present: Partial<SnatTable> | undefined, former: readonly SnatTable[]): Promise<void> {
-    try {
-      await writeNote(this.#path, this.#place, { ...present, ...(former.length > 0 && { former }) })
-    } catch (cause) {
-      const sentence = `The note ${this.#path} cannot be written (${errnoOf(cause)}): make ${dirname(this.#path)} writable and free space on its disk; until then no source NAT is made.`
-      throw new PointsmanError('STATE_UNWRITABLE', sentence, { cause, detail: { path: this.#path } })
-    }
+    const note = { ...present, ...(former.length > 0 && { former }) }
+    await writeNote(this.#path, this.#place, note, 'no source NAT is made')
     this.#present = present
     this.#former = former
   }

@@ -1,6 +1,4 @@
-import { dirname, join } from 'node:path'
-import { PointsmanError } from '../errors.ts'
-import { errnoOf } from './line-file.ts'
+import { join } from 'node:path'
 import { readNote, removeNote, writeNote } from './note.ts'
 import { currentPlace, nameIn, type Place } from './place.ts'
 
@@ -78,12 +76,7 @@ class SysctlNotes implements SysctlStore {
   }
 
   async #write(next: ReadonlyMap<string, SetSysctl>): Promise<void> {
-    try {
-      await writeNote(this.#path, this.#place, { set: Object.fromEntries(next) })
-    } catch (cause) {
-      const sentence = `The note ${this.#path} cannot be written (${errnoOf(cause)}): make ${dirname(this.#path)} writable and free space on its disk; until then no sysctl is set.`
-      throw new PointsmanError('STATE_UNWRITABLE', sentence, { cause, detail: { path: this.#path } })
-    }
+    await writeNote(this.#path, this.#place, { set: Object.fromEntries(next) }, 'no sysctl is set')
     this.#set = next
   }
 }

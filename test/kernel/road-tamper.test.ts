@@ -5,11 +5,12 @@ import type { Lab } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { privateNamespace } from './support/namespace.ts'
 import { NetlinkMonitor } from './support/netlink-monitor.ts'
-import { configurationText, Daemon, freshDirectory } from './support/pointsman.ts'
+import { configurationText, Daemon, freshDirectory, pointsman } from './support/pointsman.ts'
 import { expectTable, ipvsadm, restore, waitForTable } from './support/table.ts'
 
 const netns = 'tamper'
 const directory = freshDirectory('tamper')
+const state = ['--state-dir', `${directory}/state`]
 
 /** Configured between two full reads, in seconds; a repair may take this long and a pass. */
 const resyncSeconds = 2
@@ -115,6 +116,26 @@ describe('what is not ours', () => {
     await waitForTable(lab, ours + foreign, repaired)
   })
 
+  it('stays, and what is ours is not repaired, while the daemon is paused', async () => {
+    expect((await pointsman(lab, ['pause', '--reason', 'by hand', ...state], { netns })).code).toBe(0)
+    const monitor = await NetlinkMonitor.start(lab, netns)
+    const byHand = '-e -t 10.9.0.1:80 -r 10.9.1.1:8080 -m -w 6'
+    await ipvsadm(lab, byHand, { netns })
+    await daemon.reconfigure(configurationText(directory, services.slice(0, 2)))
+    await new Promise((resolve) => setTimeout(resolve, resyncSeconds * 1_000 + 1_000))
+    expect(await monitor.writes()).toEqual([
+      { command: 'set-destination', service: 'tcp 10.9.0.1:80', destination: '10.9.1.1:8080' },
+    ])
+    await expectTable(lab, ours.replace('10.9.1.1:8080 -m -w 5', '10.9.1.1:8080 -m -w 6') + foreign, { netns })
+    expect(await daemon.health('/readyz')).toMatchObject({
+      code: 200,
+      body: { status: 'degraded', reasons: [{ reason: 'paused' }] },
+    })
+    await daemon.reconfigure(configurationText(directory, services))
+    expect((await pointsman(lab, ['resume', ...state], { netns })).code).toBe(0)
+    await waitForTable(lab, ours + foreign, repaired)
+  })
+
   it('keeps its service alive when that leaves the configuration', async () => {
     await daemon.reconfigure(configurationText(directory, services.slice(1)))
     const withoutWeb = ours.replaceAll(/.*10\.9\.0\.1:80 .*\n/g, '')
@@ -123,6 +144,20 @@ describe('what is not ours', () => {
     await expectTable(lab, `${withoutWeb}${foreign} -A -t 10.9.0.1:80 -s wrr`, { netns })
     await daemon.reconfigure(configurationText(directory, services))
     await waitForTable(lab, ours + foreign, { netns })
+  })
+})
+
+describe('a stranger in our service', () => {
+  it('is taken over by adopt, and drains; one that comes later stays', async () => {
+    await restore(lab, '-a -t 10.9.0.1:80 -r 10.9.1.9:8080 -m -w 4', { netns })
+    const { code, stdout } = await pointsman(lab, ['adopt', 'web', ...state], { netns })
+    expect([code, stdout]).toEqual([0, '1 foreign backend of web taken over, to drain: 10.9.1.9:8080\n'])
+    await waitForTable(lab, ours, { netns })
+    const later = '-a -t 10.9.0.1:80 -r 10.9.1.8:8080 -m -w 4'
+    await restore(lab, later, { netns })
+    await daemon.fullPasses(2)
+    await expectTable(lab, `${ours} ${later}`, { netns })
+    await ipvsadm(lab, '-d -t 10.9.0.1:80 -r 10.9.1.8:8080', { netns })
   })
 })
 

@@ -1,6 +1,7 @@
 import type { Document } from '../../document/document.ts'
 import type { Issue } from '../../document/issue.ts'
 import { parseDocument } from '../../document/parse.ts'
+import { isMapping } from '../../document/reading.ts'
 import { interpret } from '../../document/schema.ts'
 import { urlWithoutSecrets } from '../../model/http-source-spec.ts'
 import type { ParameterDocument, Surroundings } from '../parameters/lookup.ts'
@@ -65,7 +66,7 @@ function understand(main: Document, { kind, index, place }: Wanted, answer: Byte
     return []
   }
   const { value } = parsed.document
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return [{ kind, value }]
+  if (isMapping(value)) return [{ kind, value }]
   issues.push({
     file: shown,
     line: 1,

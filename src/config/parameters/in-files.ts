@@ -1,5 +1,6 @@
 import type { Document } from '../../document/document.ts'
 import type { Issue } from '../../document/issue.ts'
+import { isMapping } from '../../document/reading.ts'
 import type { ResolvedFile } from '../joined.ts'
 import { resolveTree, toVeiled } from './in-tree.ts'
 import type { Surroundings } from './lookup.ts'
@@ -26,8 +27,8 @@ export function resolveFiles(documents: readonly [Document, ...Document[]], surr
 
 function resolveFile(document: Document, surroundings: Surroundings, issues: Issue[]): ResolvedFile {
   const written = document.value
-  if (typeof written !== 'object' || written === null || Array.isArray(written)) return { document, value: {}, veiled: [] }
-  const { keep, rest } = parted(written as Readonly<Record<string, unknown>>)
+  if (!isMapping(written)) return { document, value: {}, veiled: [] }
+  const { keep, rest } = parted(written)
   const resolved = resolveTree(document, rest, [], surroundings)
   issues.push(...resolved.issues)
   const value = { ...keep, ...(resolved.value as Readonly<Record<string, unknown>>) }

@@ -21,7 +21,8 @@ export interface ResolvedTree {
 
 /** Resolves the parameters in every text of a part of a document; keys are left as they are. */
 export function resolveTree(document: Document, value: unknown, at: Path, surroundings: Surroundings): ResolvedTree {
-  if (!mentions(value)) return { value, occurrences: [], issues: [] }
+  // Most configurations have none, and some have ten thousand backends.
+  if (!someText(value, mayHaveParameters)) return { value, occurrences: [], issues: [] }
   const occurrences: Occurrence[] = []
   const issues: Issue[] = []
   /** Parts without parameters, which aliases of YAML may repeat thousands of times. */
@@ -50,10 +51,10 @@ export function resolveTree(document: Document, value: unknown, at: Path, surrou
   return { value: resolved(value, at), occurrences, issues }
 }
 
-/** Most configurations have none, and some have ten thousand backends. */
-function mentions(node: unknown): boolean {
-  if (typeof node === 'string') return mayHaveParameters(node)
-  return typeof node === 'object' && node !== null && Object.values(node).some(mentions)
+/** Whether any text in a part of a document is such a one; keys are not asked. */
+export function someText(node: unknown, isSuch: (text: string) => boolean): boolean {
+  if (typeof node === 'string') return isSuch(node)
+  return typeof node === 'object' && node !== null && Object.values(node).some((each) => someText(each, isSuch))
 }
 
 /** Of those that hold values from outside. */

@@ -1,4 +1,4 @@
-import { AF_NETLINK, RawSocket, SOCK_RAW, SOL_SOCKET, SystemCallError } from '../libc.ts'
+import { AF_NETLINK, LITTLE_ENDIAN, RawSocket, SOCK_RAW, SOL_SOCKET, SystemCallError } from '../libc.ts'
 import { NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GENERIC, SOL_NETLINK } from './constants.ts'
 import type { NetlinkTransport } from './transport.ts'
 
@@ -30,8 +30,34 @@ export function openNetlinkSocket(protocol = NETLINK_GENERIC): NetlinkTransport 
   }
 }
 
+/** A socket that hears what the kernel tells the members of its multicast groups. */
+export type GroupSocket = Pick<RawSocket, 'receive' | 'onReadable'> & Disposable
+
+/** Opens one, in the calling thread's network namespace. `groups` has a bit for each: group 1 is bit 0. Throws SystemCallError. */
+export function openGroupSocket(protocol: number, groups: number): GroupSocket {
+  const socket = new RawSocket(AF_NETLINK, SOCK_RAW, protocol)
+  try {
+    // Thousands of messages may come of one transaction, or of one turn, of our own.
+    enlargeReceiveBuffer(socket)
+    socket.bind(groupAddress(groups))
+    return socket
+  } catch (error) {
+    socket[Symbol.dispose]()
+    throw error
+  }
+}
+
+/** `struct sockaddr_nl`: family, padding, any port id, groups. */
+function groupAddress(groups: number): Uint8Array {
+  const bytes = new Uint8Array(12)
+  const view = new DataView(bytes.buffer)
+  view.setUint16(0, AF_NETLINK, LITTLE_ENDIAN)
+  view.setUint32(8, groups, LITTLE_ENDIAN)
+  return bytes
+}
+
 /** Past the system's limit where CAP_NET_ADMIN allows it, up to the limit elsewhere. */
-export function enlargeReceiveBuffer(socket: RawSocket): void {
+function enlargeReceiveBuffer(socket: RawSocket): void {
   try {
     socket.setOption(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
   } catch (error) {

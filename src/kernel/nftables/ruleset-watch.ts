@@ -1,37 +1,19 @@
-import { AF_NETLINK, LITTLE_ENDIAN, RawSocket, SOCK_RAW, SystemCallError } from '../libc.ts'
+import { SystemCallError } from '../libc.ts'
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES } from '../netfilter/constants.ts'
 import { LARGEST_DATAGRAM, receiveWaiting } from '../netlink/exchange.ts'
-import { enlargeReceiveBuffer } from '../netlink/netlink-socket.ts'
-import type { NetlinkTransport } from '../netlink/transport.ts'
+import { type GroupSocket, openGroupSocket } from '../netlink/netlink-socket.ts'
 import type { NftChange } from '../nftables-kernel.ts'
 import { ForeignChanges } from './foreign-changes.ts'
 import { TransactionReader } from './transactions.ts'
 
-/** A socket that is a member of NFNLGRP_NFTABLES. */
-export type ChangeSource = Pick<NetlinkTransport, 'receive'> & Pick<RawSocket, 'onReadable'> & Disposable
-
 /** Throws SystemCallError. */
-export function openChangeSource(): ChangeSource {
-  const socket = new RawSocket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)
-  try {
-    // `struct sockaddr_nl`: family, padding, any port id, groups as bits.
-    const address = new Uint8Array(12)
-    const view = new DataView(address.buffer)
-    view.setUint16(0, AF_NETLINK, LITTLE_ENDIAN)
-    view.setUint32(8, 1 << (NFNLGRP_NFTABLES - 1), LITTLE_ENDIAN)
-    // A transaction of ours may be thousands of messages.
-    enlargeReceiveBuffer(socket)
-    socket.bind(address)
-    return socket
-  } catch (error) {
-    socket[Symbol.dispose]()
-    throw error
-  }
+export function openChangeSource(): GroupSocket {
+  return openGroupSocket(NETLINK_NETFILTER, 1 << (NFNLGRP_NFTABLES - 1))
 }
 
 /** Listens to what others do to the ruleset, for as long as it is not disposed of. */
 export class RulesetWatch implements Disposable {
-  readonly #source: ChangeSource
+  readonly #source: GroupSocket
   readonly #poll: Disposable
   readonly #listener: (change: NftChange) => void
   readonly #reader = new TransactionReader()

@@ -1,7 +1,7 @@
-import { AF_NETLINK, LITTLE_ENDIAN, RawSocket, SOCK_RAW, SystemCallError } from '../libc.ts'
+import { SystemCallError } from '../libc.ts'
 import { LARGEST_DATAGRAM, receiveWaiting } from '../netlink/exchange.ts'
 import { MessageCursor } from '../netlink/message-cursor.ts'
-import { enlargeReceiveBuffer } from '../netlink/netlink-socket.ts'
+import { type GroupSocket, openGroupSocket } from '../netlink/netlink-socket.ts'
 import type { RouteEvent } from '../route-kernel.ts'
 import { readInterfaceAddress } from './address-codec.ts'
 import {
@@ -18,26 +18,14 @@ import { readLink } from './link-codec.ts'
 /** Datagrams that are read in one turn; what is left is announced again. */
 const DATAGRAMS_AT_ONCE = 64
 
-/** A socket that is a member of the groups of links and addresses. */
-export type EventSource = Pick<RawSocket, 'receive' | 'onReadable'> & Disposable
-
 /** Listens to what the kernel says about links and addresses (RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR). */
-export function openEventSource(): EventSource {
-  const socket = new RawSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)
-  try {
-    // Thousands of addresses of our own may be told of in one turn.
-    enlargeReceiveBuffer(socket)
-    socket.bind(groupAddress(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
-    return socket
-  } catch (error) {
-    socket[Symbol.dispose]()
-    throw error
-  }
+function openEventSource(): GroupSocket {
+  return openGroupSocket(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR)
 }
 
 /** Gives what comes from a source to a listener until it is disposed of. It keeps no process alive. */
 export class RouteEvents implements Disposable {
-  readonly #source: EventSource
+  readonly #source: GroupSocket
   readonly #listener: (event: RouteEvent) => void
   readonly #buffer = Buffer.allocUnsafe(LARGEST_DATAGRAM)
   readonly #poll: Disposable
@@ -98,13 +86,4 @@ function eventOf(message: MessageCursor): RouteEvent | undefined {
     return { kind: 'link-gone', index, name }
   }
   return undefined
-}
-
-/** `struct sockaddr_nl`: family, padding, any port id, groups. */
-function groupAddress(groups: number): Uint8Array {
-  const bytes = new Uint8Array(12)
-  const view = new DataView(bytes.buffer)
-  view.setUint16(0, AF_NETLINK, LITTLE_ENDIAN)
-  view.setUint32(8, groups, LITTLE_ENDIAN)
-  return bytes
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
+import { isMapping } from '../../document/reading.ts'
 import { type IpAddress, parseAddress } from '../../model/address.ts'
-import { isMapping } from '../fields.ts'
 import type { LeftOut, Written } from '../imported.ts'
 import { leftOut } from './notes.ts'
 import { type Check, checkOf, readOptions, type Surroundings, tellOthers } from './options.ts'

@@ -1,13 +1,13 @@
 import { isDown } from '../../model/backend.ts'
 import type { DestinationKey } from '../../model/destination.ts'
-import type { Operational } from '../../model/operational.ts'
-import type { Health } from '../../model/probe-result.ts'
+import { isFoundDown, type Operational } from '../../model/operational.ts'
+import { type Health, isConnectFailure } from '../../model/probe-result.ts'
 import type { CheckSpec } from '../../model/probe-spec.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import type { Member } from '../desired-update.ts'
-import type { Heard } from './hearing.ts'
-import { onDrain } from './on-down.ts'
+import { type Leaving, onDown, onDrain } from './on-down.ts'
 import { type WordInForce, wordInForce } from './operator.ts'
+import type { PoolInput } from './pool-input.ts'
 import type { Ruling } from './ruling.ts'
 
 /** One member with all that is said of it at one moment. */
@@ -29,14 +29,20 @@ export interface Barred {
   readonly ruling?: Ruling
 }
 
-export function candidateOf(spec: ServiceSpec, key: DestinationKey, member: Member, heard: Heard, now: number): Candidate {
+export function candidateOf(
+  { spec, heard, expiresQuiescentTemplates }: Pick<PoolInput, 'spec' | 'heard' | 'expiresQuiescentTemplates'>,
+  key: DestinationKey,
+  member: Member,
+  now: number,
+): Candidate {
   const said = heard.words.get(key)
   const word = said && wordInForce(said, now)
   const asked = spec.checks.length > 0
   const found = asked ? heard.found.get(key) : undefined
   const health = asked ? healthOf(found, spec.checks) : 'up'
   const weight = word?.weight?.value ?? found?.report?.weight ?? member.backend.weight ?? spec.weight
-  const barred = barredBy(spec, member, word, found, weight)
+  const ofDead = found !== undefined && isDead(found) ? onDown(spec, expiresQuiescentTemplates) : undefined
+  const barred = barredBy(spec, { member, word, found, weight, ofDead })
   return { key, member, word, found, health, weight, ...(barred !== undefined && { barred }) }
 }
 
@@ -70,20 +76,30 @@ function initialHealth(checks: readonly CheckSpec[]): Health {
   return checks.every(({ initial }) => initial === 'up') ? 'up' : 'unknown'
 }
 
-function barredBy(
-  spec: ServiceSpec,
-  { backend }: Member,
-  word: WordInForce | undefined,
-  found: Operational | undefined,
-  weight: number,
-): Barred | undefined {
+/** Whether nobody can connect to a member: whoever is sent there for what he began there is lost. */
+function isDead(found: Operational): boolean {
+  return isFoundDown(found) && found.failure !== undefined && isConnectFailure(found.failure)
+}
+
+/** `down: 10.0.1.1:80 refuses connections` */
+export function downReason(found: Operational | undefined): string {
+  return found?.message === undefined ? 'down' : `down: ${found.message}`
+}
+
+interface Circumstances extends Pick<Candidate, 'member' | 'word' | 'found' | 'weight'> {
+  /** What becomes of members that are down; absent: this one is not dead. */
+  readonly ofDead: Leaving | undefined
+}
+
+function barredBy(spec: ServiceSpec, { member: { backend }, word, found, weight, ofDead }: Circumstances): Barred | undefined {
   if (word?.state === 'maintenance') {
     return { ruling: { use: 'out', reasons: [because('the operator put it into maintenance', word.reason)] } }
   }
-  if (isDown(backend)) return {}
-  if (word?.state === 'drain') return drained(spec, because('the operator drains it', word.reason))
+  const cut = ofDead?.use === 'out' ? [...(ofDead.why === undefined ? [] : [ofDead.why]), downReason(found)] : undefined
+  if (isDown(backend)) return cut === undefined ? {} : { ruling: { use: 'out', reasons: cut } }
+  if (word?.state === 'drain') return drained(spec, because('the operator drains it', word.reason), cut)
   const { wish, percent } = found?.report ?? {}
-  if (wish === 'drain' || wish === 'maintenance') return drained(spec, `the backend asks for ${wish}`)
+  if (wish === 'drain' || wish === 'maintenance') return drained(spec, `the backend asks for ${wish}`, cut)
   if (word?.weight === undefined && percent === 0)
     return { ruling: { use: 'zero', reasons: ['the backend asks for 0% of its weight'] } }
   if (weight > 0) return undefined
@@ -91,7 +107,9 @@ function barredBy(
   return reasons.length === 0 ? {} : { ruling: { use: 'zero', weight: 0, reasons } }
 }
 
-function drained(spec: ServiceSpec, reason: string): Barred {
+/** `cut`: why one that drains ends at once. */
+function drained(spec: ServiceSpec, reason: string, cut: readonly string[] | undefined): Barred {
+  if (cut !== undefined) return { ruling: { use: 'out', reasons: [...cut, reason] } }
   const { use, why } = onDrain(spec)
   return { ruling: { use, reasons: why === undefined ? [reason] : [why, reason] } }
 }

@@ -1,4 +1,4 @@
-import { askedPercent, weightReasons } from './candidate.ts'
+import { askedPercent, downReason, weightReasons } from './candidate.ts'
 import { patienceOf } from './first-weight.ts'
 import { onDown, onDrain } from './on-down.ts'
 import type { PoolInput } from './pool-input.ts'
@@ -28,6 +28,7 @@ export function servesAs({ standing, candidate, first }: Contender, { rescued, s
   switch (standing) {
     case 'up':
     case 'held':
+    case 'doubted':
     case 'presumed':
       return 'itself'
     case 'damped':
@@ -86,8 +87,7 @@ function rest(contender: Contender, { spec, expiresQuiescentTemplates }: PoolInp
 }
 
 function standingReasons({ standing, candidate, first }: Contender): string[] {
-  const message = candidate.found?.message
-  const down = message === undefined ? 'down' : `down: ${message}`
+  const down = downReason(candidate.found)
   switch (standing) {
     case 'up':
       return []
@@ -95,6 +95,8 @@ function standingReasons({ standing, candidate, first }: Contender): string[] {
       return [down]
     case 'held':
       return ['failure held: too many of the pool fail alike at once', down]
+    case 'doubted':
+      return ['failure not believed yet: more of the pool may fail alike', down]
     // Not its health of the moment: it changes all the time, and nothing follows from that.
     case 'damped':
       return ['damped: it fell too often within a short time']

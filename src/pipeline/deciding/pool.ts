@@ -1,7 +1,6 @@
 import type { Announced } from '../../model/desired-state.ts'
 import type { DestinationKey } from '../../model/destination.ts'
 import { destinationKey } from '../../model/destination.ts'
-import { isFoundDown } from '../../model/operational.ts'
 import type { PolicySpec } from '../../model/policy-spec.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { waitingReason } from '../tiers.ts'
@@ -78,7 +77,7 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
     const kernel = usedUp(before.kernel, complete)
     return before.verdict === NO_VERDICT && before.memories.size === 0 && before.kernel === kernel ? before : newPool(kernel)
   }
-  const candidates = [...members].map(([key, member]) => candidateOf(spec, key, member, heard, now))
+  const candidates = [...members].map(([key, member]) => candidateOf(input, key, member, now))
   const open = candidates.filter(({ barred }) => barred === undefined)
   const held = ejections(
     before.ejections,
@@ -91,6 +90,7 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
   const damped = spec.policy.damping === 'off' ? NOBODY_DAMPED : dampedOf(flaps, now)
   const contenders = contendersOf(open, before.memories, {
     held: held.held,
+    doubted: held.doubted,
     damped,
     kernel: before.kernel,
     unproven: ({ member }) => unproven.has(member.origin),
@@ -170,7 +170,9 @@ function rulingsOf(
 }
 
 function exposedOf({ key, found }: Candidate, { memories }: Pool): Exposed | [] {
-  return found !== undefined && isFoundDown(found) ? { key, found, wasUp: memories.get(key)?.upUntil !== undefined } : []
+  if (found?.failure === undefined) return []
+  const { upUntil } = memories.get(key) ?? {}
+  return { key, found, wasUp: upUntil !== undefined, isUp: upUntil === NEVER }
 }
 
 function panicOf(

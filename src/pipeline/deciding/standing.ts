@@ -6,10 +6,10 @@ import type { KernelHeld } from './kernel-known.ts'
 import type { Memory } from './memory.ts'
 
 /**
- * How a member that may serve stands: `held` by the guard against correlated failures, `damped` because it fell too often,
+ * How a member that may serve stands: `held` by the guard against correlated failures, `doubted` by it, `damped` because it fell too often,
  * `presumed` up because it served when the service was taken up, or before it was asked otherwise, `new`: nothing is known of it.
  */
-export type Standing = 'up' | 'held' | 'presumed' | 'damped' | 'down' | 'new'
+export type Standing = 'up' | 'held' | 'doubted' | 'presumed' | 'damped' | 'down' | 'new'
 
 /** A member that may serve, and how it stands. */
 export interface Contender {
@@ -21,6 +21,7 @@ export interface Contender {
 
 export interface Circumstances {
   readonly held: ReadonlySet<DestinationKey>
+  readonly doubted: ReadonlyMap<DestinationKey, number>
   readonly damped: { readonly size: number; has(key: DestinationKey): boolean }
   readonly kernel: KernelHeld
   /** Whether the member comes from an answer of an earlier process alone. */
@@ -44,7 +45,7 @@ export function contendersOf(
     return { candidate, memory, standing: standingOf(candidate, memory, circumstances) }
   })
   if (!contenders.some(({ standing }) => standing === 'new' || standing === 'presumed')) return contenders
-  const othersUp = contenders.some(({ standing }) => standing === 'up' || standing === 'held' || standing === 'presumed')
+  const othersUp = contenders.some(isThoughtUp)
   return contenders.map((contender) => {
     const { candidate, memory, standing } = contender
     if (standing !== 'new' && standing !== 'presumed') return contender
@@ -53,6 +54,11 @@ export function contendersOf(
     const first = firstWeight(memory?.first, { kernelWeight, othersUp, doubt, patience, now })
     return { ...contender, first }
   })
+}
+
+/** Whether a member serves as one that is up, whatever its past. */
+function isThoughtUp({ standing }: Pick<Contender, 'standing'>): boolean {
+  return standing === 'up' || standing === 'held' || standing === 'doubted' || standing === 'presumed'
 }
 
 /** Whether a member counts as up: one that is damped does by its health. */
@@ -71,7 +77,11 @@ function isFound({ health, found }: Candidate): boolean {
   return health === 'up' || (found !== undefined && isFoundDown(found))
 }
 
-function standingOf(candidate: Candidate, memory: Memory | undefined, { held, damped, kernel }: Circumstances): Standing {
+function standingOf(
+  candidate: Candidate,
+  memory: Memory | undefined,
+  { held, doubted, damped, kernel }: Circumstances,
+): Standing {
   const { key, health } = candidate
   if (!isFound(candidate)) {
     const first = memory?.first
@@ -82,6 +92,7 @@ function standingOf(candidate: Candidate, memory: Memory | undefined, { held, da
   }
   if (health === 'unknown') return 'new'
   if (held.size > 0 && held.has(key)) return 'held'
+  if (doubted.size > 0 && doubted.has(key)) return 'doubted'
   if (damped.size > 0 && damped.has(key)) return 'damped'
   return health
 }

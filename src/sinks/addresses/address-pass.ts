@@ -98,18 +98,21 @@ export class AddressPass {
       this.#writes.fail(address, 'unplaced', error)
     }
     const ready: Addition[] = []
-    const unasked = new Map<NetworkLink, IpAddress[]>()
+    const unasked: Addition[] = []
     for (const addition of add) {
       const { address, link } = addition
       if (memory.backoff.holds(address, link.index, this.#now)) continue
       const verdict = link.neighbourAddress === undefined ? ({ kind: 'free' } as const) : memory.probes.verdict(address, link)
       if (verdict.kind === 'free') ready.push(addition)
       else if (verdict.kind === 'held') this.#refuse(addition, verdict.holder)
-      else if (verdict.kind === 'failed') this.#writes.fail(address, link.index, verdict.error)
-      else if (verdict.kind === 'unasked') pushTo(unasked, link, address)
+      else if (verdict.kind === 'failed') this.#writes.fail(address, link.index, verdict.cause)
+      else if (verdict.kind === 'unasked') unasked.push(addition)
     }
     const ours = new Set(links.flatMap(({ neighbourAddress }) => neighbourAddress ?? []))
-    for (const [link, addresses] of unasked) memory.probes.ask(link, addresses, ours)
+    for (const [link, additions] of Map.groupBy(unasked, (addition) => addition.link)) {
+      const addresses = additions.map(({ address }) => address)
+      memory.probes.ask(link, addresses, ours)
+    }
     return ready
   }
 
@@ -157,10 +160,4 @@ export class AddressPass {
     if (needsOwnLink) open.add(this.#tools.ownLink)
     for (const owner of backoff.owners()) if (owner !== 'record' && !open.has(owner)) backoff.clear(owner)
   }
-}
-
-function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const values = map.get(key)
-  if (values === undefined) map.set(key, [value])
-  else values.push(value)
 }

@@ -1,4 +1,3 @@
-import { PointsmanError } from '../../errors.ts'
 import type { NetworkLink, RouteKernel } from '../../kernel/for-sinks.ts'
 import type { IpAddress } from '../../model/address.ts'
 
@@ -12,7 +11,7 @@ const FRESH = 5_000
 export type Verdict =
   | { readonly kind: 'unasked' | 'asking' | 'free' }
   | { readonly kind: 'held'; readonly holder: string }
-  | { readonly kind: 'failed'; readonly error: PointsmanError }
+  | { readonly kind: 'failed'; readonly cause: unknown }
 
 /** Questions to the neighbours that are on their way beside the passes, and their answers. */
 export class ConflictProbes {
@@ -90,8 +89,7 @@ export class ConflictProbes {
         return holder === undefined || ours.has(holder) ? { kind: 'free' } : { kind: 'held', holder }
       }
     } catch (cause) {
-      const error = cause instanceof PointsmanError ? cause : new PointsmanError('INTERNAL', String(cause), { cause })
-      return () => ({ kind: 'failed', error })
+      return () => ({ kind: 'failed', cause })
     }
   }
 }

@@ -13,6 +13,8 @@ import { untilFull } from './peers.ts'
 
 const PORT = 9095
 const LONGEST_START = 300_000
+/** As bin/pointsman.cjs and the Debian package start it. */
+const YOUNG_GENERATION = '--max-semi-space-size=8'
 
 export interface DaemonOptions {
   /** The bundle of src/main.ts. */
@@ -49,6 +51,7 @@ export class Daemon implements AsyncDisposable {
     this.#began = performance.now()
     this.#child = fork(program, ['start', '--config', configuration], {
       execArgv: [
+        YOUNG_GENERATION,
         ...(watch === undefined ? [] : ['--import', watch]),
         ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
       ],

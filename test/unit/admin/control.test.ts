@@ -24,7 +24,16 @@ function control(scripted: Partial<Control>): Control {
   const unasked = () => {
     throw new Error('nobody is to ask for this')
   }
-  return { approve: unasked, say: unasked, status: unasked, why: unasked, ...scripted }
+  return {
+    approve: unasked,
+    adopt: unasked,
+    pause: unasked,
+    resume: unasked,
+    say: unasked,
+    status: unasked,
+    why: unasked,
+    ...scripted,
+  }
 }
 
 type Approve = (service: string) => readonly string[]

@@ -28,6 +28,7 @@ test.each([
 
 describe('docs/commands', () => {
   const commands = [
+    'adopt',
     'apply',
     'approve',
     'doctor',
@@ -36,8 +37,10 @@ describe('docs/commands', () => {
     'import',
     'maintenance',
     'once',
+    'pause',
     'plan',
     'replay',
+    'resume',
     'start',
     'status',
     'undrain',

@@ -43,6 +43,30 @@ it('names exactly the keys in which two maps differ, related or not', () => {
   )
 })
 
+it('makes many steps at once as it makes them one by one', () => {
+  const keys = fc.uniqueArray(key, { maxLength: 300 })
+  fc.assert(
+    fc.property(fc.array(fc.tuple(key, fc.integer())), keys, keys, fc.integer(), (entries, set, gone, value) => {
+      const map = ChunkedMap.from(entries)
+      const before = [...map]
+      const edited = map.edited(
+        set.map((k) => [k, value] as const),
+        gone,
+      )
+      const less = gone.reduce((one, k) => one.without(k), map)
+      const expected = set.reduce((one, k) => one.with(k, value), less)
+      expect(new Map(edited)).toEqual(new Map(expected))
+      expect(edited.size).toBe(expected.size)
+      expect([...map]).toEqual(before)
+    }),
+  )
+})
+
+it('is the same object when many steps change nothing', () => {
+  const map = ChunkedMap.from<string, number>(Array.from({ length: 300 }, (_, i) => [`10.1.0.${i}:80`, i] as const))
+  expect(map.edited([['10.1.0.7:80', 7]], ['10.9.9.9:80'])).toBe(map)
+})
+
 it('is the same object when a step changes nothing', () => {
   const map = ChunkedMap.from<string, number>([['a', 1]])
   expect(map.with('a', 1)).toBe(map)

@@ -94,6 +94,65 @@ describe('failures above connect', () => {
   })
 })
 
+describe('the first of failures above connect', () => {
+  const first = { failure: 'wrong-answer', message: 'http said 404', siblingsDue: true } as const
+  const wavers = { failure: 'wrong-answer', message: 'http said 404' } as const
+
+  it('is not believed before the others were asked, and then at once', () => {
+    const rig = new Rig(checked(six)).up(...ALL).found('down', [1], first)
+    expect(rig.weights).toEqual(all(1))
+    expect(rig.reasons(1)).toEqual([
+      'failure not believed yet: more of the pool may fail alike',
+      'down: http said 404',
+      'service weight 1',
+      'listed by static',
+    ])
+    expect(rig.sick(1).weights).toEqual({ ...all(1), 1: 0 })
+  })
+
+  it('is not believed while so many have begun to fail that they will be held, and then is held with them', () => {
+    const rig = new Rig(checked(six))
+      .up(...ALL)
+      .found('up', [2, 3, 4], wavers)
+      .sick(1)
+    expect(rig.weights).toEqual(all(1))
+    for (const number of [2, 3, 4]) rig.wait(1_000).sick(number)
+    expect([...rig.state.pool.ejections.held]).toHaveLength(4)
+    expect(rig.state.pool.ejections.doubted.size).toBe(0)
+    expect(rig.weights).toEqual(all(1))
+  })
+
+  it('is believed once the others pass again', () => {
+    const rig = new Rig(checked(six))
+      .up(...ALL)
+      .found('up', [2, 3, 4], wavers)
+      .sick(1)
+    expect(rig.wait(1_000).up(2, 3, 4).weights).toEqual({ ...all(1), 1: 0 })
+    rig.wait(100).found('up', [2, 3, 4], wavers)
+    expect(rig.weights).toEqual({ ...all(1), 1: 0 })
+  })
+
+  it('is believed when the others have had the time to be found down', () => {
+    const rig = new Rig(checked(six)).up(...ALL).found('down', [1], first)
+    expect(rig.wait(3 * 8_000 - 1).weights).toEqual(all(1))
+    expect(rig.wait(1).weights).toEqual({ ...all(1), 1: 0 })
+  })
+
+  it('is believed when the operator approves, when nobody else can be asked, and with max_ejection: 100%', () => {
+    const doubted = () => new Rig(checked(six)).up(...ALL).found('down', [1], first)
+    expect(doubted().approve().weights).toEqual({ ...all(1), 1: 0 })
+    expect(doubted().down(2, 3, 4, 5, 6).mode).toBe('panic')
+    const trusting = new Rig(checked(six, { maxEjection: 100 })).up(...ALL)
+    expect(trusting.found('down', [1], first).weights).toEqual({ ...all(1), 1: 0 })
+  })
+
+  it('is not doubted where it was believed before', () => {
+    const rig = new Rig(checked(six)).up(...ALL).sick(1)
+    expect(rig.weights).toEqual({ ...all(1), 1: 0 })
+    expect(rig.found('down', [1], first).weights).toEqual({ ...all(1), 1: 0 })
+  })
+})
+
 it('a rack that dies is believed at once', () => {
   expect(new Rig(checked(six)).up(...ALL).down(1, 2, 3, 4, 5).weights).toEqual({ ...all(0), 6: 1 })
 })

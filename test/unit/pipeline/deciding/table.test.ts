@@ -84,6 +84,24 @@ describe('what the operator says', () => {
     expect(new Rig(spec({ ...three, scheduler: 'dh' })).word(1, { state: 'drain' }).weights).toEqual({ 2: 5, 3: 5 })
   })
 
+  it('drain: out of a persistent service at once when nobody can connect to it, whoever has it drain', () => {
+    const why = 'persistent clients stay with weight 0 while expire_quiescent_template is 0'
+    const rig = new Rig(checked({ ...three, persistence })).up(1, 2, 3).word(1, { state: 'drain', reason: 'disk' })
+    expect(rig.weights[1]).toBe(0)
+    expect(rig.sick(1).weights[1]).toBe(0)
+    expect(rig.down(1).weights).toEqual({ 2: 5, 3: 5 })
+    expect(rig.cut).toEqual([key(1)])
+    expect(rig.reasons(1)[0]).toBe(why)
+    expect(rig.reasons(1).slice(0, 3)).toEqual([why, 'down: tcp refused', 'the operator drains it: disk'])
+    const wishes = new Rig(checked({ ...three, persistence })).up(1, 2, 3).found('down', [1], { report: { wish: 'drain' } })
+    expect(wishes.weights).toEqual({ 2: 5, 3: 5 })
+    const listed = backends(backend(1, { state: 'critical' }), 2, 3)
+    expect(new Rig(checked({ ...three, backends: listed, persistence })).up(1, 2, 3).down(1).weights).toEqual({ 2: 5, 3: 5 })
+    const expiring = new Rig(checked({ ...three, persistence }), { expiresQuiescentTemplates: true })
+    expect(expiring.up(1, 2, 3).word(1, { state: 'drain' }).down(1).weights[1]).toBe(0)
+    expect(new Rig(checked(three)).up(1, 2, 3).word(1, { state: 'drain' }).down(1).weights[1]).toBe(0)
+  })
+
   it('drain: weight 0 in a persistent service, which keeps its clients until they have gone', () => {
     expect(new Rig(spec({ ...three, persistence })).word(1, { state: 'drain' }).weights[1]).toBe(0)
   })

@@ -1,0 +1,169 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { serviceKey } from '../../../src/model/virtual-service.ts'
+import { held, identity, key, virtual } from '../../support/desired.ts'
+import { parseExposition, sampleOf } from '../admin/exposition-parser.ts'
+import { command } from './command.ts'
+import { FakeHost } from './fake-host.ts'
+import { type DaemonRig, startDaemon, temporaryDirectory, yamlOf } from './rig.ts'
+
+const ID = identity('tcp/10.0.0.1:80')
+const WEB = serviceKey(ID)
+const until = (look: () => unknown) => expect.poll(look, { interval: 10, timeout: 4_000 })
+
+const LIST = '\n  - { name: web, listen: 10.0.0.1:80, debounce: { min: 0s, max: 0s }, source: { file: { path: LIST } } }'
+
+async function started(
+  options: { host?: FakeHost; directory?: string; global?: string } = {},
+): Promise<DaemonRig & { list: string }> {
+  const directory = options.directory ?? (await temporaryDirectory())
+  const list = join(directory, 'web.yaml')
+  await writeFile(list, '[10.0.1.1:80]')
+  const rig = await startDaemon((d, port) => yamlOf(d, port, LIST.replace('LIST', list), options.global), {
+    directory,
+    ...(options.host !== undefined && { host: options.host }),
+  })
+  return { ...rig, list }
+}
+
+const state = (rig: DaemonRig) => ['--state-dir', join(rig.directory, 'state')]
+const weight = (rig: DaemonRig, at: string) => rig.host.kernel.destination(WEB, key(at))?.weight
+
+async function pausedMetric(rig: DaemonRig): Promise<number | undefined> {
+  return sampleOf(parseExposition((await rig.fetch('/metrics')).text), 'pointsman_paused')
+}
+
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 300))
+}
+
+describe('pointsman pause', () => {
+  test('writes nothing, whatever sources say, until resume writes it all', async () => {
+    const rig = await started()
+    await until(() => weight(rig, '10.0.1.1:80')).toBe(1)
+    expect(await pausedMetric(rig)).toBe(0)
+    expect(await command('pause', '--reason', 'by hand', ...state(rig))).toMatchObject({
+      code: 0,
+      out: 'paused: nothing is written to the kernel until `pointsman resume`\n',
+    })
+    await writeFile(rig.list, '[10.0.1.1:80, 10.0.1.2:80]')
+    await until(async () => (await command('status', ...state(rig))).out).toMatch(
+      /^paused for \ds: by hand; nothing is written[\s\S]*10\.0\.1\.2:80 .* 1 +- /,
+    )
+    await settled()
+    expect(weight(rig, '10.0.1.2:80')).toBeUndefined()
+    expect(await pausedMetric(rig)).toBe(1)
+    const health = await rig.fetch('/readyz')
+    expect(health.status).toBe(200)
+    expect(JSON.parse(health.text)).toEqual({
+      status: 'degraded',
+      reasons: [{ reason: 'paused', message: 'Nothing is written to the kernel (paused: by hand); pointsman resume ends that.' }],
+    })
+    expect((await command('why', 'web', '10.0.1.2:80', ...state(rig))).out).toMatch(/paused .*by hand/)
+    // What somebody else changes meanwhile is seen by the resume.
+    rig.host.kernel.tamper({ kind: 'edit-destination', service: ID, destination: held('10.0.1.1:80', { weight: 7 }) })
+    expect((await command('resume', ...state(rig))).out).toMatch(/^the kernel is written again; it was paused since 20\S+Z\n$/)
+    await until(() => [weight(rig, '10.0.1.1:80'), weight(rig, '10.0.1.2:80')]).toEqual([1, 1])
+    expect(await pausedMetric(rig)).toBe(0)
+    expect(JSON.parse((await rig.fetch('/readyz')).text)).toEqual({ status: 'ready', reasons: [] })
+    expect(await command('resume', ...state(rig))).toMatchObject({ code: 0, out: 'it was not paused\n' })
+    expect(rig.log.filter(({ msg }) => msg.includes('pause')).map(({ level }) => level)).toEqual(['warn', 'info'])
+  })
+
+  test('outlives a restart, which is ready, alive and writes nothing, and leaves all as it is at the end', async () => {
+    const directory = await temporaryDirectory()
+    const host = new FakeHost()
+    const first = await started({ directory, host, global: 'on_exit: remove' })
+    await until(() => weight(first, '10.0.1.1:80')).toBe(1)
+    await command('pause', ...state(first))
+    await first.stop()
+    expect(weight(first, '10.0.1.1:80')).toBe(1)
+    await writeFile(first.list, '[10.0.1.2:80]')
+    host.watchdog = 100
+    host.kernel.break(undefined)
+    const from = host.told.length
+    const second = await startDaemon((d, port) => yamlOf(d, port, LIST.replace('LIST', first.list)), { directory, host })
+    const said = () => host.told.slice(from)
+    await until(() => said().some((text) => text.startsWith('READY=1\nSTATUS=paused; 1 service'))).toBe(true)
+    await until(() => said().filter((text) => text.startsWith('WATCHDOG=1')).length).toBeGreaterThan(3)
+    expect(weight(second, '10.0.1.2:80')).toBeUndefined()
+    expect((await second.fetch('/readyz')).status).toBe(200)
+    await command('resume', ...state(second))
+    await until(() => weight(second, '10.0.1.2:80')).toBe(1)
+  })
+
+  test('ends by itself at the end that was given, and says so', async () => {
+    const rig = await started()
+    await until(() => weight(rig, '10.0.1.1:80')).toBe(1)
+    const { code, out } = await command('pause', '--for', '1s', '--json', ...state(rig))
+    expect(code).toBe(0)
+    const { paused, kept } = JSON.parse(out)
+    expect(Date.parse(paused.until) - Date.parse(paused.since)).toBe(1_000)
+    expect(kept).toBe(true)
+    await writeFile(rig.list, '[10.0.1.1:80, 10.0.1.2:80]')
+    await settled()
+    expect(weight(rig, '10.0.1.2:80')).toBeUndefined()
+    await until(() => weight(rig, '10.0.1.2:80')).toBe(1)
+    expect(rig.log.find(({ msg }) => msg.startsWith('the pause is over'))).toMatchObject({ cause: 'expired' })
+  })
+
+  test('refuses what makes no sense, and changes nothing', async () => {
+    const rig = await started()
+    await until(() => weight(rig, '10.0.1.1:80')).toBe(1)
+    expect(await command('pause', '--for', 'soon', ...state(rig))).toMatchObject({ code: 33 })
+    expect(await pausedMetric(rig)).toBe(0)
+    expect(await command('pause', '--state-dir', await temporaryDirectory())).toMatchObject({ code: 45 })
+  })
+})
+
+describe('pointsman adopt', () => {
+  async function withStranger(more = ''): Promise<DaemonRig> {
+    const host = new FakeHost()
+    host.kernel.tamper(
+      { kind: 'add-service', service: virtual('tcp/10.0.0.1:80') },
+      { kind: 'add-destination', service: ID, destination: held('10.0.1.1:80') },
+      { kind: 'add-destination', service: ID, destination: held('10.0.1.9:80') },
+    )
+    const rig = await startDaemon(
+      (d, port) =>
+        yamlOf(d, port, `\n  - { name: web, listen: 10.0.0.1:80, backends: [10.0.1.1:80], drain: { timeout: 1s }${more} }`),
+      { host },
+    )
+    await until(() => rig.log.some(({ msg }) => msg.startsWith('ready'))).toBe(true)
+    return rig
+  }
+
+  test('takes over who is foreign now, and nobody who comes later', async () => {
+    const rig = await withStranger()
+    expect(weight(rig, '10.0.1.9:80')).toBe(1)
+    expect(await command('adopt', 'web', ...state(rig))).toMatchObject({
+      code: 0,
+      out: '1 foreign backend of web taken over, to drain: 10.0.1.9:80\n',
+    })
+    await until(() => weight(rig, '10.0.1.9:80')).toBe(0)
+    await until(() => weight(rig, '10.0.1.9:80')).toBeUndefined()
+    rig.host.kernel.tamper({ kind: 'add-destination', service: ID, destination: held('10.0.1.8:80') })
+    rig.reload$.next()
+    await settled()
+    expect(weight(rig, '10.0.1.8:80')).toBe(1)
+    expect(JSON.parse((await command('adopt', 'web', '--json', ...state(rig))).out)).toEqual({
+      service: 'web',
+      adopted: ['10.0.1.8:80'],
+    })
+    await until(() => weight(rig, '10.0.1.8:80')).toBeUndefined()
+    expect(await command('adopt', 'web', ...state(rig))).toMatchObject({ code: 0, out: 'no backend of web is foreign\n' })
+    expect(await command('adopt', 'wep', ...state(rig))).toMatchObject({ code: 33 })
+  })
+
+  test('refuses where nothing is written, and where nobody knows who is foreign', async () => {
+    const rig = await withStranger(', source: { file: { path: /nowhere/web.yaml } }')
+    expect(await command('adopt', 'web', ...state(rig))).toMatchObject({
+      code: 33,
+      err: expect.stringContaining('Not every source of web'),
+    })
+    await command('pause', ...state(rig))
+    expect(await command('adopt', 'web', ...state(rig))).toMatchObject({ code: 33, err: expect.stringContaining('paused') })
+    expect(weight(rig, '10.0.1.9:80')).toBe(1)
+  })
+})
