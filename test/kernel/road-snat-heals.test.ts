@@ -65,6 +65,7 @@ beforeAll(async () => {
   await sources.waitForLine((line) => line === 'ready', 60_000)
   const configuration = configurationText(directory, services, { global: { resync_interval: '10m', on_exit: 'remove' } })
   daemon = parts.use(await Daemon.start(lab, directory, { netns: net.director.netns, configuration }))
+  await daemon.settled()
   await daemon.waitForMetrics((metrics) => metrics.sum('pointsman_addresses_held') === 1, 'the address was there', 60_000)
   witness = parts.use(await HealWitness.start(lab, net.director))
 })
@@ -126,7 +127,7 @@ describe('under traffic', () => {
     const [tcp, datagrams] = flows as [FlowReport, FlowReport]
     expect(tcp.failures).toBe(0)
     expect(begunWell(datagrams, UDP_PATIENCE)).toEqual([])
-    expect(daemon.complaints()).toEqual([])
+    expect(daemon.complaints('settled')).toEqual([])
   })
 })
 

@@ -67,7 +67,10 @@ describe.each(['nft', 'legacy'])('a daemon with iptables-%s', (variant) => {
       .filter((line) => line.includes('POINTSMAN'))
   const withoutCounters = (lines: readonly string[]) => lines.map((line) => line.replace(/\[\d+:\d+\]/, ''))
   const counted = (lines: readonly string[]) => lines.map((line) => Number(/\[(\d+):/.exec(line)?.[1] ?? 0))
-  const ask = async () => (await askSources(lab, net.client, QUESTIONS)).map(addressesOf)
+  const expectAnswers = async () => {
+    const answers = await askSources(lab, net.client, QUESTIONS)
+    expect(answers.map(addressesOf), JSON.stringify(answers)).toEqual(ANSWERS)
+  }
 
   beforeAll(async () => {
     const { path, env } = await unpackedIptables()
@@ -81,7 +84,8 @@ describe.each(['nft', 'legacy'])('a daemon with iptables-%s', (variant) => {
 
   it('translates, puts back what is flushed, lives through its death without a write, and leaves nothing', async () => {
     await using first = await start()
-    expect(await ask()).toEqual(ANSWERS)
+    await first.settled()
+    await expectAnswers()
     const before = await rules()
     expect(before.filter((line) => / -A POINTSMAN /.test(line))).toHaveLength(services.length)
     expect(before.filter((line) => / -A POSTROUTING /.test(line))).toHaveLength(2)
@@ -91,11 +95,12 @@ describe.each(['nft', 'legacy'])('a daemon with iptables-%s', (variant) => {
     await expect
       .poll(async () => withoutCounters(await rules()), { timeout: 20_000, interval: 300 })
       .toEqual(withoutCounters(before))
-    expect(await ask()).toEqual(ANSWERS)
+    await expectAnswers()
     const healed = await rules()
     await first.stop('SIGKILL')
 
     await using second = await start()
+    await second.settled()
     await second.fullPasses(1)
     const metrics = await second.metrics()
     for (const kind of ['add-table', 'rebuild-table', 'write-rules', 'add-element', 'edit-element'])
@@ -105,8 +110,8 @@ describe.each(['nft', 'legacy'])('a daemon with iptables-%s', (variant) => {
     expect(withoutCounters(after)).toEqual(withoutCounters(healed))
     for (const [index, count] of counted(healed).entries()) expect(counted(after)[index]).toBeGreaterThanOrEqual(count)
     expect(Math.max(...counted(healed))).toBeGreaterThan(0)
-    expect(await ask()).toEqual(ANSWERS)
-    expect([...first.complaints(), ...second.complaints()]).toEqual([])
+    await expectAnswers()
+    expect([...first.complaints('settled'), ...second.complaints('settled')]).toEqual([])
     expect((await second.stop()).code).toBe(0)
     expect(await rules()).toEqual([])
     expect(await net.check(net.director, 'nft list tables; ipvsadm -Sn')).not.toMatch(/pointsman|^-/im)

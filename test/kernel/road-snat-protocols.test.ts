@@ -85,6 +85,7 @@ zone:\n  - domain: web.example\n    file: ${directory}/web.example.zone\n    zon
     const directory = freshDirectory('ezlb')
     const args = ['--state-dir', `${directory}/state`]
     await using daemon = await Daemon.start(lab, directory, { netns: net.director.netns, configuration: EZLB, args })
+    await daemon.settled()
     const { code, stdout, stderr } = await lab.runScript(inCheckout('test/kernel/guest/ask-names.ts'), {
       netns: net.client.netns,
       input: JSON.stringify({ server: VIRTUAL, name: 'who.web.example', times: 10 } satisfies NameQuestions),
@@ -97,7 +98,7 @@ zone:\n  - domain: web.example\n    file: ${directory}/web.example.zone\n    zon
     expect([...new Set(answers)].sort(), answers.join(' ')).toEqual(['rs1', 'rs2'])
     for (const each of seen) expect(await each.addresses()).toEqual([VIRTUAL])
     expect((await daemon.metrics()).sum('pointsman_service_translated_connections_total')).toBeGreaterThanOrEqual(10)
-    expect(daemon.complaints()).toEqual([])
+    expect(daemon.complaints('settled')).toEqual([])
     expect((await daemon.stop()).code).toBe(0)
     expect(await net.check(net.director, 'nft list tables; ipvsadm -Sn')).toBe('')
   })
@@ -122,6 +123,7 @@ describe('SCTP', () => {
     const directory = freshDirectory('sctp')
     const configuration = configurationText(directory, services, { global: { on_exit: 'remove' } })
     await using daemon = await Daemon.start(lab, directory, { netns: net.director.netns, configuration })
+    await daemon.settled()
     const flows = [3868, 3869, 3870].map((port) => ({
       id: `${port}`,
       protocol: 'sctp' as const,
@@ -148,7 +150,7 @@ describe('SCTP', () => {
     const translated = await daemon.metrics()
     for (const service of ['translated', 'masqueraded'])
       expect(translated.sum('pointsman_service_translated_connections_total', { service })).toBeGreaterThanOrEqual(22)
-    expect(daemon.complaints()).toEqual([])
+    expect(daemon.complaints('settled')).toEqual([])
     expect((await daemon.stop()).code).toBe(0)
   })
 })

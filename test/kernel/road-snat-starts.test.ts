@@ -13,7 +13,7 @@ const VIP = '10.9.0.1'
 const SNAT = '10.2.1.50'
 const FIRST = 5_000
 /** Of each protocol. */
-const COUNT = 200
+const COUNT = 150
 
 const service = (protocol: 'tcp' | 'udp', port: number) => ({
   name: `${protocol}-${port}`,
@@ -45,8 +45,9 @@ it('no packet of theirs reaches the server with the source of a client', async (
   const seen = await SeenSources.start(net, server, 'meta l4proto { tcp, udp } th dport 8080')
   const directory = freshDirectory('starts')
   const text = (services: readonly unknown[]) =>
-    configurationText(directory, services, { global: { on_exit: 'remove', resync_interval: '10m' } })
+    configurationText(directory, services, { global: { on_exit: 'remove', resync_interval: '10m', per_backend_metrics: false } })
   await using daemon = await Daemon.start(lab, directory, { netns: net.director.netns, configuration: text([FIRST_ONE]) })
+  await daemon.settled()
   const knocking = await lab.spawnScript(inCheckout('test/kernel/guest/knock.ts'), {
     netns: net.client.netns,
     args: [VIP, `${FIRST}`, `${FIRST + COUNT - 1}`],
@@ -58,7 +59,7 @@ it('no packet of theirs reaches the server with the source of a client', async (
   expect(await seen.addresses()).toEqual(['10.2.1.1', SNAT])
   const metrics = await daemon.metrics()
   expect(metrics.sum('pointsman_service_translated_connections_total')).toBeGreaterThanOrEqual(2 * COUNT)
-  expect(daemon.complaints()).toEqual([])
+  expect(daemon.complaints('settled')).toEqual([])
 
   // The witness would have seen it.
   const direct = { protocol: 'udp', address: '10.2.1.2', port: 8080, times: 1, patience: 1_500 } as const

@@ -82,7 +82,7 @@ for await (const order of createInterface({ input: process.stdin })) {
   const began = performance.now()
   execFileSync(process.execPath, ['-e', '0'])
   const start = performance.now() - began
-  const healed: Healed = { start, milliseconds: cure.told.at - harm.told.at, gone: harm.told.at, back: cure.told.at }
+  const healed: Healed = { milliseconds: cure.told.at - harm.told.at, gone: harm.told.at, back: cure.told.at, start }
   process.stdout.write(`${JSON.stringify(healed)}\n`)
 }
 for (const { child } of Object.values(monitors)) child.kill()

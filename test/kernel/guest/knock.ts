@@ -14,7 +14,8 @@ import {
 } from '../../lab/traffic/sockets.ts'
 
 const [address = '', first = '', last = ''] = process.argv.slice(2)
-const ROUND = 150
+/** Milliseconds for an answer. */
+const ROUND = 400
 const ports = Array.from({ length: Number(last) - Number(first) + 1 }, (_, index) => Number(first) + index)
 const silent = { tcp: new Set(ports), udp: new Set(ports) }
 const addresses = new Map<number, SocketAddress>(ports.map((port) => [port, socketAddress(address, port)]))

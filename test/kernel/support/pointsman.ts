@@ -108,6 +108,7 @@ export class Daemon implements AsyncDisposable {
   readonly process: LabProcess
   readonly log: LogLine[] = []
   readonly #listeners = new Set<(line: LogLine) => void>()
+  #settledAt = 0
 
   private constructor(lab: Lab, process: LabProcess, directory: string, configPath: string, netns: string) {
     this.lab = lab
@@ -162,9 +163,9 @@ export class Daemon implements AsyncDisposable {
     await this.waitForLog(({ msg }) => msg.startsWith('ready: '), timeoutMs)
   }
 
-  /** Log lines so far that a test may complain about. */
-  complaints(): LogLine[] {
-    return this.log.filter(({ level }) => level === 'error' || level === 'fatal')
+  /** Log lines that a test may complain about: all so far, or those since it was settled. */
+  complaints(since: 'start' | 'settled' = 'start'): LogLine[] {
+    return this.log.slice(since === 'start' ? 0 : this.#settledAt).filter(({ level }) => level === 'error' || level === 'fatal')
   }
 
   async metrics(): Promise<MetricsText> {
@@ -194,6 +195,13 @@ export class Daemon implements AsyncDisposable {
         throw new LabError(`${timeoutMs / 1000} s passed before ${what}; the log's end: ${this.#lastWords()}`)
       await setTimeout(200)
     }
+  }
+
+  /** Nothing fails: services that waited for their source NAT, which may be late at the first time, are open. */
+  async settled(timeoutMs = 60_000): Promise<void> {
+    const isSettled = (metrics: MetricsText) => metrics.sum('pointsman_sink_failing_objects') === 0
+    await this.waitForMetrics(isSettled, 'nothing failed any more', timeoutMs)
+    this.#settledAt = this.log.length
   }
 
   /** Waits until `count` further full passes have ended, so that whatever they would find has been found. */
