@@ -29,6 +29,7 @@ import { Running } from './daemon/running.ts'
 import { ShadowSink, shadowSinks } from './daemon/shadow.ts'
 import { openSinks } from './daemon/sinks.ts'
 import { Status } from './daemon/status.ts'
+import { statusPageOf } from './daemon/status-page.ts'
 import { leave } from './daemon/stop.ts'
 import { announceStores, openStores } from './daemon/stores.ts'
 import { Supervisor } from './daemon/supervisor.ts'
@@ -36,8 +37,10 @@ import { EXPIRE_NODEST_CONN } from './daemon/sysctl-advice.ts'
 import { tellPause } from './daemon/tell-pause.ts'
 import { wordCounts } from './daemon/tell-pools.ts'
 import { Teller } from './daemon/teller.ts'
+import { TrafficLog } from './daemon/traffic-log.ts'
 import type { Issue } from './document/issue.ts'
 import type { Log } from './log.ts'
+import type { DestinationKey } from './model/destination.ts'
 import type { IpvsTable } from './model/ipvs-table.ts'
 import type { Changed } from './model/operator-words.ts'
 import { isRoadName } from './model/probe-road.ts'
@@ -64,6 +67,8 @@ export interface DaemonOptions {
   /** Where all that the pipeline is given is written down, and the bytes above which that file is begun anew; absent: nowhere. */
   readonly journal?: { readonly path: string; readonly limit: number }
   readonly log: Log
+  /** Where the lines of `traffic_log` go; absent: into the log. */
+  readonly trafficLog?: Pick<Log, 'logger'>
   /** Each value asks to read the configuration again (SIGHUP). */
   readonly reload$: Observable<unknown>
   /** Resolves with the name of the signal that asks to end. */
@@ -106,6 +111,8 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       settings: () => (shadow ? undefined : (running?.configuration ?? configuration).hooks),
       logger,
       onEnd: (hook, result) => metrics.hookRan(hook, result),
+      isThere: (service, backend) =>
+        running?.update?.provenance.get(service as ServiceKey)?.members.has(backend as DestinationKey) ?? false,
       now: clock,
     }),
   )
@@ -134,8 +141,27 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     ...(settings.metricsNodeIpvs && { nodeIpvs: () => host.readIpvsTotals() }),
   })
   const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
+  const onWords = (changes: readonly Changed[], ranOut: boolean) => {
+    const nameOf = namesOf({ services: running?.services ?? before.services })
+    for (const change of changes) teller.word(change, nameOf(change.service), ranOut)
+  }
+  const operator = parts.use(new Operator(words, { now: clock, onChange: onWords }))
   if (settings.admin !== 'off') {
-    const server = parts.use(await startAdminServer({ host: settings.admin.address, port: settings.admin.port }, content))
+    const page = () =>
+      statusPageOf({
+        ...{ settings, build: options.build, shadow, health, now: clock, changes: teller.changes },
+        ...{ update: () => running?.update, words: () => operator.words, pause: () => pausing.pause },
+        sources: () => status.sources,
+        failing: () => status.failingObjects,
+        sinks: () => status.sinks.all(status.stuck !== undefined),
+        readTable: () => table.readTable({ statistics: true }),
+        lastTurn: (service, backend) => teller.lastTurn(service, backend),
+        lastResults: () => running?.lastResults ?? NO_RESULTS,
+        onClients: (count) => metrics.statusClients(count),
+      })
+    const pages = settings.statusPage ? { status: parts.use(page()) } : {}
+    const at = { host: settings.admin.address, port: settings.admin.port }
+    const server = parts.use(await startAdminServer(at, content, pages))
     logger.info({ address: server.address }, 'the admin address is served')
   }
   const manageSysctls = async () => {
@@ -145,12 +171,15 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   await manageSysctls()
   announceStart(host, logger, { configuration, warnings, ownership, snapshots })
   announceStores(logger, { claims, words })
-  const onWords = (changes: readonly Changed[], ranOut: boolean) => {
-    const nameOf = namesOf({ services: running?.services ?? before.services })
-    for (const change of changes) teller.word(change, nameOf(change.service), ranOut)
-  }
-  const operator = parts.use(new Operator(words, { now: clock, onChange: onWords }))
   operator.words$.subscribe((said) => metrics.operatorWords(wordCounts(said)))
+  const trafficLog = parts.use(
+    new TrafficLog({
+      read: () => table.readTable({ statistics: true }),
+      write: (line) => (options.trafficLog?.logger ?? logger).info(line, `traffic of ${line.backend ?? line.service}`),
+      onFailure: (sentence) => logger.warn(`The traffic log has a gap, because the kernel could not be read: ${sentence}`),
+      scheduler: steadyScheduler,
+    }),
+  )
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
   running = new Running(configuration, {
     ...listeners,
@@ -172,11 +201,12 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     onClaim: keepClaimsIn(claims),
     operator$: operator.words$,
     tell: (event) => teller.tell(event),
-    hooks: teller.hooks,
+    hooks: teller,
     past: pastOf(snapshots, { now: clock, patience: PATIENCE.daemon, onOld: (sentence) => logger.warn(sentence) }),
     onLastGood: keepIn(snapshots),
     ...(journal !== undefined && { onTurn: (turn) => journal.record(turn) }),
     resyncInterval: settings.resyncInterval,
+    onServices: (services) => trafficLog.follow(services),
     paused$: pausing.paused$,
     resync$: merge(
       resync$,
@@ -216,6 +246,9 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const onExit = shadow || pausing.pause !== undefined ? { onExit: 'keep' as const } : {}
   await leave({ running, sink: sinks.sink, restoreSysctls: restore, status, supervisor, logger, ...onExit })
 }
+
+/** Before anybody was asked. */
+const NO_RESULTS = () => []
 
 function written(transition: Transition, teller: Teller, metrics: Metrics): void {
   const { drained } = transition

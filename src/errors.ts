@@ -66,6 +66,7 @@ export const CATALOGUE = {
   NO_DAEMON: { exit: EXIT.noDaemon, retryable: false },
   NO_PERMISSION: { exit: EXIT.noPermission, retryable: false },
   OUTPUT_LOST: { exit: EXIT.outputLost, retryable: false },
+  PLAN_OUTDATED: { exit: EXIT.applyFailed, retryable: true },
   SOURCE_INVALID: { exit: EXIT.invalid, retryable: true },
   SOURCE_SILENT: { exit: EXIT.unreadable, retryable: true },
   SOURCE_UNREADABLE: { exit: EXIT.unreadable, retryable: true },

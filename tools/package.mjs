@@ -8,7 +8,8 @@ import { root } from './setup.mjs'
 
 const folder = resolve(process.argv[2] ?? join(root, 'dist'))
 mkdirSync(folder, { recursive: true })
-execFileSync(process.execPath, [join(root, 'tools/bundle.mjs')], { stdio: ['ignore', 'inherit', 'inherit'] })
+for (const tool of ['tools/bundle.mjs', 'tools/library.mjs'])
+  execFileSync(process.execPath, [join(root, tool)], { stdio: ['ignore', 'inherit', 'inherit'] })
 const answer = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
   cwd: root,
   encoding: 'utf8',

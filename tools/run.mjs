@@ -1,4 +1,4 @@
-// npm test, npm run demo, npm run bench: does all the set-up, then hands over to Node 24.
+// npm test, npm run demo, npm run bench, npm run deb, npm run package: does all the set-up, then hands over to Node 24.
 // Runs on any Node from 18 on and imports nothing but Node itself: on a bare checkout there is nothing else.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { findMissing, nodeBin, prepare, root, SetupError } from './setup.mjs'
 import { runTests } from './test.mjs'
 
-const USAGE = `usage: node tools/run.mjs setup | test [vitest arguments] | demo [arguments] | bench [arguments]`
-const SCRIPTS = { demo: 'demo/main.ts', bench: 'test/bench/main.ts' }
+const USAGE = `usage: node tools/run.mjs setup | test [vitest arguments] | demo [arguments] | bench [arguments] | deb [folder] | package [folder]`
+const SCRIPTS = { demo: 'demo/main.ts', bench: 'test/bench/main.ts', deb: 'tools/deb.mjs', package: 'tools/package.mjs' }
 
 function runScript(script, args) {
   if (!existsSync(join(root, script))) throw new SetupError(`${script} is not in this checkout`)
@@ -26,6 +26,10 @@ function run([verb, ...args]) {
     case 'demo':
     case 'bench':
       prepare()
+      return runScript(SCRIPTS[verb], args)
+    case 'deb':
+    case 'package':
+      prepare({ onlyNode: true })
       return runScript(SCRIPTS[verb], args)
     default:
       console.error(USAGE)

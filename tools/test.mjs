@@ -13,6 +13,7 @@ export function runTests(args) {
   for (const [name, ...rest] of [
     ['biome', 'check', '--error-on-warnings', '.'],
     ['tsc', '--noEmit'],
+    ['tsc', '--noEmit', '-p', 'tsconfig.browser.json'],
   ]) {
     const status = command(name, rest)
     if (status !== 0) return status

@@ -14,9 +14,12 @@ _pointsman() {
     --log-file) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --log-max-size) return ;;
     --log-keep) return ;;
+    --traffic-log-file) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --admin) return ;;
     --metrics-enabled) COMPREPLY=($(compgen -W 'true false' -- "$word")); return ;;
     --metrics-path) return ;;
+    --status-page) COMPREPLY=($(compgen -W 'true false' -- "$word")); return ;;
+    --admin-allowed-hosts) return ;;
     --resync-interval) return ;;
     --on-exit) COMPREPLY=($(compgen -W 'keep drain remove' -- "$word")); return ;;
     --state-dir) COMPREPLY=($(compgen -d -- "$word")); return ;;
@@ -46,12 +49,12 @@ _pointsman() {
     --config-id) return ;;
   esac
   case ${COMP_WORDS[1]} in
-    start) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --shadow --journal --journal-limit --help' ;;
+    start) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --traffic-log-file --admin --metrics-enabled --metrics-path --status-page --admin-allowed-hosts --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --shadow --journal --journal-limit --help' ;;
     once) options='-c --config --state-dir --kernel-deadline --json --no-probes --probe-timeout --help' ;;
     plan) options='-c --config --state-dir --kernel-deadline --json --color --probes --probe-timeout --help' ;;
     apply) options='--state-dir --kernel-deadline --json -f --file --keep-weights --allowed-actions --help' ;;
     get) options='--state-dir --kernel-deadline --json --help' ;;
-    validate) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --admin --metrics-enabled --metrics-path --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --json -f --file --help' ;;
+    validate) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --traffic-log-file --admin --metrics-enabled --metrics-path --status-page --admin-allowed-hosts --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --json -f --file --help' ;;
     doctor) options='-c --config --state-dir --kernel-deadline --json --color --help' ;;
     approve) options='--state-dir --json --help' ;;
     adopt) options='--state-dir --json --help' ;;

@@ -49,6 +49,12 @@ export function sendJson(request: IncomingMessage, response: ServerResponse, sta
   response.end(request.method === 'HEAD' ? undefined : text)
 }
 
+/** RFC 9110 section 12.5.3, as far as scrapers use it: gzip named, and not with a weight of zero. */
+export function acceptsGzip(request: IncomingMessage): boolean {
+  const accepted = `${request.headers['accept-encoding'] ?? ''}`.toLowerCase().split(',')
+  return accepted.some((item) => /^\s*gzip\s*(;|$)/.test(item) && !/;\s*q=0(\.0*)?\s*$/.test(item))
+}
+
 function dispatch(routes: ReadonlyMap<string, Route>): Handler {
   return (request, response) => {
     response.setHeader('cache-control', 'no-store')

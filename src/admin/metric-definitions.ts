@@ -164,6 +164,7 @@ export const DEFINITIONS = {
     'How late the main thread is since the scrape before: its median (p50), 99th percentile (p99), most (max).',
     ['stat'],
   ),
+  statusClients: gauge('pointsman_status_clients', 'Browsers and programs that follow the status page now.'),
   scrapeErrors: counter('pointsman_scrape_errors_total', 'Metrics left out of an answer because making them failed.', ['metric']),
 } as const satisfies Record<string, MetricDefinition>
 

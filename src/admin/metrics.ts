@@ -108,6 +108,11 @@ export class Metrics {
     })
   }
 
+  /** So many follow the status page from now on. */
+  statusClients(count: number): void {
+    this.#made.statusClients.set(count)
+  }
+
   /** From now on these are asked for each answer. */
   askEachTime({ eventLoop, overdueDrains }: AskedEachTime): void {
     onCollect(this.#made.eventLoopDelay, (gauge) => {

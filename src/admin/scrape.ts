@@ -110,7 +110,8 @@ export class Scrape {
   }
 }
 
-function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+/** Rejects where it takes longer. */
+export function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('The kernel did not answer in time.')), milliseconds)
     promise.then(resolve, reject).finally(() => clearTimeout(timer))

@@ -4,7 +4,8 @@ import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { EXPOSITION_TYPE } from './exposition.ts'
 import type { Health } from './health.ts'
-import { type Route, sendJson, serveHttp } from './http-server.ts'
+import { acceptsGzip, type Route, sendJson, serveHttp } from './http-server.ts'
+import { type StatusPage, statusRoutes } from './status-routes.ts'
 
 /** What the server shows; it asks at each request. */
 export interface AdminContent {
@@ -13,6 +14,12 @@ export interface AdminContent {
   /** The exposition, piece by piece; it never throws. */
   metrics(): AsyncIterable<string>
   health(): Health
+}
+
+/** What the admin address shows beside that. */
+export interface AdminPages {
+  /** Absent: there is no status page. */
+  readonly status?: StatusPage
 }
 
 export interface AdminAddress {
@@ -27,8 +34,10 @@ export interface AdminServer extends AsyncDisposable {
 }
 
 /** Starts to listen; rejects with ADMIN_ADDRESS where that is impossible. */
-export async function startAdminServer(at: AdminAddress, content: AdminContent): Promise<AdminServer> {
-  const server = await serveHttp(at, shown(content))
+export async function startAdminServer(at: AdminAddress, content: AdminContent, pages: AdminPages = {}): Promise<AdminServer> {
+  const { status } = pages
+  // What is configured to be at a path beats what is there by itself.
+  const server = await serveHttp(at, new Map([...(status === undefined ? [] : statusRoutes(status)), ...shown(content)]))
   return { address: { host: at.host, port: server.port }, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
 }
 
@@ -70,10 +79,4 @@ async function sendMetrics(request: IncomingMessage, response: ServerResponse, c
   } catch {
     // The client went away or read nothing for too long; pipeline has closed both ends.
   }
-}
-
-/** RFC 9110 section 12.5.3, as far as scrapers use it: gzip named, and not with a weight of zero. */
-function acceptsGzip(request: IncomingMessage): boolean {
-  const accepted = `${request.headers['accept-encoding'] ?? ''}`.toLowerCase().split(',')
-  return accepted.some((item) => /^\s*gzip\s*(;|$)/.test(item) && !/;\s*q=0(\.0*)?\s*$/.test(item))
 }

@@ -94,7 +94,10 @@ export class TrafficLedger {
   }
 }
 
-export function serviceLabels(name: string, identity: ServiceIdentity): Record<string, string> {
+/** The labels of a service, as a type that a label list may be made of. */
+export type ServiceLabels = { readonly service: string; readonly vip: string; readonly protocol: string }
+
+export function serviceLabels(name: string, identity: ServiceIdentity): ServiceLabels {
   const key = serviceKey(identity)
   if (identity.kind === 'fwmark') return { service: name, vip: key, protocol: 'fwmark' }
   return { service: name, vip: key.slice(identity.protocol.length + 1), protocol: identity.protocol }

@@ -36,13 +36,15 @@ async function inputFrom(options: Options): Promise<DoctorInput> {
   }
 }
 
-/** One line for each finding, and its cure below it. */
+/** One line for each finding, and its cure below it: commands alone on their lines, so that they can be pasted. */
 export function report(findings: readonly Finding[], paint: Paint): string {
   const width = Math.max(...findings.map(({ check }) => check.length))
-  const lines = findings.flatMap(({ check, verdict, message, cure }) => {
+  const lines = findings.flatMap(({ check, verdict, message, cure, run, keep }) => {
     const colour = verdict === 'ok' ? 'green' : verdict === 'warn' ? 'yellow' : 'red'
     const line = `${paint(colour, verdict.padEnd(4))}  ${check.padEnd(width)}  ${message}`
-    return cure === undefined ? [line] : [line, `${' '.repeat(6 + width)}  -> ${cure}`]
+    const below = (mark: string, text: string | undefined): string[] =>
+      text === undefined ? [] : [`${' '.repeat(6 + width)}  ${mark} ${text}`]
+    return [line, ...below('->', cure), ...below('now: ', run), ...below('keep:', keep)]
   })
   const number = (verdict: Finding['verdict']): number => findings.filter((each) => each.verdict === verdict).length
   return [...lines, '', `${number('ok')} ok, ${number('warn')} to look at, ${number('fail')} failed.`].join('\n')

@@ -40,13 +40,17 @@ export async function run(options: Options): Promise<number> {
   const overrides = overridesFrom(options)
   const { bytes, configuration, read, warnings } = await readConfiguration(options.config, overrides)
   const { settings } = configuration
-  const log = await createLog(settings.logLevel, settings.logFormat, logFileOf(settings))
+  const log = await createLog(settings.logLevel, settings.logFormat, fileOf(settings.logFile, settings))
+  // Two streams into one file would rotate it under each other.
+  const isOwn = settings.trafficLogFile !== settings.logFile
+  const trafficFile = isOwn ? fileOf(settings.trafficLogFile, settings) : undefined
+  const trafficLog = trafficFile === undefined ? undefined : await createLog('info', 'json', trafficFile)
   const { reload$, stop } = signals(log)
   brokenIsFatal(log)
   const build = currentBuild()
   log.logger.info({ version: build.version, commit: build.commit, node: build.node, config: options.config }, 'starting')
   try {
-    const kept = journal === undefined ? {} : { journal }
+    const kept = { ...(journal !== undefined && { journal }), ...(trafficLog !== undefined && { trafficLog }) }
     const shadow = options.shadow === true
     await runDaemon({ configuration, bytes, read, warnings, overrides, build, ...kept, shadow, log, reload$, stop }, realHost())
     return EXIT.ok
@@ -57,13 +61,14 @@ export async function run(options: Options): Promise<number> {
     if (!seen) log.logger.fatal({ code: known.code, ...(known.code === 'INTERNAL' && { err: known.cause }) }, known.message)
     throw known
   } finally {
+    trafficLog?.flush()
     log.flush()
   }
 }
 
-/** Undefined: standard output. */
-function logFileOf({ logFile, logMaxSize, logKeep }: Settings): LogFileOptions | undefined {
-  return logFile === 'off' ? undefined : { path: logFile, maxSize: logMaxSize * MEGABYTE, keep: logKeep }
+/** Undefined: it is off. */
+function fileOf(path: string | 'off', { logMaxSize, logKeep }: Settings): LogFileOptions | undefined {
+  return path === 'off' ? undefined : { path, maxSize: logMaxSize * MEGABYTE, keep: logKeep }
 }
 
 /** SIGHUP reloads; the first SIGTERM or SIGINT ends in good order, the second at once. */

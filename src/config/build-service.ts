@@ -56,6 +56,7 @@ export function buildService(draft: Draft, findings: Findings): BuiltService {
   const flags = effective(draft, 'flags').value
   const onePacket = effective(draft, 'one_packet').value
   const snatRange = effective(draft, 'snat_ip').value
+  const trafficLog = effective(draft, 'traffic_log').value
   const virtualAddress = readVirtualAddress(draft, identity, findings)
   const scheduler = effective(draft, 'scheduler').value ?? 'wlc'
   const weight = effective(draft, 'weight').value ?? 1
@@ -77,6 +78,7 @@ export function buildService(draft: Draft, findings: Findings): BuiltService {
     ...(virtualAddress === undefined ? {} : { virtualAddress }),
     checks,
     policy: withQuorum(readPolicy(draft, { service: context, scheduler, weight, backends }, findings), virtualAddress),
+    ...(trafficLog === undefined || trafficLog === 'off' ? {} : { trafficLog }),
   }
   return { draft, identity, spec }
 }

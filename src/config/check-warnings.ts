@@ -43,12 +43,18 @@ function warnOfHttpKeys({ written, kind, path }: EffectiveCheck, own: Findings):
   )
 }
 
+/** Checks that ask a service of a protocol, as people write them. */
+const ASKING = {
+  udp: 'dns: { name: www.example } or udp: { send: ping, expect: pong }',
+  sctp: 'exec: { command: [/usr/local/bin/ask-it] }',
+} as const
+
 function warnOfProtocol({ kind, path }: EffectiveCheck, identity: ServiceIdentity, own: Findings): void {
   if (identity.kind !== 'address' || identity.protocol === 'tcp' || kind !== 'tcp') return
   own.warn(
     path,
     `the health check connects over TCP, which tells little of a ${identity.protocol} service`,
-    'write type: with a kind that asks the service itself, or enabled: false',
+    `write what asks the service itself, such as ${ASKING[identity.protocol]}; type: tcp if a connection is meant; or enabled: false`,
   )
 }
 

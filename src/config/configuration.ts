@@ -28,11 +28,17 @@ export interface Settings {
   readonly logMaxSize: number
   /** Former files that stay. */
   readonly logKeep: number
-  /** Where `/metrics`, `/healthz` and `/readyz` are served; `off` by default. */
+  /** Absolute path of the file that has the lines of `traffic_log`; `off`: they are in the log. */
+  readonly trafficLogFile: string | 'off'
+  /** Where `/metrics`, `/healthz`, `/readyz` and the status page are served; `off` by default. */
   readonly admin: { readonly address: IpAddress; readonly port: Port } | 'off'
   readonly metricsEnabled: boolean
   /** Starts with a slash. */
   readonly metricsPath: string
+  /** Whether the status page is served there. */
+  readonly statusPage: boolean
+  /** Host names that it answers to, beside addresses and localhost; in small letters. */
+  readonly adminAllowedHosts: readonly string[]
   /** Between two full reads of the kernel. */
   readonly resyncInterval: number
   readonly onExit: ExitPolicy
@@ -117,9 +123,12 @@ export type SettingName =
   | 'log_file'
   | 'log_max_size'
   | 'log_keep'
+  | 'traffic_log_file'
   | 'admin'
   | 'metrics_enabled'
   | 'metrics_path'
+  | 'status_page'
+  | 'admin_allowed_hosts'
   | 'resync_interval'
   | 'on_exit'
   | 'state_dir'

@@ -71,10 +71,13 @@ const snatSchema = mapping(
 
 const trafficLogSchema = mapping(
   {
-    enabled: optional(truth, 'Accepted for files of ezlb; has no effect in this version.'),
-    interval: optional(duration({ min: 5000, max: 86_400_000 }), 'Accepted for files of ezlb; has no effect in this version.'),
+    enabled: optional(truth, 'Accepted for files of ezlb; has no effect: traffic_log of a service decides.'),
+    interval: optional(
+      duration({ min: 5000, max: 86_400_000 }),
+      'Accepted for files of ezlb; has no effect: write it in traffic_log of a service.',
+    ),
   },
-  'Accepted for files of ezlb; has no effect in this version.',
+  'Accepted for files of ezlb; has no effect.',
 )
 
 const logSchema = mapping(
@@ -99,9 +102,12 @@ export const globalSchema = mapping(
     log_file: setting('log_file'),
     log_max_size: setting('log_max_size'),
     log_keep: setting('log_keep'),
+    traffic_log_file: setting('traffic_log_file'),
     admin: setting('admin'),
     metrics_enabled: setting('metrics_enabled'),
     metrics_path: setting('metrics_path'),
+    status_page: setting('status_page'),
+    admin_allowed_hosts: setting('admin_allowed_hosts'),
     resync_interval: setting('resync_interval'),
     on_exit: setting('on_exit'),
     state_dir: setting('state_dir'),

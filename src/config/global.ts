@@ -70,11 +70,13 @@ function warnOfLogKeys(written: WrittenGlobal, isInFile: boolean, findings: Find
       'key',
     )
   }
-  if (log?.traffic === undefined || log.traffic.enabled === false) return
+  const { enabled, interval } = log?.traffic ?? {}
+  const ignored = enabled === false ? 'enabled' : interval === undefined ? undefined : 'interval'
+  if (ignored === undefined) return
   findings.warn(
-    ['global', 'log', 'traffic'],
-    'log.traffic has no effect: this version writes no traffic log',
-    'read the counters from the metrics',
+    ['global', 'log', 'traffic', ignored],
+    `log.traffic.${ignored} has no effect: traffic_log of each service decides`,
+    ignored === 'enabled' ? 'remove traffic_log from the services' : 'write traffic_log: 15s at a service, or in defaults',
     'key',
   )
 }

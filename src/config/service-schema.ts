@@ -15,6 +15,7 @@ import { persistenceSchema } from './persistence.ts'
 import { policyKeys } from './policy-schema.ts'
 import { listOf } from './shared-schema.ts'
 import { sourceSchema } from './source-schema.ts'
+import { trafficLogSchema } from './traffic-log-schema.ts'
 import { virtualAddressSchema } from './virtual-address.ts'
 
 const MINUTE = 60_000
@@ -104,7 +105,7 @@ const inheritedKeys = {
     'Source address of full_nat, or a range of at most 256 (10.0.0.9-10.0.0.12); left out, that of the interface to the backend.',
   ),
   virtual_address: virtualAddressSchema.optional(),
-  traffic_log: optional(truth, 'Accepted for files of ezlb; has no effect in this version.'),
+  traffic_log: trafficLogSchema.optional(),
 }
 
 export const defaultsSchema = mapping(inheritedKeys, 'What every service does where it does not say otherwise.')

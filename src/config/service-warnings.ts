@@ -17,7 +17,6 @@ export function warnOfServices(services: readonly BuiltService[], findings: Find
   for (const service of services) {
     const own = new Findings(service.draft.document)
     warnOfChecks(service, own)
-    warnOfKeys(service, own)
     warnOfScheduling(service, own)
     if (service.spec !== undefined) warnOfPolicies(service.draft, service.spec, own)
     for (const warning of own.warnings) {
@@ -30,17 +29,6 @@ export function warnOfServices(services: readonly BuiltService[], findings: Find
     const others = count === 2 ? ' (also in 1 other service)' : ` (also in ${count - 1} other services)`
     findings.warnings.push({ ...first, problem: `${first.problem}${count === 1 ? '' : others}` })
   }
-}
-
-function warnOfKeys({ draft }: BuiltService, own: Findings): void {
-  const traffic = effective(draft, 'traffic_log')
-  if (traffic.value === true)
-    own.warn(
-      traffic.path,
-      'traffic_log has no effect: this version writes no traffic log',
-      'read the counters from the metrics',
-      'key',
-    )
 }
 
 function warnOfScheduling({ draft, spec }: BuiltService, own: Findings): void {

@@ -45,6 +45,21 @@ const metricsPath: Grammar<string> = {
   },
 }
 
+/** Names of hosts with commas between them, or `none`; the value is in small letters. */
+const hostNames: Grammar<string> = {
+  jsonSchema: { type: 'string', examples: ['lb.example', 'lb1.example, lb2.example', 'none'] },
+  read(raw) {
+    const remedy = 'write names with commas between them, such as lb1.example, lb2.example, or none'
+    if (typeof raw !== 'string') return wrongType(raw, 'a text of host names', remedy)
+    const names = raw.split(',').map((name) => name.trim().toLowerCase())
+    const wrong = names.find(
+      (name) => !/^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(name),
+    )
+    if (wrong === undefined) return accepted(names.join(','))
+    return refused(`${show(wrong)} is not a host name`, remedy)
+  },
+}
+
 const directory: Grammar<string> = {
   jsonSchema: { type: 'string', pattern: '^/', examples: ['/var/lib/pointsman'] },
   read(raw): Reading<string> {
@@ -106,9 +121,28 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     initial: '5',
     description: 'How many former log files stay; FILE.1 is the newest.',
   },
-  admin: { grammar: adminAddress, initial: 'off', description: 'Where metrics, health and readiness are served, or off.' },
+  traffic_log_file: {
+    grammar: logFile,
+    initial: 'off',
+    description: 'File that has the lines of traffic_log in place of the log, or off; it begins anew as the log file does.',
+  },
+  admin: {
+    grammar: adminAddress,
+    initial: 'off',
+    description: 'Where metrics, health, readiness and the status page are served, or off.',
+  },
   metrics_enabled: { grammar: truth, initial: 'true', description: 'Whether metrics are served on the admin address.' },
   metrics_path: { grammar: metricsPath, initial: '/metrics', description: 'Path of the metrics.' },
+  status_page: {
+    grammar: truth,
+    initial: 'true',
+    description: 'Whether the status page and its API are served on the admin address.',
+  },
+  admin_allowed_hosts: {
+    grammar: hostNames,
+    initial: 'none',
+    description: 'Names by which browsers may ask for the status page, beside addresses and localhost; or none.',
+  },
   resync_interval: {
     grammar: duration({ min: 1000, max: 24 * HOUR }),
     initial: '30s',

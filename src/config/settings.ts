@@ -70,9 +70,12 @@ function toSettings(values: Required<SettingValues>): Settings {
     logFile: values.log_file as string,
     logMaxSize: values.log_max_size as number,
     logKeep: values.log_keep as number,
+    trafficLogFile: values.traffic_log_file as string,
     admin: toAdmin(values.admin),
     metricsEnabled: values.metrics_enabled as boolean,
     metricsPath: values.metrics_path as string,
+    statusPage: values.status_page as boolean,
+    adminAllowedHosts: toNames(values.admin_allowed_hosts as string),
     resyncInterval: values.resync_interval as number,
     onExit: values.on_exit as ExitPolicy,
     stateDir: values.state_dir as string,
@@ -85,6 +88,10 @@ function toSettings(values: Required<SettingValues>): Settings {
     instance: values.instance as string,
     manageSysctls: values.manage_sysctls as boolean,
   }
+}
+
+function toNames(text: string): string[] {
+  return text === 'none' ? [] : text.split(',')
 }
 
 function toAdmin(text: unknown): Settings['admin'] {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { concat, NEVER, type Observable, of } from 'rxjs'
 import type { Configuration, Settings } from '../config/configuration.ts'
 import type { OperatorWords } from '../model/admin-state.ts'
@@ -10,10 +9,8 @@ import { isRoadName } from '../model/probe-road.ts'
 import { type ServiceIdentity, type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import type { Past, SourceStatus } from '../pipeline/desired-update.ts'
 import { steadyScheduler, wallAhead } from '../pipeline/steady-scheduler.ts'
-import type { InOrderSink } from '../sinks/in-order.ts'
 import { createIpvsSink, type PassOptions } from '../sinks/ipvs/ipvs-sink.ts'
 import type { Transition } from '../sinks/ipvs/transition.ts'
-import { joinedCounts } from '../sinks/reports.ts'
 import type { PassReport } from '../sinks/sink.ts'
 import { openRegistriesWith } from '../sources/registry.ts'
 import { openClaims } from '../store/claims.ts'
@@ -31,6 +28,7 @@ import { keepIn, PATIENCE, pastOf, snapshotsSentence } from './last-good.ts'
 import { wordsSentence } from './operator.ts'
 import { planSinks } from './planned-sinks.ts'
 import { keptRoads } from './probe-roads.ts'
+import { settle } from './settle.ts'
 import { openSinks } from './sinks.ts'
 import { assertWritable } from './state-directory.ts'
 
@@ -161,39 +159,6 @@ function servedAfter(plan: Plan, desired: DesiredState, { services }: OwnershipR
 function besideRoads({ desired, provenance }: DesiredOnce, record: OwnershipRecord): DesiredState {
   const kept = keptRoads(provenance, record)
   return kept.size === 0 ? desired : { ...desired, undecided: new Set([...(desired.undecided ?? []), ...kept]) }
-}
-
-/** Passes after the first: two reads show that a leaving destination is idle, one more removes a service that is empty then. */
-const DRAIN_PASSES = 3
-/** Milliseconds between two of them at the most: as long as the sink may rest between two reads of a large or slow table. */
-const DRAIN_WAIT = 10_000
-
-/** Milliseconds in which neighbours must have said that they do not hold an address; asking takes half a second on a quiet machine. */
-const NEIGHBOURS_WAIT = 10_000
-
-/**
- * What nobody uses goes before the command ends, and addresses about which neighbours were asked come; what still has connections is left
- * draining.
- */
-async function settle(sink: InOrderSink, desired: DesiredState, options: PassOptions, first: PassReport): Promise<PassReport> {
-  const end = steadyScheduler.now() + NEIGHBOURS_WAIT
-  let report = first
-  let drainPasses = 0
-  while (report.wakeAt !== undefined) {
-    const wait = report.wakeAt - steadyScheduler.now()
-    const asks = (report.pending ?? 0) > 0 && steadyScheduler.now() < end
-    const drains = report.draining > 0 && drainPasses < DRAIN_PASSES
-    if (wait > DRAIN_WAIT || !(asks || drains)) break
-    if (!asks) drainPasses += 1
-    await sleep(Math.max(0, wait))
-    const next = await sink.reconcile(desired, 'changes', steadyScheduler.now(), options)
-    report = {
-      ...next,
-      applied: joinedCounts(report.applied, next.applied),
-      driftRepaired: report.driftRepaired + next.driftRepaired,
-    }
-  }
-  return report
 }
 
 function pendingSentence({ pending = 0 }: PassReport): string | undefined {

@@ -5,7 +5,6 @@ import { PointsmanError } from '../errors.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable } from '../model/ipvs-table.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
-import type { DesiredUpdate } from '../pipeline/desired-update.ts'
 import { wallTime } from '../pipeline/steady-scheduler.ts'
 import type { Held } from './approval.ts'
 import { assertOthersServe } from './last-serving.ts'
@@ -15,7 +14,7 @@ import { leavesService, saidOf, targetsOf, verbOf } from './operator-verbs.ts'
 import { asPointsmanError } from './passes.ts'
 import type { Pausing } from './pausing.ts'
 import type { Running } from './running.ts'
-import { absentWords, type Moment, pauseStanding, serviceStanding, unwantedStanding } from './standing.ts'
+import { absentWords, type Moment, NOTHING_YET, pauseStanding, serviceStanding, unwantedStanding } from './standing.ts'
 
 export interface OperatorControlParts {
   readonly running: Pick<Running, 'adopt' | 'approve' | 'services' | 'update'>
@@ -33,9 +32,6 @@ export interface OperatorControlParts {
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
-
-/** Before the first desired state. */
-const NOTHING_YET: DesiredUpdate = { desired: { services: new Map() }, provenance: new Map(), eventAt: 0 }
 
 /** What the operator may ask of a running daemon over its socket. */
 export class OperatorControl implements Control {

@@ -36,6 +36,7 @@ export function recordPass(
     const error = asPointsmanError(result.error)
     metrics.passRejected(sink, result.scope, error.code, seconds)
     status.passRejected(error.message)
+    status.sinks.note({ sink, at: result.finishedAt, failure: error.message, good: false })
     if (error.code === 'KERNEL_STUCK') becomeStuck(error, { status, metrics, logger })
     else logger.error({ sink, scope: result.scope, code: error.code }, error.message)
     return
@@ -44,8 +45,11 @@ export function recordPass(
   const good = isGood(report, result.desired)
   for (const part of report.parts ?? [{ sink, ok: true, report, seconds } as const]) {
     if (part.sink !== sink) metrics.passBegan(part.sink, result.scope)
-    if (part.ok) metrics.passEnded(part.sink, result.scope, part.report, isGood(part.report, result.desired), part.seconds)
+    const goodPart = part.ok && isGood(part.report, result.desired)
+    if (part.ok) metrics.passEnded(part.sink, result.scope, part.report, goodPart, part.seconds)
     else metrics.passRejected(part.sink, result.scope, part.code, part.seconds)
+    const outcome = part.ok ? { report: part.report } : { failure: part.code }
+    status.sinks.note({ sink: part.sink, at: result.finishedAt, good: goodPart, ...outcome })
   }
   if (result.eventAt !== undefined && report.failed.length === 0) {
     metrics.programmed(Math.max(0, result.finishedAt - result.eventAt) / 1000)

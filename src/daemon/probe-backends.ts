@@ -28,9 +28,24 @@ export interface ProbeBackendsOptions {
   readonly onBegin?: (late: number) => void
   /** Told of the certificates that the members of a service show, when one of them becomes different or somebody goes. */
   readonly onCertificates?: (service: ServiceKey, shown: Certificates) => void
+  /** Given once: what asks for the last results of a backend of a service. */
+  readonly onBoard?: (lastResults: LastResults) => void
   /** Its time is milliseconds since the epoch and never runs backwards. */
   readonly scheduler: SchedulerLike
 }
+
+/** The last result of one check. */
+export interface LastResult {
+  readonly kind: ProbeKind['kind']
+  readonly result: ProbeResult
+  /** Milliseconds. */
+  readonly took: number
+  /** Milliseconds since the epoch at which it ended. */
+  readonly at: number
+}
+
+/** Of every check of a backend that has ended once. */
+export type LastResults = (service: ServiceKey, backend: DestinationKey) => readonly LastResult[]
 
 /** Whole days until they run out, by member and check. */
 export type Certificates = ReadonlyMap<DestinationKey, ReadonlyMap<string, number>>
@@ -50,6 +65,7 @@ export function probeBackends(
     const early$ = new Subject<readonly string[]>()
     const news$ = new Subject<void>()
     const board = new Board(options)
+    options.onBoard?.((service, backend) => board.lastResults(service, backend))
     subscriber.add(
       news$.pipe(auditTime(GATHER, scheduler)).subscribe(() => {
         for (const news of board.news()) subscriber.next(news)
@@ -84,6 +100,7 @@ class Running implements Check, PoolCheck {
   readonly services = new Set<ServiceKey>()
   standing: CheckStanding
   turn: Turn = NO_TURN
+  last: LastResult | undefined
 
   constructor(
     { key, spec, target, refusalCounts, road }: PlannedCheck,
@@ -110,6 +127,8 @@ interface Asked {
     readonly roads?: ReadonlyMap<DestinationKey, Road> | undefined
   }
   readonly members: readonly PlannedMember[]
+  /** The same by their keys, made when somebody asks. */
+  byKey?: ReadonlyMap<DestinationKey, PlannedMember>
   /** Milliseconds since the epoch at which the next maintenance ends. */
   readonly until: number
   told: ReadonlyMap<DestinationKey, Operational>
@@ -176,6 +195,7 @@ class Board {
     const running = this.#checks.get(key)
     if (running === undefined) return undefined
     const now = this.#options.scheduler.now()
+    running.last = { kind: running.spec.probe.kind, result, took, at: now }
     const { standing: before, turn } = running
     running.turn = nextTurn(turn, result, took, now)
     running.standing = afterResult(before, result, running.spec, now)
@@ -185,6 +205,13 @@ class Board {
       if (begins) this.#suspected.add(service)
     }
     return running.spec.probe.kind
+  }
+
+  lastResults(service: ServiceKey, backend: DestinationKey): readonly LastResult[] {
+    const asked = this.#services.get(service)
+    if (asked === undefined) return []
+    asked.byKey ??= new Map(asked.members.map((member) => [member.destination, member]))
+    return asked.byKey.get(backend)?.checks.flatMap(({ key }) => this.#checks.get(key)?.last ?? []) ?? []
   }
 
   /** What became different since it was asked last. */

@@ -51,7 +51,7 @@ import type { Host } from './host.ts'
 import { logAnnouncements } from './log-announcement.ts'
 import { logFinding, logGuard } from './log-guard.ts'
 import { recordPass, watchedPasses } from './passes.ts'
-import { type Certificates, type ProbeBackendsOptions, probeBackends } from './probe-backends.ts'
+import { type Certificates, type LastResults, type ProbeBackendsOptions, probeBackends } from './probe-backends.ts'
 import { probeHeld } from './probe-held.ts'
 import type { RoadKeeper } from './road-keeper.ts'
 import { FIRST_ANSWER, type Status } from './status.ts'
@@ -92,6 +92,8 @@ export interface RunningParts {
   readonly resyncInterval: number
   /** Each value asks for a full pass. */
   readonly resync$: Observable<unknown>
+  /** Told of the services whenever they are others. */
+  readonly onServices: (services: WantedServices['services']) => void
   /** Whether nothing may be written, now and at each change. */
   readonly paused$: Observable<boolean>
   /** Called after every full pass that was not rejected. */
@@ -112,6 +114,7 @@ export class Running {
   readonly #operational = new Subject<OperationalNews>()
   readonly #certificates = new Map<ServiceKey, Certificates>()
   readonly #updates = new WeakMap<DesiredState, DesiredUpdate>()
+  #lastResults: LastResults = () => []
   #wanted: WantedServices
   /** Services of registries that have no instance any more. */
   readonly #definitionsHeld = new Set<ServiceKey>()
@@ -145,6 +148,11 @@ export class Running {
   /** Certificates that backends have shown to probes. */
   get certificates(): ReadonlyMap<ServiceKey, Certificates> {
     return this.#certificates
+  }
+
+  /** What probes of a backend found last. */
+  get lastResults(): LastResults {
+    return this.#lastResults
   }
 
   reconfigure(configuration: Configuration): void {
@@ -268,7 +276,10 @@ export class Running {
           status.catalogsSettled(settled)
           const isNew = wanted !== this.#wanted
           this.#wanted = wanted
-          if (isNew) subscriber.next(wanted)
+          if (isNew) {
+            parts.onServices(wanted.services)
+            subscriber.next(wanted)
+          }
           announceReady()
         },
         error: (error) => subscriber.error(error),
@@ -301,6 +312,9 @@ export class Running {
       onCertificates: (service, shown) => {
         if (shown.size === 0) this.#certificates.delete(service)
         else this.#certificates.set(service, shown)
+      },
+      onBoard: (lastResults) => {
+        this.#lastResults = lastResults
       },
       scheduler: steadyScheduler,
     })

@@ -1,3 +1,4 @@
+import type { Pace } from '../admin/pace.ts'
 import type {
   AbsentWord,
   AdminStanding,
@@ -32,14 +33,41 @@ export interface Moment {
   readonly failing: readonly { readonly object: string; readonly message: string }[]
 }
 
+/** Before the first desired state. */
+export const NOTHING_YET: DesiredUpdate = { desired: { services: new Map() }, provenance: new Map(), eventAt: 0 }
+
 /** How a service of the desired state stands, backend by backend. */
 export function serviceStanding(key: ServiceKey, moment: Moment): ServiceStanding | undefined {
+  const found = aroundOf(key, moment)
+  if (found === undefined) return undefined
+  const { around, backends } = found
+  const standings = [...backends].sort(BY_NUMBER.compare).map((backend) => backendStanding(backend, around))
+  return { ...poolOf(key, around), backends: standings }
+}
+
+/** The same in slices, its backends in no order. */
+export async function pacedStanding(key: ServiceKey, moment: Moment, pace: Pace): Promise<ServiceStanding | undefined> {
+  const found = aroundOf(key, moment)
+  if (found === undefined) return undefined
+  const standings: BackendStanding[] = []
+  for (const backend of found.backends) {
+    standings.push(backendStanding(backend, found.around))
+    if (pace.due()) await pace.rest()
+  }
+  return { ...poolOf(key, found.around), backends: standings }
+}
+
+function aroundOf(key: ServiceKey, moment: Moment): { around: Around; backends: ReadonlySet<DestinationKey> } | undefined {
   const desired = moment.update.desired.services.get(key)
   const provenance = moment.update.provenance.get(key)
   if (desired === undefined || provenance === undefined) return undefined
   const sources = moment.sources.get(key) ?? []
   const inKernel = moment.table?.get(key)
   const backends = new Set([...backendsOf(key, moment), ...(inKernel?.destinations.keys() ?? [])])
+  return { around: { desired, provenance, sources, inKernel, moment }, backends }
+}
+
+function poolOf(key: ServiceKey, { desired, provenance, sources, moment }: Around): Omit<ServiceStanding, 'backends'> {
   return {
     service: desired.name,
     key,
@@ -48,9 +76,6 @@ export function serviceStanding(key: ServiceKey, moment: Moment): ServiceStandin
     pool: poolStanding(provenance.pool),
     ...failuresOf(key, desired, moment.failing),
     sources: sources.map(sourceStanding),
-    backends: [...backends]
-      .sort(BY_NUMBER.compare)
-      .map((backend) => backendStanding(backend, { desired, provenance, sources, inKernel, moment })),
   }
 }
 

@@ -19,23 +19,37 @@ export async function assertWritable(directory: string): Promise<void> {
   }
 }
 
+/** Why a directory cannot be used. */
+export interface DirectoryTrouble {
+  /** One sentence without its end. */
+  readonly problem: string
+  /** The kernel's word for it. */
+  readonly errno?: string
+}
+
 /**
  * Why the directory cannot be written, or made where it is not there; undefined where it can. Tries it as `assertWritable`
  * does, and leaves nothing behind: in place of a missing directory another one is made, as near to it as there is a place.
  */
-export async function whyUnwritable(directory: string): Promise<string | undefined> {
-  let existing = directory
-  while (!(await exists(existing)) && dirname(existing) !== existing) existing = dirname(existing)
+export async function tryDirectory(directory: string): Promise<DirectoryTrouble | undefined> {
+  const existing = await nearestExisting(directory)
   try {
-    if (!(await stat(existing)).isDirectory()) return `${existing} is not a directory`
+    if (!(await stat(existing)).isDirectory()) return { problem: `${existing} is not a directory` }
     if (existing === directory) await writeProbe(directory)
     else await makeProbe(existing)
     return undefined
   } catch (error) {
-    return existing === directory
-      ? `${directory} cannot be written (${codeOf(error)})`
-      : `${directory} cannot be made in ${existing} (${codeOf(error)})`
+    const errno = codeOf(error)
+    const what = existing === directory ? `${directory} cannot be written` : `${directory} cannot be made in ${existing}`
+    return { problem: `${what} (${errno})`, errno }
   }
+}
+
+/** The directory, or the nearest above it that is there. */
+export async function nearestExisting(directory: string): Promise<string> {
+  let existing = directory
+  while (!(await exists(existing)) && dirname(existing) !== existing) existing = dirname(existing)
+  return existing
 }
 
 async function makeProbe(parent: string): Promise<void> {

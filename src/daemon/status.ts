@@ -2,12 +2,15 @@ import type { HealthFacts, PoolFacts, SinkFacts } from '../admin/health.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, SourceChange, SourceStatus } from '../pipeline/desired-update.ts'
 import type { ObjectFailure } from '../sinks/sink.ts'
+import { SinkStandings } from './sink-standings.ts'
 
 /** Milliseconds that the first reconcile waits for sources that say nothing at all, neither an answer nor a failure. */
 export const FIRST_ANSWER = 30_000
 
 /** What the running daemon knows of itself. It is told facts and asked for health; it decides nothing. */
 export class Status {
+  /** How each sink stands by itself. */
+  readonly sinks = new SinkStandings()
   readonly #sink: string
   readonly #resyncInterval: number
   readonly #startedAt: number

@@ -13,6 +13,10 @@ export interface SysctlAdvice {
   readonly problem: string
   /** One sentence: what to do. */
   readonly cure: string
+  /** What is to be set, in this order: `net.ipv4.ip_forward=1`. */
+  readonly assignments: readonly string[]
+  /** Why more than one; a sentence without its end. */
+  readonly why?: string
   /** It cuts the host off unless somebody does something else before: nobody sets it unasked. */
   readonly isHarmful: boolean
 }
@@ -66,17 +70,18 @@ export function sysctlAdvice(
     if (needing.length === 0) return []
     const problem = `${sysctl} is 0, so ${whatOf(needing)}.`
     const lost = sysctl === FORWARD.ipv6 ? host.routesLostToForwarding() : []
-    return [{ sysctl, value, wanted: 1, problem, cure: cureOf(sysctl, lost), isHarmful: lost.length > 0 }]
+    return [{ sysctl, value, wanted: 1, problem, ...cureOf(sysctl, lost), isHarmful: lost.length > 0 }]
   })
 }
 
 /** A kernel that forwards takes no router advertisements, and drops what it has learnt from them, unless `accept_ra` is 2. */
-function cureOf(sysctl: string, lost: readonly string[]): string {
-  const keep = 'and keep it in /etc/sysctl.d'
-  if (lost.length === 0) return `Set it with "sysctl -w ${sysctl}=1" ${keep}.`
+function cureOf(sysctl: string, lost: readonly string[]): Pick<SysctlAdvice, 'cure' | 'assignments' | 'why'> {
   const before = lost.map((link) => `net.ipv6.conf.${link.replaceAll('.', '/')}.accept_ra=2`)
+  const assignments = [...before, `${sysctl}=1`]
+  const cure = `Set it with "sysctl -w ${assignments.join(' ')}" and keep it in /etc/sysctl.d`
+  if (lost.length === 0) return { assignments, cure: `${cure}.` }
   const why = `without accept_ra=2 the host would lose the IPv6 default route that ${lost.join(' and ')} has from router advertisements`
-  return `Set it with "sysctl -w ${before.join(' ')} ${sysctl}=1" ${keep}; ${why}.`
+  return { assignments, cure: `${cure}; ${why}.`, why }
 }
 
 /** Whether replies of a backend of this family go through this host. */

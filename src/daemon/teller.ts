@@ -10,24 +10,40 @@ import { Hooks, type HooksOptions } from './hooks.ts'
 import { LastTurns } from './last-turns.ts'
 import { logEvent } from './log-event.ts'
 import { logTransition } from './log-transition.ts'
+import { RecentChanges } from './recent-changes.ts'
 import { kernelTurn } from './transitions.ts'
 import { wordEvent } from './word-event.ts'
 
-/** Tells of what turns: to the log, to hooks, and to who asks why. */
+export interface TellerOptions extends HooksOptions {
+  /** Whether a backend of a service is known still. */
+  readonly isThere: (service: string, backend: string) => boolean
+}
+
+/** Tells of what turns: to the log, to hooks, and to who asks why or looks at the status page. */
 export class Teller implements AsyncDisposable {
   readonly hooks: Hooks
+  readonly changes: RecentChanges
+  readonly #isThere: TellerOptions['isThere']
   readonly #logger: Logger
   readonly #now: () => number
   readonly #turns = new LastTurns()
 
-  constructor(options: HooksOptions) {
+  constructor(options: TellerOptions) {
     this.hooks = new Hooks(options)
+    this.changes = new RecentChanges(options.now)
+    this.#isThere = options.isThere
     this.#logger = options.logger
     this.#now = options.now
   }
 
   tell(event: StateEvent): void {
     logEvent(this.#logger, event)
+    this.offer(event)
+  }
+
+  /** Of this the log has a line already. */
+  offer(event: StateEvent): void {
+    this.changes.note(event, this.#isThere)
     this.hooks.offer(event)
   }
 
@@ -41,7 +57,7 @@ export class Teller implements AsyncDisposable {
     if (isRoadName(transition.name)) return
     this.#turns.note(transition, this.#now())
     logTransition(this.#logger, transition)
-    this.hooks.offer(kernelTurn(transition))
+    this.offer(kernelTurn(transition))
   }
 
   /** The last change of a destination in the kernel. */

@@ -65,6 +65,7 @@ interface Calls {
   readonly close: (fd: number) => number
   readonly setns: (fd: number, kind: number) => number
   readonly memfd_create: (name: string, flags: number) => number
+  readonly adjtimex: (timex: Bytes) => number
   readonly fcntl: (fd: number, command: number, type: 'int', value: number) => number
 }
 
@@ -93,6 +94,7 @@ function calls(): Calls {
     close: library.func('int close(int fd)'),
     setns: library.func('int setns(int fd, int kind)'),
     memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
+    adjtimex: library.func('int adjtimex(void *timex)'),
     fcntl: library.func('int fcntl(int fd, int command, ...)'),
   }
   return loaded
@@ -201,6 +203,18 @@ export function memoryFile(name: string): number {
   const fd = calls().memfd_create(name, MFD_CLOEXEC)
   if (fd < 0) throw failure('memfd_create')
   return fd
+}
+
+/** Bytes of `struct timex` (`sys/timex.h`) on 64-bit machines; the kernel writes all of them. */
+const TIMEX = 208
+/** What adjtimex(2) answers while the clock is not kept by anybody. */
+const TIME_ERROR = 5
+
+/** Whether somebody keeps the clock in step with the world's (adjtimex(2), which changes nothing here). Throws SystemCallError. */
+export function clockIsKept(): boolean {
+  const state = calls().adjtimex(new Uint8Array(TIMEX))
+  if (state < 0) throw failure('adjtimex')
+  return state !== TIME_ERROR
 }
 
 /** Keeps a descriptor from the programs that are started from now on. Throws SystemCallError. */

@@ -8,6 +8,8 @@ export interface NetworkLink {
   readonly up: boolean
   /** Whether packets can leave it now (IFF_LOWER_UP). */
   readonly carrier: boolean
+  /** Bytes of the largest packet that it carries; absent where the kernel does not say. */
+  readonly mtu?: number
   /** `dummy`, `bridge`, `veth`, …; absent for hardware and for the loopback. */
   readonly kind?: string
   readonly loopback: boolean

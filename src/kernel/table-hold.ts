@@ -8,7 +8,7 @@ import { PointsmanError } from '../errors.ts'
  * Abstract unix socket (unix(7)): the name lives in the network namespace, as the IPVS table does, needs no file and no
  * clean-up, and the kernel frees it when its holder dies, however it dies.
  */
-const NAME = 'pointsman/table'
+export const TABLE_SOCKET = 'pointsman/table'
 
 /** Milliseconds within which a holder says who it is, also when it is busy. */
 const ANSWER_WITHIN = 4_000
@@ -34,7 +34,10 @@ export interface TableHold extends AsyncDisposable, Disposable {
  * Makes this process the one writer of the table of its network namespace. Rejects with TABLE_HELD, whose sentence says who
  * holds it and what to do. Another `name` is another table, for tests.
  */
-export async function holdTable(by: { readonly command: string; readonly version?: string }, name = NAME): Promise<TableHold> {
+export async function holdTable(
+  by: { readonly command: string; readonly version?: string },
+  name = TABLE_SOCKET,
+): Promise<TableHold> {
   const holder: TableHolder = Object.freeze({ pid: process.pid, since: new Date().toISOString(), ...by })
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const server = await listen(name, holder)
@@ -47,7 +50,7 @@ export async function holdTable(by: { readonly command: string; readonly version
 }
 
 /** Who holds the table of this network namespace; undefined when nobody does. `silent`: someone who does not answer. */
-export async function whoHoldsTable(name = NAME): Promise<TableHolder | 'silent' | undefined> {
+export async function whoHoldsTable(name = TABLE_SOCKET): Promise<TableHolder | 'silent' | undefined> {
   const answer = await askHolder(name)
   return answer === 'nobody' ? undefined : answer
 }

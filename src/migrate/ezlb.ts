@@ -14,9 +14,11 @@ const LOG = [
   'the log goes to standard output, and files of it are named otherwise',
   'leave them to journald, or write log_file: /var/log/pointsman/pointsman.log with log_max_size and log_keep',
 ] as const
-const TRAFFIC = ['there is no log of traffic', 'read the counters from the metrics'] as const
 
-const OF_LOG: Keys = { home: LOG, max_size: LOG, max_backups: LOG, max_age: LOG, compress: LOG, traffic: TRAFFIC }
+const OF_LOG: Keys = { home: LOG, max_size: LOG, max_backups: LOG, max_age: LOG, compress: LOG }
+
+/** Between two lines of ezlb's traffic log where nothing is written. */
+const TRAFFIC_INTERVAL = '15s'
 
 /**
  * What a configuration of ezlb comes to. Such files load unchanged as well; here their keys get the names of this program, and what
@@ -25,8 +27,8 @@ const OF_LOG: Keys = { home: LOG, max_size: LOG, max_backups: LOG, max_age: LOG,
 export function importEzlb(document: Document): Imported {
   const left: LeftOut[] = []
   const top = new Fields(document, [], document.value)
-  const global = readGlobal(top.inner('global'), left)
-  const services = top.list('services').map((service) => readService(service, left))
+  const { global, traffic } = readGlobal(top.inner('global'), left)
+  const services = top.list('services').map((service) => readService(service, traffic, left))
   left.push(...top.others({}))
   const kept = global['on_exit'] === undefined
   return {
@@ -42,8 +44,10 @@ export function importEzlb(document: Document): Imported {
   }
 }
 
-function readGlobal(fields: Fields, left: LeftOut[]): Written {
+/** `traffic`: what `traffic_log: true` of a service comes to. */
+function readGlobal(fields: Fields, left: LeftOut[]): { readonly global: Written; readonly traffic: Written } {
   const log = fields.inner('log')
+  const traffic = readTraffic(log.inner('traffic'), left)
   const cleanup = fields.take('cleanup_on_exit')
   const global = present({
     log_level: log.text('level') ?? fields.text('log_level'),
@@ -53,10 +57,17 @@ function readGlobal(fields: Fields, left: LeftOut[]): Written {
     on_exit: typeof cleanup === 'boolean' ? (cleanup ? 'remove' : 'keep') : undefined,
   })
   left.push(...log.others(OF_LOG), ...fields.others({}))
-  return global
+  return { global, traffic }
 }
 
-function readService(fields: Fields, left: LeftOut[]): ImportedService {
+function readTraffic(fields: Fields, left: LeftOut[]): Written {
+  const enabled = fields.take('enabled') !== false
+  const interval = fields.take('interval') ?? TRAFFIC_INTERVAL
+  left.push(...fields.others({}))
+  return enabled ? { traffic_log: { interval, backends: true } } : {}
+}
+
+function readService(fields: Fields, traffic: Written, left: LeftOut[]): ImportedService {
   const fullNat = fields.take('full_nat')
   const protocol = fields.take('protocol')
   const written = present({
@@ -67,9 +78,10 @@ function readService(fields: Fields, left: LeftOut[]): ImportedService {
     full_nat: fullNat === true ? true : undefined,
     snat_ip: fields.take('snat_ip'),
     ...readCheck(fields, protocol === 'udp', left),
+    ...(fields.take('traffic_log') === true ? traffic : {}),
   })
   const backends = fields.list('backends').map((backend) => readBackend(backend, left))
-  left.push(...fields.others({ traffic_log: TRAFFIC }).filter(({ directive }) => directive !== 'traffic_log: false'))
+  left.push(...fields.others({}))
   const notes =
     protocol === 'udp' && !fields.has('health_check')
       ? ['ezlb asks the backends of a UDP service by TCP where nothing is written, and loses all of them; here nobody is asked.']

@@ -40,6 +40,16 @@ export interface VirtualAddressSpec {
   readonly hold: number
 }
 
+/** What is told of the traffic of a service. */
+export interface TrafficLogSpec {
+  /** Milliseconds. */
+  readonly interval: number
+  /** A line for each backend as well. */
+  readonly backends: boolean
+  /** Also where nothing came. */
+  readonly idle: boolean
+}
+
 /** A virtual service as the configuration asks for it, with every default already filled in. */
 export interface ServiceSpec {
   readonly name: string
@@ -77,4 +87,6 @@ export interface ServiceSpec {
   /** What is asked of each member again and again; all must pass. Empty: our probes know nothing of the members. */
   readonly checks: readonly CheckSpec[]
   readonly policy: PolicySpec
+  /** Absent: its traffic is not told of. */
+  readonly trafficLog?: TrafficLogSpec
 }

@@ -103,12 +103,14 @@ class FileWatch implements Disposable {
     this.#looking = false
     if (this.#subscriber.closed) return
     this.#publish(observation, forced, regular)
+    // Whoever had enough of what was published is gone with every timer.
+    if (this.#subscriber.closed) return
     const { poll, scheduler } = this.#timing
     const blind = this.#watches.deaf || this.#lostTrail
     this.#pollTimer = scheduler.schedule(() => this.look(false, true), blind ? Math.min(poll, DEAF_POLL) : poll)
     const next = this.#next
     this.#next = undefined
-    if (next !== undefined && !this.#subscriber.closed) this.look(next.forced)
+    if (next !== undefined) this.look(next.forced)
   }
 
   #heard(directory: string, name: string | null): void {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { appendFile, chmod, mkdir, rename, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { asyncScheduler, Subject } from 'rxjs'
+import { asyncScheduler, firstValueFrom, Subject } from 'rxjs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type FileObservation, type WatchFileOptions, watchFile } from '../../src/watch/watch-file.ts'
 import { Listener, pause, scratchDirectory } from './scratch.ts'
@@ -302,6 +302,14 @@ describe('the end of watching', () => {
     await rename(join(directory, 'web.yaml.new'), join(directory, 'web.yaml'))
     await pause(200)
     expect(listener.heard).toHaveLength(1)
+  })
+
+  it('frees all that a look would still have begun whose word was enough', async () => {
+    const handles = () => process.getActiveResourcesInfo().filter((name) => name === 'FSEventWrap' || name === 'Timeout').length
+    const before = handles()
+    await firstValueFrom(watchFile(join(await scratchDirectory(), 'web.yaml'), options))
+    await pause(50)
+    expect(handles()).toBe(before)
   })
 
   it('frees what a look under way would still have opened', async () => {

@@ -1,5 +1,6 @@
 /** Fetches the peers before the first test's time runs; without a word, for who needs one that cannot be had says so. */
 
+import { chromiumPrograms } from '../peers/chromium.ts'
 import { consulBinary } from '../peers/consul.ts'
 import { knotPrograms } from '../peers/knot.ts'
 import { msmtpdPrograms } from '../peers/msmtpd.ts'
@@ -7,5 +8,12 @@ import { prometheusPrograms } from '../peers/prometheus.ts'
 import { rsyslogPrograms } from '../peers/rsyslog.ts'
 
 export default async function setup(): Promise<void> {
-  await Promise.allSettled([consulBinary(), knotPrograms(), rsyslogPrograms(), msmtpdPrograms(), prometheusPrograms()])
+  await Promise.allSettled([
+    consulBinary(),
+    knotPrograms(),
+    rsyslogPrograms(),
+    msmtpdPrograms(),
+    prometheusPrograms(),
+    chromiumPrograms(),
+  ])
 }

@@ -117,6 +117,7 @@ describe('NAT through a router', () => {
   const yaml = `${settings(directory)}
 defaults:
   scheduler: wrr
+  traffic_log: { interval: 1s, backends: true }
 services:
   - name: web
     listen: 10.9.0.1:80
@@ -201,6 +202,30 @@ services:
     expect(statistics.get('UDP 10.9.0.1:53')?.packetsOut).toBeGreaterThanOrEqual(sent(topology))
   })
 
+  /** What the traffic log has told of an object of ipvsadm so far, added up. */
+  const logged = (key: string): Statistics => {
+    const { vip, protocol, backend } = labelsOf(key)
+    const lines = daemon.log.filter(
+      (line) =>
+        line.msg.startsWith('traffic of ') && line['vip'] === vip && line['protocol'] === protocol && line['backend'] === backend,
+    )
+    const sum = (field: string): number => lines.reduce((total, line) => total + Number(line[field]), 0)
+    return {
+      connections: sum('connections'),
+      packetsIn: sum('packets_in'),
+      packetsOut: sum('packets_out'),
+      bytesIn: sum('bytes_in'),
+      bytesOut: sum('bytes_out'),
+    }
+  }
+
+  it('logs traffic that adds up to what ipvsadm shows', async () => {
+    const statistics = await readStatistics(lab, { netns: daemon.netns })
+    expect(statistics.size).toBe(17)
+    const log = () => Object.fromEntries([...statistics.keys()].map((key) => [key, logged(key)]))
+    await expect.poll(log, { timeout: 20_000 }).toEqual(Object.fromEntries(statistics))
+  })
+
   it('goes on counting where it was when the kernel starts from zero', async () => {
     const since = await daemon.metrics()
     const before = since.one('pointsman_service_connections_total', labelsOf('TCP 10.9.0.1:80'))
@@ -212,6 +237,7 @@ services:
     expect(statistics.get('TCP 10.9.0.1:80')).toMatchObject({ connections: perFlow })
     const total = (await daemon.metrics()).one('pointsman_service_connections_total', labelsOf('TCP 10.9.0.1:80'))
     expect(total).toBe(before + perFlow)
+    await expect.poll(() => logged('TCP 10.9.0.1:80').connections, { timeout: 20_000 }).toBe(total)
   })
 
   it('takes the series away with the object', async () => {
@@ -298,7 +324,8 @@ describe('direct routing and tunnels on one link', () => {
   const backends = ({ family, port, mixed }: Road): string[] =>
     (family === 4 && mixed !== true ? servers : servers6).map((address) => endpoint(address, port))
 
-  const yaml = `${settings(directory)}
+  const yaml = `${settings(directory)}  traffic_log_file: ${directory}/traffic.log
+defaults: { traffic_log: 1s }
 services:
 ${roads
   .map(
@@ -349,5 +376,19 @@ ${roads
     const statistics = await expectAgreement(daemon)
     expect(statistics.get(`TCP ${vip}:8001`)).toMatchObject({ connections: sent(topology), packetsOut: 0, bytesOut: 0 })
     expect(daemon.complaints()).toEqual([])
+  })
+
+  it('logs traffic into a file of its own, and not into the log', async () => {
+    const logged = async (): Promise<number> => {
+      const text = (await lab.readFile(`${directory}/traffic.log`)).toString()
+      const lines = text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      const own = lines.filter((line) => line.vip === `${vip}:8001` && line.protocol === 'tcp')
+      return own.reduce((sum, { connections }) => sum + connections, 0)
+    }
+    await expect.poll(logged, { timeout: 20_000 }).toBe(sent(topology))
+    expect(daemon.log.filter(({ msg }) => msg.startsWith('traffic of '))).toEqual([])
   })
 })

@@ -86,6 +86,7 @@ export class RsyslogServer implements AsyncDisposable {
     return ['/proc/net/tcp', '/proc/net/udp'].every((path) => readFileSync(path, 'utf8').includes(`${hex}${suffix}`))
   }
 
+  /** Its queue of connections has room for a tenth of the sessions and 5; beyond that the kernel has clients wait for a second, then for two, then for four. */
   #configuration(): string {
     const fields = ['facility', 'severity', 'version', 'host', 'program', 'pid', 'id', 'text']
     const names: Record<string, string> = {
@@ -102,7 +103,7 @@ export class RsyslogServer implements AsyncDisposable {
     const commas = parts.join('\nconstant(value=", ")\n')
     return `global(workDirectory="${this.#place.path}")
 module(load="imudp")
-module(load="imtcp")
+module(load="imtcp" MaxSessions="2000")
 template(name="json" type="list") {
 constant(value="{")
 ${commas}

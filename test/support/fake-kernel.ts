@@ -10,6 +10,7 @@ import type {
   IpvsTimeouts,
   ServiceReading,
   SyncDaemon,
+  TrafficCounters,
 } from '../../src/model/ipvs-table.ts'
 import {
   SCHEDULERS,
@@ -46,6 +47,8 @@ export class FakeKernel implements IpvsKernel {
   /** Called before each read of the table or of services. */
   onRead: (() => void) | undefined
   refuse: Refuse = () => undefined
+  /** Totals of a service, or of a destination in it; nobody is counted unless a test says otherwise. */
+  counters: (service: ServiceKey, destination?: DestinationKey) => TrafficCounters = () => NO_COUNTERS
   /** Milliseconds that every call takes. */
   delay = 0
   /** Schedulers that the kernel has. */
@@ -157,9 +160,9 @@ export class FakeKernel implements IpvsKernel {
       const destinations = new Map<DestinationKey, DestinationReading>()
       for (const [name, reading] of held.destinations) {
         if (this.#torn.has(`${key} ${name}`) && !expected.get(key)?.has(name)) continue
-        destinations.set(name, statistics ? { ...reading, counters: NO_COUNTERS } : reading)
+        destinations.set(name, statistics ? { ...reading, counters: this.counters(key, name) } : reading)
       }
-      table.set(key, { service: held.service, destinations, ...(statistics ? { counters: NO_COUNTERS } : {}) })
+      table.set(key, { service: held.service, destinations, ...(statistics ? { counters: this.counters(key) } : {}) })
     }
     this.#torn.clear()
     return table

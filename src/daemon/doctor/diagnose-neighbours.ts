@@ -2,6 +2,7 @@ import { familyOf, type IpAddress } from '../../model/address.ts'
 import type { Forwarding } from '../../model/destination.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { onLinkPrefixes, placeAddress } from '../../sinks/addresses/placement.ts'
+import { sysctlCure } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, type Neighbourhood, ok, warn } from './facts.ts'
 
 type Link = Neighbourhood['links'][number]
@@ -78,8 +79,7 @@ function hiddenIpv4(sites: readonly Site[], { links, arp }: Neighbourhood): Find
   }
   if (loose.length > 0) {
     const problem = `${what} may stand as the sender in questions of this host to neighbours on ${namesOf(loose)} (arp_announce is below 2)`
-    const cure = 'set it with "sysctl -w net.ipv4.conf.all.arp_announce=2" and keep it in /etc/sysctl.d'
-    findings.push(warn('virtual address', problem, cure))
+    findings.push(warn('virtual address', problem, sysctlCure(['net.ipv4.conf.all.arp_announce=2'])))
   }
   return findings
 }

@@ -1,10 +1,15 @@
 import { addressesOf } from '../../document/values/address-range.ts'
-import type { IpAddress } from '../../model/address.ts'
+import { familyOf, type IpAddress } from '../../model/address.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
-import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
+import { quoted, sysctlCure } from './cures.ts'
+import { type DoctorFacts, type Finding, fail, ok, type TunnelWay, warn } from './facts.ts'
 
 /** Percent of its connection table above which a host should have a larger one. */
 const NEARLY_FULL = 80
+/** Tracked connections to a bucket of the hash table; the kernel's own choice is 1 or, before Linux 5.15, 4. */
+const CROWDED = 8
+/** Bytes of the packets that clients on Ethernet send. */
+const USUAL_MTU = 1_500
 
 /** What source NAT and virtual addresses need of this host; nothing where no service asks for them. */
 export function diagnoseNetwork(facts: DoctorFacts): Finding[] {
@@ -14,21 +19,40 @@ export function diagnoseNetwork(facts: DoctorFacts): Finding[] {
   return [
     ...(translated.length > 0 ? [...nftables(facts), ...connections(facts), ...sources(facts, translated, placed)] : []),
     ...interfaces(facts, placed),
+    ...addresses(facts, services),
+    ...tunnelSizes(facts),
   ]
 }
 
-function nftables({ nftables: answer }: DoctorFacts): Finding[] {
+function nftables({ nftables: answer, installer }: DoctorFacts): Finding[] {
   if (answer === undefined) return []
-  return ['problem' in answer ? fail('source NAT', answer.problem) : ok('source NAT', `it can be made (${answer.by})`)]
+  if (!('problem' in answer)) return [ok('source NAT', `it can be made (${answer.by})`)]
+  const isMissing = answer.problem.includes('install')
+  const install = isMissing && installer !== undefined ? { run: `${installer} nftables` } : {}
+  return [fail('source NAT', answer.problem, install)]
 }
 
-function connections({ conntrack }: DoctorFacts): Finding[] {
+function connections({ conntrack, isHostNamespace = true }: DoctorFacts): Finding[] {
   if (conntrack === undefined) return []
-  const { count, max } = conntrack
+  const { count, max, buckets } = conntrack
+  const inHost = { inHost: !isHostNamespace }
   const use = `${count} of ${max} connections are tracked (net.netfilter.nf_conntrack_max)`
-  if (count * 100 <= max * NEARLY_FULL) return [ok('source NAT', use)]
-  const cure = `set it with "sysctl -w net.netfilter.nf_conntrack_max=${max * 2}" and keep it in /etc/sysctl.d`
-  return [warn('source NAT', `${use}; beyond that new ones are dropped`, cure)]
+  const findings =
+    count * 100 <= max * NEARLY_FULL
+      ? [ok('conntrack', use)]
+      : [
+          warn(
+            'conntrack',
+            `${use}; beyond that new ones are dropped`,
+            sysctlCure([`net.netfilter.nf_conntrack_max=${max * 2}`], inHost),
+          ),
+        ]
+  if (buckets !== undefined && buckets > 0 && max > buckets * CROWDED) {
+    const problem = `${max} connections may be tracked in a hash table of ${buckets} buckets: looking one up gets slow`
+    const wanted = 2 ** Math.ceil(Math.log2(max / 4))
+    findings.push(warn('conntrack', problem, sysctlCure([`net.netfilter.nf_conntrack_buckets=${wanted}`], inHost)))
+  }
+  return findings
 }
 
 /** Replies of backends go to the source address: it has to be here. */
@@ -42,29 +66,72 @@ function sources({ network }: DoctorFacts, translated: readonly ServiceSpec[], p
     if (first === undefined) return [ok('source NAT', `snat_ip of ${name} is on this host`)]
     const more = missing.length === 1 ? '' : ` and ${missing.length - 1} more`
     const problem = `${first}${more} (snat_ip of ${name}) is on no interface of this host, so the replies of backends to it get lost`
-    return [
-      fail('source NAT', problem, `run "ip address add ${first} dev lo", write an address of this host, or leave snat_ip out`),
-    ]
+    const cure = `or write an address of this host, or leave snat_ip out; to keep it, put it where this host's network is configured`
+    return [fail('source NAT', problem, { cure, run: missing.map(addAddress).join(' && ') })]
   })
 }
 
 function interfaces({ network }: DoctorFacts, placed: readonly ServiceSpec[]): Finding[] {
   if (placed.length === 0 || network === undefined) return []
   if ('problem' in network) return [fail('virtual address', network.problem)]
-  const lost = placed.filter(({ virtualAddress }) => {
-    const name = virtualAddress?.interface
-    return name !== undefined && !network.interfaces.has(name)
+  const findings = placed.flatMap(({ name, virtualAddress }) => {
+    const link = virtualAddress?.interface
+    if (link === undefined) return []
+    if (!network.interfaces.has(link)) {
+      const cure = 'correct virtual_address, or leave interface out: then the address goes where its network is'
+      return [fail('virtual address', `this network namespace has no interface ${link}, which ${name} names`, cure)]
+    }
+    if (!network.down?.has(link)) return []
+    const cure = "to keep it so, switch it on where this host's network is configured"
+    const run = `ip link set dev ${quoted(link)} up`
+    return [fail('virtual address', `the interface ${link}, which ${name} names, is switched off`, { cure, run })]
   })
-  if (lost.length === 0) return [ok('virtual address', 'every interface that the configuration names is there')]
-  return lost.map(({ name, virtualAddress }) =>
-    fail(
-      'virtual address',
-      `this network namespace has no interface ${virtualAddress?.interface}, which ${name} names`,
-      'correct virtual_address, or leave interface out: then the address goes where its network is',
-    ),
-  )
+  return findings.length > 0 ? findings : [ok('virtual address', 'every interface that the configuration names is there')]
+}
+
+/** Addresses that somebody else puts here: VRRP, or the host's own network configuration. */
+function addresses({ lostAddresses }: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
+  if (lostAddresses === undefined) return []
+  const names = new Map<IpAddress, string[]>()
+  for (const service of services.filter(({ virtualAddress }) => virtualAddress === undefined))
+    for (const address of addressOf(service)) names.set(address, [...(names.get(address) ?? []), service.name])
+  const lost = [...names].filter(([address]) => lostAddresses.has(address))
+  if (names.size > 0 && lost.length === 0) return [ok('virtual address', 'every address of a service is on this host')]
+  return lost.map(([address, of]) => {
+    const problem = `${address} (${nameSome(of)}) is on no interface of this host: packets to it are not delivered to IPVS`
+    const cure = 'or write virtual_address: true, which also keeps it; right as it is on a VRRP backup'
+    return warn('virtual address', problem, { cure, run: addAddress(address) })
+  })
+}
+
+function tunnelSizes({ tunnels = [] }: DoctorFacts): Finding[] {
+  const narrow = new Map<string, TunnelWay & { readonly link: { readonly name: string; readonly mtu: number } }>()
+  for (const way of tunnels) {
+    const { link, overhead } = way
+    if (link === undefined || link.mtu >= USUAL_MTU + overhead) continue
+    if (overhead > (narrow.get(link.name)?.overhead ?? 0)) narrow.set(link.name, { ...way, link })
+  }
+  if (narrow.size === 0) {
+    return tunnels.some(({ link }) => link !== undefined) ? [ok('MTU', 'packets of 1500 bytes fit into the tunnels')] : []
+  }
+  return [...narrow.values()].map(({ service, tunnel, overhead, link }) => {
+    const problem = `packets of more than ${link.mtu - overhead} bytes do not fit into the ${tunnel.type} tunnels of ${service} (the MTU of ${link.name} is ${link.mtu}): clients that hear no ICMP hang`
+    const cure =
+      "where the network behind it carries such packets; else let the real servers ask for less (ip route change ... advmss). To keep it, write it where this host's network is configured"
+    return warn('MTU', problem, { cure, run: `ip link set dev ${quoted(link.name)} mtu ${USUAL_MTU + overhead}` })
+  })
+}
+
+function addAddress(address: IpAddress): string {
+  return familyOf(address) === 'ipv6'
+    ? `ip address add ${address}/128 dev lo nodad preferred_lft 0`
+    : `ip address add ${address}/32 dev lo`
 }
 
 function addressOf({ identity }: ServiceSpec): IpAddress[] {
   return identity.kind === 'address' ? [identity.address] : []
+}
+
+function nameSome(names: readonly string[]): string {
+  return names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
 }

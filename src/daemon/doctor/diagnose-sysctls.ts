@@ -1,6 +1,8 @@
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { CONNTRACK, sysctlAdvice, usesNat } from '../sysctl-advice.ts'
+import { moduleCure, sysctlCure } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, ok, SYSCTLS, warn } from './facts.ts'
+import { isBefore } from './release.ts'
 
 const REUSE = 'net.ipv4.vs.conn_reuse_mode'
 const RP_FILTER = 'net.ipv4.conf.all.rp_filter'
@@ -13,19 +15,39 @@ export function diagnoseSysctls(facts: DoctorFacts): Finding[] {
     routesLostToForwarding: () => facts.routesLostToForwarding,
   }
   const findings = [
-    ...sysctlAdvice(services, asRead).map(({ problem, cure }) => fail('sysctl', withoutStop(problem), lower(withoutStop(cure)))),
+    ...sysctlAdvice(services, asRead).map(({ problem, assignments, why }) =>
+      fail('sysctl', problem.replace(/\.$/, ''), { ...sysctlCure(assignments), ...(why !== undefined && { cure: why }) }),
+    ),
+    ...noConntrack(facts, services),
     ...reuse(facts),
     ...reversePath(facts, services),
+    ...waysBack(facts),
   ]
   const blamed = findings.map(({ message }) => message).join(' ')
   const right = SYSCTLS.filter((name) => facts.sysctls.has(name) && !blamed.includes(name))
   findings.push(...right.map((name) => ok('sysctl', `${name} = ${facts.sysctls.get(name)}`)))
-  if (![...facts.sysctls.keys()].some((name) => name.startsWith('net.ipv4.vs.'))) {
+  if (!isIpvsSeen(facts)) {
     findings.push(
-      warn('sysctl', 'net.ipv4.vs.* is not there before ip_vs is loaded', 'run "modprobe ip_vs" and the doctor again'),
+      warn('sysctl', 'net.ipv4.vs.* is not there before ip_vs is loaded', {
+        cure: 'then run the doctor again',
+        ...moduleCure('ip_vs'),
+      }),
     )
   }
   return findings
+}
+
+function isIpvsSeen({ sysctls }: DoctorFacts): boolean {
+  return [...sysctls.keys()].some((name) => name.startsWith('net.ipv4.vs.'))
+}
+
+/** A kernel whose IPVS was built without CONFIG_IP_VS_NFCT has the others and not this one. */
+function noConntrack(facts: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
+  if (!isIpvsSeen(facts) || facts.sysctls.has(CONNTRACK) || !services.some(({ fullNat }) => fullNat)) return []
+  const problem = `this kernel has no ${CONNTRACK}: its IPVS was built without connection tracking, and full_nat cannot work`
+  return [
+    fail('sysctl', problem, 'boot a kernel with CONFIG_IP_VS_NFCT (those of the distributions have it), or leave full_nat out'),
+  ]
 }
 
 /** Documentation/networking/ipvs-sysctl.rst; the delay of one second went away in Linux 5.9. */
@@ -33,7 +55,7 @@ function reuse({ sysctls, kernelRelease }: DoctorFacts): Finding[] {
   const mode = sysctls.get(REUSE)
   if (mode === 0) {
     const problem = `${REUSE} is 0: a client that uses its port again reaches its old backend, even one of weight 0`
-    return [warn('sysctl', problem, setTo(REUSE, 1))]
+    return [warn('sysctl', problem, sysctlCure([`${REUSE}=1`]))]
   }
   if (mode !== undefined && sysctls.get(CONNTRACK) === 1 && isBefore(kernelRelease, 5, 9)) {
     const problem = `with ${CONNTRACK} = 1 and ${REUSE} = ${mode} this kernel delays reused ports by a second`
@@ -42,25 +64,25 @@ function reuse({ sysctls, kernelRelease }: DoctorFacts): Finding[] {
   return []
 }
 
-function reversePath({ sysctls }: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
-  if (sysctls.get(RP_FILTER) !== 1 || !services.some((service) => usesNat(service, 'ipv4'))) return []
-  const problem = `${RP_FILTER} is 1: a packet is dropped without a trace if its sender would be reached by another interface`
-  return [warn('sysctl', problem, `${setTo(RP_FILTER, 2)} where clients and backends are on several interfaces`)]
+/** The larger of `all` and the interface's own value counts: 2 for all beats 1 anywhere. */
+function reversePath({ sysctls, strictLinks = [] }: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
+  if (!services.some((service) => usesNat(service, 'ipv4'))) return []
+  const isStrict = sysctls.get(RP_FILTER) === 1
+  if (!isStrict && (strictLinks.length === 0 || sysctls.get(RP_FILTER) === 2)) return []
+  const where = isStrict ? `${RP_FILTER} is 1` : `${RP_FILTER} is 0, and rp_filter of ${strictLinks.join(', ')} is 1`
+  const problem = `${where}: a packet is dropped without a trace if its sender would be reached by another interface`
+  const cure = 'needed where clients and backends are on several interfaces'
+  return [warn('sysctl', problem, { cure, ...sysctlCure([`${RP_FILTER}=2`]) })]
 }
 
-function setTo(sysctl: string, value: number): string {
-  return `set it with "sysctl -w ${sysctl}=${value}" and keep it in /etc/sysctl.d`
-}
-
-function isBefore(release: string, major: number, minor: number): boolean {
-  const [, a = 0, b = 0] = (/^(\d+)\.(\d+)/.exec(release) ?? []).map(Number)
-  return a < major || (a === major && b < minor)
-}
-
-function withoutStop(sentence: string): string {
-  return sentence.replace(/\.$/, '')
-}
-
-function lower(sentence: string): string {
-  return sentence.charAt(0).toLowerCase() + sentence.slice(1)
+function waysBack({ lostWaysBack }: DoctorFacts): Finding[] {
+  if (lostWaysBack === undefined) return []
+  if (lostWaysBack.length === 0) return [ok('probes by the address', 'their answers are let in (accept_local, rp_filter)')]
+  return lostWaysBack.map(({ service, why, sysctls }) => {
+    const problem = `probes of ${service} through its address (via: vip) find nothing out: ${why}`
+    if (sysctls.length === 0)
+      return fail('probes by the address', problem, 'write global.probe_source with an address of this host')
+    const wanted = sysctls.map((each) => each.replace('=', ' has to be ')).join(', ')
+    return fail('probes by the address', `${problem} (${wanted})`, sysctlCure(sysctls))
+  })
 }

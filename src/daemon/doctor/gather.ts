@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
-import type { Configuration, SnatSettings } from '../../config/configuration.ts'
-import { effectiveCapabilities, moduleState, schedulerState } from '../../kernel/for-daemon.ts'
-import type { ServiceSpec } from '../../model/service-spec.ts'
+import type { Configuration } from '../../config/configuration.ts'
+import { effectiveCapabilities, moduleState, schedulerState, TABLE_SOCKET } from '../../kernel/for-daemon.ts'
+import type { IpvsTable } from '../../model/ipvs-table.ts'
 import { openOwnership } from '../../store/ownership.ts'
-import { conntrackUsage } from '../conntrack-usage.ts'
 import type { Host } from '../host.ts'
 import { asPointsmanError } from '../passes.ts'
-import { openSnatWay } from '../snat-way.ts'
-import { whyUnwritable } from '../state-directory.ts'
-import { type DoctorFacts, type ModuleState, type Neighbourhood, SYSCTLS } from './facts.ts'
-import { findOtherWriters } from './other-writers.ts'
+import { type DoctorFacts, type ModuleState, SYSCTLS } from './facts.ts'
+import { adminFacts, clockFacts, descriptorFacts, installer, stateDirectoryFacts, systemdRuns } from './gather-host.ts'
+import { gatherNetwork } from './gather-network.ts'
+import { askSources } from './gather-sources.ts'
+import { abstractListener, findOtherWriters, holderOfSocket } from './processes.ts'
 
 /** What is gathered for: a configuration, or why there is none, and the directory that would be used. */
 export interface DoctorInput {
@@ -21,9 +21,10 @@ export interface DoctorInput {
   readonly kernelDeadline: number
 }
 
-/** Looks and changes nothing; what it tries the state directory with is gone again. */
+/** Looks and changes nothing; what it tries the state directory and the admin address with is gone again. */
 export async function gatherFacts(host: Host, input: DoctorInput): Promise<DoctorFacts> {
-  const services = input.configuration?.services ?? []
+  const { configuration } = input
+  const services = configuration?.services ?? []
   const ipvsModule = moduleState('ip_vs')
   // Asking loads the module, so a module that is merely loadable is not asked for; one that cannot be seen has no other way.
   const ask = ipvsModule === 'loaded' || ipvsModule === 'unknown'
@@ -31,14 +32,20 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
   const engines = services.flatMap(({ persistence }) =>
     persistence === undefined || persistence === 'none' || persistence.engine === undefined ? [] : [persistence.engine],
   )
-  const directoryProblem = await whyUnwritable(input.stateDir)
+  const { sources, members } = await askSources(configuration ?? { services: [], catalogs: [] })
+  const holder = await host.whoHoldsTable()
+  const silentHolder = holder === 'silent' ? await tableSocketHolder() : undefined
+  const admin = configuration === undefined ? undefined : await adminFacts(configuration.settings)
+  const descriptors = await descriptorFacts(holder)
+  const installs = await installer()
   return {
-    configuration: input.configuration,
+    configuration,
     ...(input.configurationProblem !== undefined && { configurationProblem: input.configurationProblem }),
     platform: process.platform,
     kernelRelease: release(),
     ipvsModule,
     ...(ipvs !== undefined && { ipvs }),
+    modulesLocked: host.readSysctl('kernel.modules_disabled') === 1,
     schedulers: statesOf(
       services.map(({ scheduler }) => scheduler),
       schedulerState,
@@ -47,76 +54,43 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
     capabilities: effectiveCapabilities(),
     sysctls: sysctls(host),
     routesLostToForwarding: host.readSysctl('net.ipv6.conf.all.forwarding') === 0 ? host.routesLostToForwarding() : [],
-    ...(await networkFacts(host, services, input.configuration?.snat.by)),
+    ...(await gatherNetwork(host, configuration, members)),
+    sources,
     otherWriters: await findOtherWriters(),
     kubeInterface: await hasInterface('kube-ipvs0'),
-    holder: await host.whoHoldsTable(),
-    stateDirectory: { path: input.stateDir, ...(directoryProblem !== undefined && { problem: directoryProblem }) },
+    holder,
+    ...(silentHolder !== undefined && { silentHolder }),
+    ...(admin !== undefined && { admin }),
+    ...(descriptors !== undefined && { descriptors }),
+    ...(installs !== undefined && { installer: installs }),
+    systemd: systemdRuns(),
+    clock: await clockFacts(input.stateDir),
+    stateDirectory: await stateDirectoryFacts(input.stateDir),
     record: await readRecord(input.stateDir),
   }
 }
 
-async function askIpvs(host: Host, deadline: number): Promise<{ version: string } | { problem: string }> {
+async function askIpvs(host: Host, deadline: number): Promise<DoctorFacts['ipvs'] & object> {
   try {
     await using kernel = await host.openKernel(deadline)
-    return { version: (await kernel.info()).version }
+    const { version, connectionTableSize: tableSize } = await kernel.info()
+    return { version, tableSize, connections: connectionsIn(await kernel.readTable()) }
   } catch (error) {
     return { problem: asPointsmanError(error).message }
   }
 }
 
-/** What services with source NAT and addresses of their own need to be known. */
-async function networkFacts(
-  host: Host,
-  services: readonly ServiceSpec[],
-  by: SnatSettings['by'],
-): Promise<Pick<DoctorFacts, 'nftables' | 'conntrack' | 'network' | 'neighbourhood'>> {
-  const isTranslated = services.some(({ fullNat }) => fullNat)
-  const isPlaced = services.some(({ virtualAddress }) => virtualAddress !== undefined)
-  const conntrack = isTranslated ? conntrackUsage(host) : undefined
-  return {
-    ...(isTranslated && { nftables: await askNftables(host, by) }),
-    ...(conntrack !== undefined && { conntrack }),
-    ...((isTranslated || isPlaced) && (await askNetwork(host))),
+function connectionsIn(table: IpvsTable): number {
+  let sum = 0
+  for (const { destinations } of table.values()) {
+    for (const { connections } of destinations.values()) sum += connections.active + connections.inactive + connections.persistent
   }
+  return sum
 }
 
-async function askNftables(host: Host, wanted: SnatSettings['by']): Promise<DoctorFacts['nftables'] & object> {
-  try {
-    const { by, kernel } = await openSnatWay(host, wanted)
-    await using _ = kernel
-    return { by: by === 'iptables' ? 'iptables, because nftables is not here' : kernel.by }
-  } catch (error) {
-    return { problem: asPointsmanError(error).message }
-  }
-}
-
-async function askNetwork(host: Host): Promise<Pick<DoctorFacts, 'network' | 'neighbourhood'>> {
-  try {
-    await using kernel = host.openRoutes()
-    const [links, held] = await Promise.all([kernel.readLinks(), kernel.readAddresses()])
-    const network = {
-      interfaces: new Set(links.map(({ name }) => name)),
-      addresses: new Set(held.map(({ address }) => address)),
-    }
-    return { network, neighbourhood: { links, held, arp: arpOf(host, links) } }
-  } catch (error) {
-    return { network: { problem: asPointsmanError(error).message } }
-  }
-}
-
-function arpOf(host: Host, links: Neighbourhood['links']): Neighbourhood['arp'] {
-  const inForce = (link: string, key: string) => {
-    // A dot in the name of an interface is written as a slash.
-    const values = [link.replaceAll('.', '/'), 'all'].map((name) => host.readSysctl(`net.ipv4.conf.${name}.${key}`))
-    return values.every((value) => value === undefined) ? undefined : Math.max(...values.map((value) => value ?? 0))
-  }
-  const known = links.flatMap(({ name, neighbourAddress }) => {
-    const [ignore, announce] = [inForce(name, 'arp_ignore'), inForce(name, 'arp_announce')]
-    const isKnown = neighbourAddress !== undefined && ignore !== undefined && announce !== undefined
-    return isKnown ? [[name, { ignore, announce }] as const] : []
-  })
-  return new Map(known)
+async function tableSocketHolder(): Promise<DoctorFacts['silentHolder']> {
+  const inode = await abstractListener(TABLE_SOCKET)
+  return inode === undefined ? undefined : holderOfSocket(inode)
 }
 
 function statesOf(names: readonly string[], state: (name: string) => ModuleState): Map<string, ModuleState> {

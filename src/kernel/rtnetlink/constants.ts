@@ -21,6 +21,7 @@ export const RTMGRP_IPV6_IFADDR = 0x100
 export const LINK_HEADER = 16
 export const IFLA_ADDRESS = 1
 export const IFLA_IFNAME = 3
+export const IFLA_MTU = 4
 export const IFLA_LINKINFO = 18
 export const IFLA_EXT_MASK = 29
 export const IFLA_INFO_KIND = 1

@@ -15,6 +15,7 @@ import {
   IFLA_IFNAME,
   IFLA_INFO_KIND,
   IFLA_LINKINFO,
+  IFLA_MTU,
   LINK_HEADER,
   NLM_F_CREATE,
   NLM_F_EXCL,
@@ -62,9 +63,11 @@ export function readLink({ bytes, body, end }: MessageCursor): NetworkLink {
   let name = ''
   let hardware: string | undefined
   let kind: string | undefined
+  let mtu: number | undefined
   while (attribute.next()) {
     if (attribute.type === IFLA_IFNAME) name = attribute.text()
     else if (attribute.type === IFLA_ADDRESS && attribute.length === 6) hardware = hardwareText(attribute.value())
+    else if (attribute.type === IFLA_MTU && attribute.length === 4) mtu = attribute.uint32()
     else if (attribute.type === IFLA_LINKINFO) kind = kindOf(bytes, attribute)
   }
   return {
@@ -73,6 +76,7 @@ export function readLink({ bytes, body, end }: MessageCursor): NetworkLink {
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
+    ...(mtu !== undefined && { mtu }),
     ...(kind !== undefined && { kind }),
     ...(ethernet && hardware !== undefined && { neighbourAddress: hardware }),
   }

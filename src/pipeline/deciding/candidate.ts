@@ -22,11 +22,14 @@ export interface Candidate {
   readonly weight: number
   /** It may not serve whatever its health is: by the operator, its source, or its own wish. */
   readonly barred?: Barred
+  /** It asks for drain, for maintenance or for no weight, and nobody else keeps it out. */
+  readonly asks: boolean
 }
 
 /** Why a member may not serve; without a ruling its source says so, and that is what is done. */
 export interface Barred {
   readonly ruling?: Ruling
+  readonly byItself?: true
 }
 
 export function candidateOf(
@@ -43,7 +46,16 @@ export function candidateOf(
   const weight = word?.weight?.value ?? found?.report?.weight ?? member.backend.weight ?? spec.weight
   const ofDead = found !== undefined && isDead(found) ? onDown(spec, expiresQuiescentTemplates) : undefined
   const barred = barredBy(spec, { member, word, found, weight, ofDead })
-  return { key, member, word, found, health, weight, ...(barred !== undefined && { barred }) }
+  const asks = barred?.byItself === true
+  return { key, member, word, found, health, weight, asks, ...(barred !== undefined && { barred }) }
+}
+
+/** A member whose wish is held: it serves as if it had not asked. */
+export function sparedOf({ barred: _, found, ...candidate }: Candidate, spec: ServiceSpec): Candidate {
+  const { word, member } = candidate
+  const { report: __, ...rest } = found ?? {}
+  const weight = word?.weight?.value ?? member.backend.weight ?? spec.weight
+  return { ...candidate, weight, found: found && (rest as Operational) }
 }
 
 /** `text: reason`, where there is one. */
@@ -99,12 +111,13 @@ function barredBy(spec: ServiceSpec, { member: { backend }, word, found, weight,
   if (isDown(backend)) return cut === undefined ? {} : { ruling: { use: 'out', reasons: cut } }
   if (word?.state === 'drain') return drained(spec, because('the operator drains it', word.reason), cut)
   const { wish, percent } = found?.report ?? {}
-  if (wish === 'drain' || wish === 'maintenance') return drained(spec, `the backend asks for ${wish}`, cut)
+  if (wish === 'drain' || wish === 'maintenance') return { ...drained(spec, `the backend asks for ${wish}`, cut), byItself: true }
   if (word?.weight === undefined && percent === 0)
-    return { ruling: { use: 'zero', reasons: ['the backend asks for 0% of its weight'] } }
+    return { ruling: { use: 'zero', reasons: ['the backend asks for 0% of its weight'] }, byItself: true }
   if (weight > 0) return undefined
   const reasons = weightReasons({ word, found })
-  return reasons.length === 0 ? {} : { ruling: { use: 'zero', weight: 0, reasons } }
+  if (reasons.length === 0) return {}
+  return { ruling: { use: 'zero', weight: 0, reasons }, ...(word?.weight === undefined && { byItself: true as const }) }
 }
 
 /** `cut`: why one that drains ends at once. */

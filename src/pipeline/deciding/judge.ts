@@ -94,6 +94,7 @@ function standingReasons({ standing, candidate, first }: Contender): string[] {
     case 'down':
       return [down]
     case 'held':
+      if (candidate.asks) return ['its wish is held: too many of the pool ask to be let go, or fail, at once']
       return ['failure held: too many of the pool fail alike at once', down]
     case 'doubted':
       return ['failure not believed yet: more of the pool may fail alike', down]

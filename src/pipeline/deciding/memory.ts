@@ -13,6 +13,8 @@ export interface Memory {
   readonly served: boolean
   /** When its slow start began. */
   readonly rampSince?: number
+  /** When it began to ask to be let go (milliseconds since the epoch), and whether it served then as one that is up; absent: it does not ask. */
+  readonly leaving?: { readonly since: number; readonly served: boolean }
 }
 
 export type Memories = ReadonlyMap<DestinationKey, Memory>
@@ -41,7 +43,7 @@ export function remembered(before: Memories, { candidates, contenders, serving, 
     if (served) nextServing++
     const up = contender === undefined ? health === 'up' : isUp(contender)
     const rampSince = ramps.size === 0 ? undefined : ramps.get(key)
-    const memory = memoryOf(old, { up, served, first: contender?.first, rampSince }, now)
+    const memory = memoryOf(old, { up, served, first: contender?.first, rampSince, asks: candidate.asks }, now)
     if (memory === old) continue
     memories ??= new Map(before)
     memories.set(key, memory)
@@ -58,15 +60,24 @@ interface Seen extends Pick<Memory, 'served'> {
   readonly up: boolean
   readonly first: Memory['first'] | undefined
   readonly rampSince: number | undefined
+  readonly asks: boolean
 }
 
-function memoryOf(old: Memory | undefined, { up, served, first, rampSince }: Seen, now: number): Memory {
+/** Whether it served as one that is up: whoever asks to be let go before that has nothing to be held in. */
+export function servedAsUp(memory: Memory | undefined): boolean {
+  return memory?.served === true && memory.upUntil === NEVER
+}
+
+function memoryOf(old: Memory | undefined, { up, served, first, rampSince, asks }: Seen, now: number): Memory {
+  const leaving = asks ? (old?.leaving ?? { since: now, served: servedAsUp(old) }) : undefined
   const upUntil = up ? NEVER : old?.upUntil === NEVER ? now : old?.upUntil
-  if (old?.served === served && old.first === first && old.rampSince === rampSince && old.upUntil === upUntil) return old
+  const same = old?.served === served && old.first === first && old.rampSince === rampSince && old.leaving === leaving
+  if (same && old.upUntil === upUntil) return old
   return {
     served,
     ...(first !== undefined && { first }),
     ...(upUntil !== undefined && { upUntil }),
     ...(rampSince !== undefined && { rampSince }),
+    ...(leaving !== undefined && { leaving }),
   }
 }

@@ -1,18 +1,20 @@
 import type { Announced } from '../../model/desired-state.ts'
 import type { DestinationKey } from '../../model/destination.ts'
 import { destinationKey } from '../../model/destination.ts'
+import { isFoundDown } from '../../model/operational.ts'
 import type { PolicySpec } from '../../model/policy-spec.ts'
+import { isConnectFailure } from '../../model/probe-result.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { waitingReason } from '../tiers.ts'
 import { announcementEndsAt, isAnnounced } from './announcement.ts'
-import { type Candidate, candidateOf } from './candidate.ts'
+import { type Candidate, candidateOf, sparedOf } from './candidate.ts'
 import { dampedOf } from './damping.ts'
 import { approveEjections, type Ejections, type Exposed, ejections, ejectionsDueAt, NO_EJECTIONS } from './ejection.ts'
 import { patienceOf, waitsUntil } from './first-weight.ts'
 import type { Heard } from './hearing.ts'
 import { type Part, rulingOf, servesAs } from './judge.ts'
 import { type KernelHeld, usedUp } from './kernel-known.ts'
-import { type Memories, remembered } from './memory.ts'
+import { type Memories, remembered, servedAsUp } from './memory.ts'
 import { areTooFew, panicSince, servedInPanic } from './panic.ts'
 import type { PoolInput } from './pool-input.ts'
 import { type Quorum, quorumOf } from './quorum.ts'
@@ -77,16 +79,13 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
     const kernel = usedUp(before.kernel, complete)
     return before.verdict === NO_VERDICT && before.memories.size === 0 && before.kernel === kernel ? before : newPool(kernel)
   }
-  const candidates = [...members].map(([key, member]) => candidateOf(input, key, member, now))
+  const asking = [...members].map(([key, member]) => candidateOf(input, key, member, now))
+  const counted = asking.filter(({ barred, asks }) => barred === undefined || asks)
+  const exposed = counted.flatMap((one) => exposedOf(one, before, now))
+  const held = ejections(before.ejections, exposed, counted.length, spec.policy.maxEjection, spec.checks, now)
+  const candidates =
+    held.held.size === 0 ? asking : asking.map((one) => (one.asks && held.held.has(one.key) ? sparedOf(one, spec) : one))
   const open = candidates.filter(({ barred }) => barred === undefined)
-  const held = ejections(
-    before.ejections,
-    open.flatMap((one) => exposedOf(one, before)),
-    open.length,
-    spec.policy.maxEjection,
-    spec.checks,
-    now,
-  )
   const damped = spec.policy.damping === 'off' ? NOBODY_DAMPED : dampedOf(flaps, now)
   const contenders = contendersOf(open, before.memories, {
     held: held.held,
@@ -169,10 +168,20 @@ function rulingsOf(
   return rulings
 }
 
-function exposedOf({ key, found }: Candidate, { memories }: Pool): Exposed | [] {
-  if (found?.failure === undefined) return []
-  const { upUntil } = memories.get(key) ?? {}
-  return { key, found, wasUp: upUntil !== undefined, isUp: upUntil === NEVER }
+function exposedOf({ key, found, asks }: Candidate, { memories }: Pool, now: number): Exposed | [] {
+  const memory = memories.get(key)
+  const { upUntil, leaving = { since: now, served: servedAsUp(memory) } } = memory ?? {}
+  const isUp = upUntil === NEVER
+  const failure = found?.failure
+  const isDown = found !== undefined && isFoundDown(found)
+  if (failure !== undefined && isConnectFailure(failure)) {
+    if (isDown) return { key, how: 'unreachable', since: found.since, wasUp: false, isUp, siblingsDue: false }
+    if (!asks) return []
+  }
+  if (asks) return { key, how: 'leaving', since: leaving.since, wasUp: leaving.served, isUp, siblingsDue: false }
+  if (found === undefined || failure === undefined) return []
+  const { since, siblingsDue = false } = found
+  return { key, how: isDown ? 'failing' : 'wavering', since, wasUp: upUntil !== undefined, isUp, siblingsDue }
 }
 
 function panicOf(

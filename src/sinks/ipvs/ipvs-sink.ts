@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import type { IpvsKernel } from '../../kernel/for-sinks.ts'
-import type { ForeignObject, Plan } from '../../model/change.ts'
+import type { Change, ForeignObject, Plan } from '../../model/change.ts'
 import type { DesiredState } from '../../model/desired-state.ts'
 import { type DestinationKey, destinationKey } from '../../model/destination.ts'
 import type { ExpectedKeys, IpvsTable } from '../../model/ipvs-table.ts'
@@ -9,15 +9,12 @@ import { type ServiceKey, serviceKey } from '../../model/virtual-service.ts'
 import type { OwnershipStore } from '../../store/ownership.ts'
 import type { PassReport, Sink } from '../sink.ts'
 import type { Action } from './actions.ts'
-import { ActualTable } from './actual-table.ts'
 import { SinkMemory } from './memory.ts'
 import { Pass } from './pass.ts'
 import type { PassRequest } from './pass-request.ts'
-import { foreignServices, planPass } from './plan-pass.ts'
+import { planServices } from './plan-only.ts'
 import { planTable } from './table-settings.ts'
 import type { SinkLog, Transition } from './transition.ts'
-import { allVisits } from './visits.ts'
-import { changesOf } from './work.ts'
 
 export interface IpvsSinkOptions {
   readonly kernel: IpvsKernel
@@ -36,6 +33,8 @@ export interface PassOptions {
   readonly allowedActions?: ReadonlySet<Action>
   /** The weights of destinations that the kernel holds stay as they are, a manual 0 too; new ones get the desired weight. */
   readonly keepWeights?: boolean
+  /** Called in a full pass with all that it would change of services and destinations; what it throws ends the pass before any write. */
+  readonly inspect?: (changes: readonly Change[]) => void
 }
 
 export interface ExitOptions {
@@ -92,6 +91,7 @@ class IpvsTableSink implements IpvsSink {
       now,
       keepWeights: options.keepWeights ?? false,
       allowedActions: options.allowedActions,
+      ...(options.inspect !== undefined && { inspect: options.inspect }),
       leavingTimeout: this.#leavingTimeout,
     })
   }
@@ -99,25 +99,15 @@ class IpvsTableSink implements IpvsSink {
   async planOnly(desired: DesiredState, options: { readonly now?: number } = {}): Promise<Plan> {
     const { kernel, ownership } = this.#options
     const { record } = ownership
-    const actual = new ActualTable(await kernel.readTable({ expected: this.#expected() }))
-    const plan = await planPass({
-      visits: allVisits(desired, record),
+    const { changes, foreign } = await planServices({
+      table: await kernel.readTable({ expected: this.#expected() }),
       desired,
-      previous: undefined,
-      actual,
       record,
       now: options.now ?? Date.now(),
-      keepWeights: false,
       leavingTimeout: this.#leavingTimeout,
-      inOrder: new Map(),
-      idle: () => false,
-      settled: () => false,
-      anyFailed: false,
-      holds: () => false,
     })
     const table = await planTable(kernel, desired, record)
-    const foreign = [...foreignServices(actual, desired, record), ...[...plan.foreign.values()].flat()]
-    return { changes: changesOf(plan.work), tableChanges: table.changes, foreign }
+    return { changes, tableChanges: table.changes, foreign }
   }
 
   lastTable(): IpvsTable {

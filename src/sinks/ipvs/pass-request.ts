@@ -1,4 +1,5 @@
 import type { IpvsKernel } from '../../kernel/for-sinks.ts'
+import type { Change } from '../../model/change.ts'
 import type { DesiredState } from '../../model/desired-state.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { OwnershipStore } from '../../store/ownership.ts'
@@ -21,6 +22,8 @@ export interface PassRequest {
   readonly now: number
   readonly keepWeights: boolean
   readonly allowedActions: ReadonlySet<Action> | undefined
+  /** Sees what a full pass would change, before its first write; may throw. */
+  readonly inspect?: (changes: readonly Change[]) => void
   /** Milliseconds for the destinations of a service that leaves. */
   readonly leavingTimeout: (service: ServiceKey) => number
 }

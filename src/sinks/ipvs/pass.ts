@@ -136,8 +136,10 @@ export class Pass {
 
   /** Before the first write the whole plan must be allowed; what turns up later is left out, because writes were made. */
   async #checkAllowed(work: Work, round: 'first' | 'last'): Promise<void> {
-    const { allowedActions, desired, scope } = this.#request
-    if (allowedActions === undefined || round === 'last' || scope !== 'full') return
+    const { allowedActions, inspect, desired, scope } = this.#request
+    if (round === 'last' || scope !== 'full') return
+    inspect?.(changesOf(work))
+    if (allowedActions === undefined) return
     const table = await planTable(this.#tools.kernel, desired, this.#record)
     requireAllowed(changesOf(work), table.changes, allowedActions, desired)
   }

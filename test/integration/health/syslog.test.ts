@@ -46,11 +46,13 @@ it('over TCP a hundred messages come in whole, none is lost by the way connectio
   const results = await Promise.all(messages.map((message) => ask({ transport: 'tcp', message }, undefined, 5_000)))
   expect(results).toEqual(messages.map(() => ({ outcome: 'passed' })))
   await expect
-    .poll(() =>
-      server.records
-        .map(({ text }) => text)
-        .filter((text) => text.endsWith('of a hundred'))
-        .sort(),
+    .poll(
+      () =>
+        server.records
+          .map(({ text }) => text)
+          .filter((text) => text.endsWith('of a hundred'))
+          .sort(),
+      { timeout: 10_000 },
     )
     .toEqual(messages.toSorted())
   await nothingIsLeft()

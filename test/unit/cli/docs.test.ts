@@ -54,6 +54,16 @@ describe('docs/commands', () => {
     expect(readdirSync('docs/commands').toSorted()).toEqual(commands.map((name) => `${name}.md`))
   })
 
+  test('doctor.md names every line of the report', () => {
+    const files = readdirSync('src/daemon/doctor').filter((name) => name.startsWith('diagnose'))
+    const code = files.map((name) => readFileSync(`src/daemon/doctor/${name}`, 'utf8')).join('')
+    const checks = new Set([...code.matchAll(/\b(?:ok|warn|fail)\(\s*'([^']+)'/g)].map(([, check]) => check))
+    expect(checks.size).toBeGreaterThan(15)
+    const page = readFileSync('docs/commands/doctor.md', 'utf8')
+    const rows = [...page.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, names = '']) => names.split(', '))
+    expect([...checks].filter((check) => !rows.includes(check ?? ''))).toEqual([])
+  })
+
   test('start.md names every setting flag', () => {
     const page = readFileSync('docs/commands/start.md', 'utf8')
     const flags = Object.keys(SETTING_FLAGS).map((name) => `--${name.replaceAll('_', '-')}`)

@@ -184,7 +184,7 @@ describe('what is accepted and does not do all that one might think', () => {
     ],
     [
       'protocol: udp\nhealth_check: { interval: 5s }',
-      'services[0].health_check: the health check connects over TCP, which tells little of a udp service; write type: with a kind that asks the service itself, or enabled: false',
+      'services[0].health_check: the health check connects over TCP, which tells little of a udp service; write what asks the service itself, such as dns: { name: www.example } or udp: { send: ping, expect: pong }; type: tcp if a connection is meant; or enabled: false',
     ],
     [
       'health_checks: [{ type: tcp }, { type: agent }]',
@@ -196,6 +196,16 @@ describe('what is accepted and does not do all that one might think', () => {
     ],
   ])('is told: %j', (keys, sentence) => {
     expect(warned(keys)).toEqual([sentence])
+  })
+
+  it.each([
+    'protocol: udp\nhealth_check: { interval: 5s, dns: { name: www.example } }',
+    'protocol: udp\nhealth_check: { interval: 5s, udp: { send: ping, expect: pong } }',
+    'protocol: udp\nhealth_check: { interval: 5s, type: tcp }',
+    'protocol: udp\nhealth_check: { interval: 5s, enabled: false }',
+    'protocol: sctp\nhealth_check: { interval: 5s, exec: { command: [/usr/local/bin/ask-it] } }',
+  ])('is not told of what it is told to write: %j', (keys) => {
+    expect(warned(keys)).toEqual([])
   })
 
   it.each([

@@ -40,8 +40,7 @@ describe('a file in the manner of ezlb, with every key', () => {
       'global.log.max_backups',
       'global.log.max_age',
       'global.log.compress',
-      'global.log.traffic',
-      'services[2].traffic_log',
+      'global.log.traffic.interval',
     ])
   })
 })

@@ -19,9 +19,12 @@ describe('a configuration', () => {
         logFile: 'off',
         logMaxSize: 100,
         logKeep: 5,
+        trafficLogFile: 'off',
         admin: 'off',
         metricsEnabled: true,
         metricsPath: '/metrics',
+        statusPage: true,
+        adminAllowedHosts: [],
         maxProbes: 1000,
         resyncInterval: 30_000,
         onExit: 'keep',
@@ -304,7 +307,6 @@ describe('what is accepted and does not do all that one might think', () => {
   })
 
   it.each([
-    ['traffic_log: true', 'traffic_log has no effect: this version writes no traffic log'],
     [
       'scheduler: dh',
       'with the scheduler dh a backend at weight 0 would refuse its share of the clients, so it is removed instead, and its connections end',

@@ -28,6 +28,9 @@ describe('a setting', () => {
     ['admin', 'off', { admin: 'off' }],
     ['metrics_enabled', 'false', { metricsEnabled: false }],
     ['metrics_path', '/a/b', { metricsPath: '/a/b' }],
+    ['status_page', 'false', { statusPage: false }],
+    ['admin_allowed_hosts', 'Lb1.example, lb_2', { adminAllowedHosts: ['lb1.example', 'lb_2'] }],
+    ['admin_allowed_hosts', 'none', { adminAllowedHosts: [] }],
     ['resync_interval', '1m30s', { resyncInterval: 90_000 }],
     ['on_exit', 'drain', { onExit: 'drain' }],
     ['state_dir', '/srv/../var/state', { stateDir: '/var/state' }],
@@ -36,6 +39,7 @@ describe('a setting', () => {
     ['log_file', '/var/log/../log/p.log', { logFile: '/var/log/p.log' }],
     ['log_max_size', '7', { logMaxSize: 7 }],
     ['log_keep', '3', { logKeep: 3 }],
+    ['traffic_log_file', '/var/log/t.log', { trafficLogFile: '/var/log/t.log' }],
     ['metrics_node_ipvs', 'true', { metricsNodeIpvs: true }],
     ['max_probes', '50', { maxProbes: 50 }],
     ['watch_settle', '0', { watchSettle: 0 }],
@@ -54,6 +58,16 @@ describe('a setting', () => {
     ['metrics_enabled', 'yes', '"yes" is not true or false; write true or false'],
     ['metrics_enabled', '1', '"1" is not true or false; write true or false'],
     ['metrics_path', 'metrics', '"metrics" is not a path; write a path that begins with a slash, such as /metrics'],
+    [
+      'admin_allowed_hosts',
+      'lb1.example:9095',
+      '"lb1.example:9095" is not a host name; write names with commas between them, such as lb1.example, lb2.example, or none',
+    ],
+    [
+      'admin_allowed_hosts',
+      'a,,b',
+      '"" is not a host name; write names with commas between them, such as lb1.example, lb2.example, or none',
+    ],
     ['metrics_path', '/healthz', '/healthz is served already; write another path, such as /metrics'],
     ['resync_interval', '12abc', '"12abc" is not a duration; write a duration from 1s to 24h, such as 5s, 500ms or 1m30s'],
     ['resync_interval', '1e3', '"1e3" is not a duration; write a duration from 1s to 24h, such as 5s, 500ms or 1m30s'],
@@ -120,9 +134,9 @@ describe('a setting', () => {
     ).toEqual(['POINTSMAN_LOG_LEVLE: the variable is not known and has no effect; did you mean POINTSMAN_LOG_LEVEL?'])
   })
 
-  it('is known by nineteen names', () => {
-    expect(SETTING_NAMES).toHaveLength(19)
-    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(19)
+  it('is known by twenty-two names', () => {
+    expect(SETTING_NAMES).toHaveLength(22)
+    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(22)
   })
 })
 
@@ -239,9 +253,10 @@ describe('the keys of ezlb', () => {
   it('say so where they have no effect', () => {
     expect(warnings(globals('log: { home: logs, traffic: { interval: 5s } }'))).toEqual([
       'pointsman.yaml:1:18: global.log.home: log.home has no effect: the log goes to standard output; leave rotation to what collects it, such as journald, or name a log.file',
-      'pointsman.yaml:1:30: global.log.traffic: log.traffic has no effect: this version writes no traffic log; read the counters from the metrics',
+      'pointsman.yaml:1:41: global.log.traffic.interval: log.traffic.interval has no effect: traffic_log of each service decides; write traffic_log: 15s at a service, or in defaults',
     ])
-    expect(warnings(globals('log: { traffic: { enabled: false } }'))).toEqual([])
+    expect(warnings(globals('log: { traffic: { enabled: true } }'))).toEqual([])
+    expect(warnings(globals('log: { traffic: { enabled: false } }'))).toHaveLength(1)
   })
 
   it('keep the limits of ezlb', () => {

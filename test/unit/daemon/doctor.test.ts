@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -8,7 +10,9 @@ import { loadConfiguration } from '../../../src/config/load.ts'
 import { diagnose } from '../../../src/daemon/doctor/diagnose.ts'
 import type { DoctorFacts, Finding } from '../../../src/daemon/doctor/facts.ts'
 import { gatherFacts } from '../../../src/daemon/doctor/gather.ts'
-import { findOtherWriters } from '../../../src/daemon/doctor/other-writers.ts'
+import { installerIn, limitIn, mountOf } from '../../../src/daemon/doctor/gather-host.ts'
+import { abstractListener, findOtherWriters, holderOfSocket, listenerOn, unitIn } from '../../../src/daemon/doctor/processes.ts'
+import type { IpAddress } from '../../../src/model/address.ts'
 import { FakeHost } from './fake-host.ts'
 
 function configurationOf(services: string) {
@@ -24,7 +28,7 @@ const HEALTHY: DoctorFacts = {
   platform: 'linux',
   kernelRelease: '6.1.0-18-amd64',
   ipvsModule: 'loaded',
-  ipvs: { version: '1.2.1' },
+  ipvs: { version: '1.2.1', tableSize: 4096, connections: 0 },
   schedulers: new Map([['wrr', 'loaded']]),
   engines: new Map(),
   capabilities: new Set(['CAP_NET_ADMIN', 'CAP_SYS_MODULE']),
@@ -197,7 +201,11 @@ describe('what the doctor finds', () => {
     const sysctls = withSysctl('net.ipv6.conf.all.forwarding', 0)
     const [finding] = wrong({ configuration: ipv6, sysctls, routesLostToForwarding: ['eth0.7'] })
     expect(finding).toMatchObject({ verdict: 'fail', message: expect.stringContaining('net.ipv6.conf.all.forwarding is 0') })
-    expect(finding?.cure).toMatch(/"sysctl -w net\.ipv6\.conf\.eth0\/7\.accept_ra=2 net\.ipv6\.conf\.all\.forwarding=1"/)
+    expect(finding).toMatchObject({
+      cure: expect.stringContaining('without accept_ra=2 the host would lose'),
+      run: 'sysctl -w net.ipv6.conf.eth0/7.accept_ra=2 net.ipv6.conf.all.forwarding=1',
+      keep: "printf '%s\\n' net.ipv6.conf.eth0/7.accept_ra=2 net.ipv6.conf.all.forwarding=1 > /etc/sysctl.d/60-pointsman-net.ipv6.conf.all.forwarding.conf",
+    })
   })
 
   test('a module that is loadable is no trouble, and its sysctls are not judged', () => {
@@ -215,15 +223,396 @@ describe('what the doctor finds', () => {
   })
 })
 
+describe('cures', () => {
+  const lines = (facts: Partial<DoctorFacts>) =>
+    wrong(facts).map(({ check, message, ...rest }) => [`${check}: ${message}`, rest] as const)
+  const one = (facts: Partial<DoctorFacts>) => {
+    const found = lines(facts)
+    expect(found).toHaveLength(1)
+    return found[0]
+  }
+  const configuration = (keys: string, more = '') =>
+    configurationOf(`  - { name: web, listen: 10.0.0.1:80, backends: [10.0.1.1:80], ${keys} }\n${more}`)
+
+  test('of every line that is not ok are there, in one of three forms', () => {
+    const all: Partial<DoctorFacts>[] = [
+      { sysctls: withSysctl('net.ipv4.ip_forward', 0) },
+      { otherWriters: [{ pid: 7, program: 'keepalived' }] },
+      { holder: 'silent' },
+      { kubeInterface: true },
+    ]
+    for (const { cure, run } of all.flatMap(wrong)) expect(cure ?? run).toBeDefined()
+  })
+
+  test('of sysctls: now, and at every boot, when the module is there', () => {
+    const [, cure] = one({ sysctls: withSysctl('net.ipv4.vs.expire_nodest_conn', 0) }) ?? []
+    expect(cure).toEqual({
+      verdict: 'fail',
+      run: 'sysctl -w net.ipv4.vs.expire_nodest_conn=1',
+      keep: "echo ip_vs > /etc/modules-load.d/pointsman-ip_vs.conf && printf '%s\\n' net.ipv4.vs.expire_nodest_conn=1 > /etc/sysctl.d/60-pointsman-net.ipv4.vs.expire_nodest_conn.conf",
+    })
+  })
+
+  test('of processes: by the unit where systemd would start them again, and never of those that the kubelet would', () => {
+    expect(one({ otherWriters: [{ pid: 7, program: 'ldirectord' }] })?.[1]).toMatchObject({ run: 'kill 7' })
+    expect(one({ otherWriters: [{ pid: 7, program: 'keepalived', unit: 'keepalived.service' }] })?.[1]).toMatchObject({
+      run: 'systemctl stop keepalived.service',
+      keep: 'systemctl disable keepalived.service',
+    })
+    expect(one({ otherWriters: [{ pid: 7, program: 'kube-proxy' }] })?.[1]).toEqual({
+      verdict: 'fail',
+      cure: expect.stringContaining('switch it to another mode'),
+    })
+    expect(one({ holder: 'silent', silentHolder: { pid: 8, program: 'perl' } })).toEqual([
+      'table: perl (process 8) holds the table and does not say who it is: no start can write it',
+      { verdict: 'warn', run: 'kill 8' },
+    ])
+  })
+
+  test('of modules that are missing: what installs them, where the kernel comes without', () => {
+    const missing = { ...withoutAnswer({ ipvsModule: 'missing' }) }
+    const first = (facts: DoctorFacts) => diagnose(facts).find(({ check }) => check === 'ip_vs')
+    expect(first({ ...missing, installer: 'dnf install -y' })?.run).toBe('dnf install -y kernel-modules-6.1.0-18-amd64')
+    expect(first({ ...missing, installer: 'apk add' })).toMatchObject({
+      cure: expect.stringContaining('boot a kernel that has ip_vs'),
+    })
+    expect(first({ ...missing, installer: 'apt-get install -y' })?.run).toBeUndefined()
+  })
+
+  test('of modules that may not be loaded any more, only a boot', () => {
+    const locked: Partial<DoctorFacts> = { schedulers: new Map([['mh', 'loadable']]), modulesLocked: true }
+    expect(one(locked)).toEqual([
+      'scheduler: ip_vs_mh is not loaded, and this kernel loads no module any more (kernel.modules_disabled is 1)',
+      {
+        verdict: 'fail',
+        cure: expect.stringContaining('boot again'),
+        keep: 'echo ip_vs_mh > /etc/modules-load.d/pointsman-ip_vs_mh.conf',
+      },
+    ])
+    expect(wrong({ ...locked, modulesLocked: false })).toEqual([])
+  })
+
+  test('of a module that is loadable by others', () => {
+    const findings = diagnose(withoutAnswer({ ipvsModule: 'loadable', capabilities: new Set(['CAP_NET_ADMIN']) }))
+    expect(findings.find(({ check }) => check === 'ip_vs')).toMatchObject({
+      verdict: 'warn',
+      run: 'modprobe ip_vs',
+      keep: 'echo ip_vs > /etc/modules-load.d/pointsman-ip_vs.conf',
+    })
+  })
+
+  test('of a crowded table of connections', () => {
+    const ipvs = { version: '1.2.1', tableSize: 4096, connections: 4096 * 8 }
+    expect(wrong({ ipvs })).toEqual([])
+    expect(one({ ipvs: { ...ipvs, connections: 100_000 } })).toEqual([
+      'connection table: 100000 connections in a table of 4096 buckets (conn_tab_bits): every packet looks through long chains',
+      {
+        verdict: 'warn',
+        cure: expect.stringContaining('next boot'),
+        keep: 'echo options ip_vs conn_tab_bits=17 > /etc/modprobe.d/pointsman-ip_vs.conf',
+      },
+    ])
+  })
+
+  test.each([
+    ['5.1.0', 'gue', 'fail'],
+    ['5.2.0', 'gue', undefined],
+    ['5.2.0', 'gre', 'fail'],
+    ['5.3.0', 'gre', undefined],
+    ['4.19.0', 'ipip', undefined],
+  ] as const)('of Linux %s and tunnels of %s', (kernelRelease, type, verdict) => {
+    const sysctls = withSysctl('net.ipv4.vs.conntrack', 0)
+    const tunnel = { type, checksum: 'none', port: 6080 } as never
+    const found = wrong({ kernelRelease, sysctls, tunnels: [{ service: 'web', tunnel, overhead: 20 }] })
+    expect(found.map(({ verdict: each }) => each)).toEqual(verdict === undefined ? [] : [verdict])
+  })
+
+  test('of links under tunnels: the largest header of each link counts, and Ethernet that carries more is fine', () => {
+    const way = (name: string, mtu: number, overhead: number) => ({
+      service: 'web',
+      tunnel: { type: 'ipip' } as const,
+      overhead,
+      link: { name, mtu },
+    })
+    expect(wrong({ tunnels: [way('eth0', 1520, 20), way('eth1', 9000, 40)] })).toEqual([])
+    expect(lines({ tunnels: [way('eth0', 1500, 20), way('eth0', 1500, 40), way('eth1', 1500, 20)] })).toEqual([
+      [
+        'MTU: packets of more than 1460 bytes do not fit into the ipip tunnels of web (the MTU of eth0 is 1500): clients that hear no ICMP hang',
+        expect.objectContaining({ verdict: 'warn', run: 'ip link set dev eth0 mtu 1540' }),
+      ],
+      [expect.stringContaining('1480 bytes'), expect.objectContaining({ run: 'ip link set dev eth1 mtu 1520' })],
+    ])
+  })
+
+  test('are safe to paste, whatever interfaces and directories are called', () => {
+    const sysctls = ['net.ipv4.conf.a;reboot.accept_local=1']
+    expect(one({ lostWaysBack: [{ service: 'web', why: 'x', sysctls }] })?.[1]).toMatchObject({
+      run: "sysctl -w 'net.ipv4.conf.a;reboot.accept_local=1'",
+      keep: "printf '%s\\n' 'net.ipv4.conf.a;reboot.accept_local=1' > '/etc/sysctl.d/60-pointsman-net.ipv4.conf.a;reboot.accept_local.conf'",
+    })
+    const path = "/it's $(here)"
+    expect(one({ stateDirectory: { path, problem: 'p', errno: 'EACCES', user: 0 } })?.[1]).toMatchObject({
+      run: "mkdir -p '/it'\\''s $(here)' && chown -R 0 '/it'\\''s $(here)'",
+    })
+  })
+
+  test('of a reverse path that is strict on one interface only, unless that of all is loose', () => {
+    const strict = { sysctls: withSysctl('net.ipv4.conf.all.rp_filter', 0), strictLinks: ['eth0', 'eth1'] }
+    expect(one(strict)).toEqual([
+      expect.stringContaining('net.ipv4.conf.all.rp_filter is 0, and rp_filter of eth0, eth1 is 1'),
+      expect.objectContaining({ verdict: 'warn', run: 'sysctl -w net.ipv4.conf.all.rp_filter=2' }),
+    ])
+    expect(wrong({ strictLinks: ['eth0'] })).toEqual([])
+  })
+
+  test('of probes through the virtual address: all of them in one command', () => {
+    const lost = {
+      service: 'web',
+      why: 'answers are dropped',
+      sysctls: ['net.ipv4.conf.eth0.accept_local=1', 'net.ipv4.conf.eth0.rp_filter=2'],
+    }
+    expect(one({ lostWaysBack: [lost] })).toEqual([
+      'probes by the address: probes of web through its address (via: vip) find nothing out: answers are dropped (net.ipv4.conf.eth0.accept_local has to be 1, net.ipv4.conf.eth0.rp_filter has to be 2)',
+      {
+        verdict: 'fail',
+        run: 'sysctl -w net.ipv4.conf.eth0.accept_local=1 net.ipv4.conf.eth0.rp_filter=2',
+        keep: expect.stringContaining('> /etc/sysctl.d/60-pointsman-net.ipv4.conf.eth0.rp_filter.conf'),
+      },
+    ])
+    expect(one({ lostWaysBack: [{ ...lost, sysctls: [] }] })?.[1]).toMatchObject({
+      cure: expect.stringContaining('probe_source'),
+    })
+    expect(wrong({ lostWaysBack: [] })).toEqual([])
+  })
+
+  test('of the size of connection tracking: in the host where this namespace is another', () => {
+    const translated = configuration('full_nat: true')
+    const full = { configuration: translated, conntrack: { count: 90, max: 100, buckets: 100 } }
+    expect(one(full)?.[1]).toMatchObject({
+      run: 'sysctl -w net.netfilter.nf_conntrack_max=200',
+      keep: expect.stringMatching(/^echo nf_conntrack > \/etc\/modules-load\.d\/pointsman-nf_conntrack\.conf && /),
+    })
+    expect(one({ ...full, isHostNamespace: false })?.[1]).toMatchObject({
+      run: 'nsenter --net=/proc/1/ns/net sysctl -w net.netfilter.nf_conntrack_max=200',
+    })
+    expect(one({ configuration: translated, conntrack: { count: 0, max: 262_144, buckets: 16_384 } })).toEqual([
+      'conntrack: 262144 connections may be tracked in a hash table of 16384 buckets: looking one up gets slow',
+      expect.objectContaining({ verdict: 'warn', run: 'sysctl -w net.netfilter.nf_conntrack_buckets=65536' }),
+    ])
+    expect(wrong({ configuration: translated, conntrack: { count: 0, max: 131_072, buckets: 16_384 } })).toEqual([])
+  })
+
+  test('of a kernel whose IPVS tracks no connections', () => {
+    const sysctls = new Map(HEALTHY.sysctls)
+    sysctls.delete('net.ipv4.vs.conntrack')
+    expect(wrong({ sysctls })).toEqual([])
+    expect(one({ sysctls, configuration: configuration('full_nat: true') })).toEqual([
+      expect.stringContaining('its IPVS was built without connection tracking'),
+      { verdict: 'fail', cure: expect.stringContaining('CONFIG_IP_VS_NFCT') },
+    ])
+  })
+
+  test('of modules that source NAT and addresses need', () => {
+    const modules = new Map([
+      ['nf_conntrack', 'missing'],
+      ['nft_chain_nat', 'loadable'],
+      ['dummy', 'missing'],
+    ] as const)
+    expect(lines({ modules, installer: 'dnf install -y' })).toEqual([
+      [
+        'module: the kernel has no nf_conntrack: without it source NAT (full_nat) sees no connection',
+        expect.objectContaining({ verdict: 'fail', run: 'dnf install -y kernel-modules-6.1.0-18-amd64' }),
+      ],
+      [
+        expect.stringContaining('virtual addresses outside the networks of this host go to lo'),
+        expect.objectContaining({ verdict: 'warn' }),
+      ],
+    ])
+  })
+
+  test('of nftables that is not installed, by what installs it here', () => {
+    const nftables = { problem: 'Neither is installed: `apt install nftables` brings both.' }
+    expect(one({ configuration: configuration('full_nat: true'), nftables, installer: 'dnf install -y' })?.[1]).toMatchObject({
+      run: 'dnf install -y nftables',
+    })
+    expect(
+      one({ configuration: configuration('full_nat: true'), nftables: { problem: 'No rights.' }, installer: 'x' })?.[1],
+    ).toEqual({
+      verdict: 'fail',
+    })
+  })
+
+  test('of addresses that are not here: those of services that do not place their own', () => {
+    const lostAddresses = new Set(['10.0.0.1', '2001:db8::1'] as never[])
+    const six = '  - { name: six, listen: "[2001:db8::1]:80", backends: ["[2001:db8::2]:80"] }\n'
+    expect(lines({ configuration: configuration('scheduler: wrr', six), lostAddresses })).toEqual([
+      [
+        'virtual address: 10.0.0.1 (web) is on no interface of this host: packets to it are not delivered to IPVS',
+        expect.objectContaining({ verdict: 'warn', run: 'ip address add 10.0.0.1/32 dev lo' }),
+      ],
+      [
+        expect.stringContaining('2001:db8::1 (six)'),
+        expect.objectContaining({ run: 'ip address add 2001:db8::1/128 dev lo nodad preferred_lft 0' }),
+      ],
+    ])
+    expect(wrong({ configuration: configuration('virtual_address: true'), lostAddresses })).toEqual([])
+  })
+
+  test('of an interface that is switched off', () => {
+    const network = { interfaces: new Set(['eth0']), addresses: new Set<never>(), down: new Set(['eth0']) }
+    expect(one({ configuration: configuration('virtual_address: { interface: eth0 }'), network })).toEqual([
+      'virtual address: the interface eth0, which web names, is switched off',
+      expect.objectContaining({ verdict: 'fail', run: 'ip link set dev eth0 up' }),
+    ])
+  })
+
+  test('of sources that do not answer', () => {
+    const sources = [
+      { name: 'consul web', services: ['web'], named: 3 },
+      { name: 'http https://inventory/', services: ['a', 'b'], failure: 'It refuses: ECONNREFUSED.' },
+    ]
+    expect(one({ sources })).toEqual([
+      'source: http https://inventory/ (a, b) does not answer: It refuses: ECONNREFUSED',
+      { verdict: 'fail', cure: expect.stringContaining('last good answer') },
+    ])
+    expect(diagnose({ ...HEALTHY, sources })).toContainEqual(
+      expect.objectContaining({ check: 'source', verdict: 'ok', message: 'consul web (web) answers: 3 backends' }),
+    )
+  })
+
+  test.each<[string, DoctorFacts['stateDirectory'], object | undefined]>([
+    [
+      'a file system to read only',
+      { path: '/s', problem: 'p', errno: 'EROFS', fileSystem: { kind: 'disk', mount: '/mnt/a b', freeBytes: 1e9 } },
+      { verdict: 'fail', run: "mount -o remount,rw '/mnt/a b'" },
+    ],
+    [
+      'a stranger',
+      { path: '/s', problem: 'p', errno: 'EACCES', user: 33 },
+      { verdict: 'fail', run: 'mkdir -p /s && chown -R 33 /s' },
+    ],
+    [
+      'a full disk',
+      { path: '/s', problem: 'p', errno: 'ENOSPC' },
+      { verdict: 'fail', cure: expect.stringContaining('make room') },
+    ],
+    ['memory', { path: '/s', fileSystem: { kind: 'memory', mount: '/s', freeBytes: 1e9 } }, { verdict: 'warn' }],
+    ['another host', { path: '/s', fileSystem: { kind: 'network', mount: '/s', freeBytes: 1e9 } }, { verdict: 'warn' }],
+    ['little room', { path: '/s', fileSystem: { kind: 'disk', mount: '/', freeBytes: 1e6 } }, { verdict: 'warn' }],
+    ['a disk', { path: '/s', fileSystem: { kind: 'disk', mount: '/', freeBytes: 1e9 } }, undefined],
+    ['a path that is too long', { path: '/s', socketPath: 108 }, { verdict: 'fail', check: 'operator socket' }],
+    ['a path that just fits', { path: '/s', socketPath: 107 }, undefined],
+  ])('of a state directory: %s', (_, stateDirectory, expected) => {
+    const found = wrong({ stateDirectory })
+    expect(found).toEqual(expected === undefined ? [] : [expect.objectContaining(expected)])
+  })
+
+  test.each<[string, DoctorFacts['admin'] & object, object | undefined]>([
+    ['free', { endpoint: '127.0.0.1:9095' }, undefined],
+    [
+      'taken',
+      { endpoint: '127.0.0.1:9095', errno: 'EADDRINUSE', listener: { pid: 5, program: 'nginx', unit: 'nginx.service' } },
+      { message: 'nginx (process 5) listens on 127.0.0.1:9095, so a start fails', run: 'systemctl stop nginx.service' },
+    ],
+    ['taken unseen', { endpoint: 'x', errno: 'EADDRINUSE' }, { cure: 'set global.admin to another address' }],
+    ['foreign', { endpoint: 'x', errno: 'EADDRNOTAVAIL' }, { cure: 'set global.admin to another address' }],
+    ['low', { endpoint: 'x', errno: 'EACCES' }, { cure: 'set global.admin to a higher port' }],
+    ['odd', { endpoint: 'x', errno: 'EMFILE' }, { message: 'x cannot be used (EMFILE)' }],
+  ])('of an admin address that is %s', (_, admin, expected) => {
+    const found = wrong({ admin })
+    expect(found).toEqual(
+      expected === undefined ? [] : [expect.objectContaining({ check: 'admin address', verdict: 'fail', ...expected })],
+    )
+  })
+
+  test('an admin address that the daemon itself serves is no trouble', () => {
+    const holder = { pid: 5, command: 'start', since: '2026-01-01T00:00:00Z' }
+    const admin = { endpoint: '127.0.0.1:9095', errno: 'EADDRINUSE', listener: { pid: 5, program: 'node' } }
+    expect(wrong({ admin, holder })).toEqual([])
+    expect(wrong({ admin, holder: { ...holder, pid: 6 } })).toHaveLength(1)
+  })
+
+  test('of too few descriptors: of the daemon that runs, else of this shell', () => {
+    expect(wrong({ descriptors: { limit: 1256 } })).toEqual([])
+    expect(one({ descriptors: { limit: 1255 } })).toEqual([
+      'descriptors: a start from here may open 1255 files, and max_probes is 1000: probes beyond that find nothing out',
+      { verdict: 'warn', run: 'ulimit -n 65536' },
+    ])
+    expect(one({ descriptors: { limit: 1024, pid: 9 }, systemd: true })?.[1]).toMatchObject({
+      run: 'prlimit --pid 9 --nofile=65536:65536',
+      keep: "mkdir -p /etc/systemd/system/pointsman.service.d && printf '%s\\n' '[Service]' 'LimitNOFILE=65536' > /etc/systemd/system/pointsman.service.d/descriptors.conf && systemctl daemon-reload",
+    })
+  })
+
+  test('of the clock', () => {
+    const now = Date.parse('2026-05-01T00:00:00Z')
+    expect(wrong({ clock: { now, lastWrite: now + 60_000, isKept: true } })).toEqual([])
+    expect(one({ clock: { now: 0 } })?.[0]).toContain('before this program was made')
+    expect(one({ clock: { now, lastWrite: now + 600_000 } })?.[0]).toContain('it was set back, or is wrong')
+    expect(one({ clock: { now, isKept: false }, systemd: true })).toEqual([
+      expect.stringContaining('nothing keeps it in step'),
+      { verdict: 'warn', run: 'timedatectl set-ntp true' },
+    ])
+    expect(one({ clock: { now, isKept: false } })?.[1]).toMatchObject({ cure: expect.stringContaining('chrony') })
+  })
+})
+
+describe('what files of the kernel say', () => {
+  test('the unit of a process: of the system, and of no session or container', () => {
+    expect(unitIn('0::/system.slice/keepalived.service\n')).toBe('keepalived.service')
+    expect(unitIn('12:cpu:/x\n1:name=systemd:/system.slice/nginx.service/worker\n')).toBe('nginx.service')
+    expect(unitIn('0::/user.slice/user-0.slice/session-1.scope\n')).toBeUndefined()
+    expect(unitIn('0::/system.slice/docker-0123.scope\n')).toBeUndefined()
+  })
+
+  test('where a path is mounted: the longest, with spaces in it', () => {
+    const info =
+      '1 0 8:1 / / rw - ext4 x rw\n2 1 8:2 / /var rw - ext4 x rw\n3 1 8:3 / /var/my\\040state rw - ext4 x rw\n4 1 8:3 / /var/lib2 rw - ext4 x rw'
+    expect(['/var/my state/x', '/var/lib', '/srv', '/var/lib2'].map((path) => mountOf(path, info))).toEqual([
+      '/var/my state',
+      '/var',
+      '/',
+      '/var/lib2',
+    ])
+  })
+
+  test('the limit of open files, and what installs packages', () => {
+    expect(limitIn('Limit Soft Hard\nMax open files            1024                 4096                 files\n')).toBe(1024)
+    expect(limitIn('Max open files            unlimited            unlimited            files\n')).toBe(Number.POSITIVE_INFINITY)
+    expect(limitIn('')).toBeUndefined()
+    expect(
+      ['ID=ubuntu\nID_LIKE=debian', 'ID="rocky"\nID_LIKE="rhel centos fedora"', 'ID=nixos', 'ID=alpine'].map(installerIn),
+    ).toEqual(['apt-get install -y', 'dnf install -y', undefined, 'apk add'])
+  })
+
+  test('who listens at an address, and at an abstract socket: this process', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    const abstract = createServer().listen('\0pointsman-doctor-test')
+    await Promise.all([once(server, 'listening'), once(abstract, 'listening')])
+    onTestFinished(() => {
+      server.close()
+      abstract.close()
+    })
+    const { port } = server.address() as AddressInfo
+    for (const inode of [await listenerOn('127.0.0.1' as IpAddress, port), await abstractListener('pointsman-doctor-test')]) {
+      expect(await holderOfSocket(inode ?? '')).toMatchObject({ pid: process.pid })
+    }
+    expect(await listenerOn('127.0.0.2' as IpAddress, port)).toBeUndefined()
+    expect(await abstractListener('pointsman-doctor')).toBeUndefined()
+  })
+})
+
 test('the report: one line each, the cure below it, and a count', () => {
   const text = report(
     [
       { check: 'a', verdict: 'ok', message: 'fine' },
-      { check: 'bcd', verdict: 'fail', message: 'broken', cure: 'mend it' },
+      { check: 'bcd', verdict: 'fail', message: 'broken', cure: 'mend it', run: 'mend --now', keep: 'mend --always' },
     ],
     PLAIN,
   )
-  expect(text).toBe('ok    a    fine\nfail  bcd  broken\n           -> mend it\n\n1 ok, 0 to look at, 1 failed.')
+  expect(text).toBe(
+    'ok    a    fine\nfail  bcd  broken\n           -> mend it\n           now:  mend --now\n           keep: mend --always\n\n1 ok, 0 to look at, 1 failed.',
+  )
 })
 
 describe('other writers', () => {
@@ -263,14 +652,15 @@ test.each([
   ['/proc/pointsman/state', /^\/proc\/pointsman\/state cannot be made in \/proc \((ENOENT|EACCES)\)$/],
 ])('a state directory that only looks writable is tried: %s', async (stateDir, problem) => {
   const facts = await gatherFacts(new FakeHost(), { configuration: undefined, stateDir, kernelDeadline: 1_000 })
-  expect(facts.stateDirectory).toEqual({ path: stateDir, problem: expect.stringMatching(problem) })
+  expect(facts.stateDirectory).toMatchObject({ path: stateDir, problem: expect.stringMatching(problem) })
 })
 
 test('trying the state directory leaves nothing behind', async () => {
   const stateDir = await mkdtemp(join(tmpdir(), 'pointsman-doctor-'))
   onTestFinished(() => rm(stateDir, { recursive: true }))
   const facts = await gatherFacts(new FakeHost(), { configuration: undefined, stateDir, kernelDeadline: 1_000 })
-  expect(facts.stateDirectory).toEqual({ path: stateDir })
+  expect(facts.stateDirectory).toMatchObject({ path: stateDir, fileSystem: { freeBytes: expect.any(Number) } })
+  expect(facts.stateDirectory.problem).toBeUndefined()
   expect(await readdir(stateDir)).toEqual([])
 })
 

@@ -53,7 +53,6 @@ describe('keys', () => {
   })
 
   it.each([
-    ['traffic_log: true', /input\.yaml:2: traffic_log: true: there is no log of traffic/],
     ['colour: blue', /input\.yaml:2: colour: blue: nothing is known of this key here/],
     ['health_check: { colour: blue }', /colour: blue/],
     ['scheduler: fastest', /scheduler of web: "fastest" is not known/],
@@ -74,8 +73,20 @@ describe('keys', () => {
 services: []
 `)
     expect(configuration.settings).toMatchObject({ admin: 'off', logLevel: 'debug', onExit: 'keep' })
-    expect(leftOut).toEqual([expect.stringMatching(/:3: home: \.\/logs/), expect.stringMatching(/:3: traffic: there is no log/)])
+    expect(leftOut).toEqual([expect.stringMatching(/:3: home: \.\/logs/)])
     expect(text).toContain('# ezlb removes its services when it ends.')
+  })
+
+  it.each([
+    ['', { interval: 15_000, backends: true, idle: false }],
+    ['traffic: { interval: 30s }', { interval: 30_000, backends: true, idle: false }],
+    ['traffic: { enabled: false }', undefined],
+  ])('the traffic log, with log: { %s }', async (traffic, log) => {
+    const { configuration, leftOut } = await imported(
+      `global: { log: { ${traffic} } }\nservices: [{ name: a, listen: 10.0.0.1:80, backends: [], traffic_log: true }]`,
+    )
+    expect(configuration.services[0]?.trafficLog).toEqual(log)
+    expect(leftOut).toEqual([])
   })
 
   it('a dollar sign stands for itself', async () => {

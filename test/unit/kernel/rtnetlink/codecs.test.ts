@@ -90,13 +90,20 @@ const MAC = [2, 0, 0, 0, 0, 0x1f]
 describe('links', () => {
   it('of Ethernet have neighbours', () => {
     const veth = attribute(18, [...attribute(1, text('veth')), ...attribute(2, [1, 2, 3])])
-    const body = [...linkHeader(1, 5, 0x11043), ...attribute(3, text('eth0')), ...attribute(1, MAC), ...veth]
+    const body = [
+      ...linkHeader(1, 5, 0x11043),
+      ...attribute(3, text('eth0')),
+      ...attribute(4, bytes32(1500)),
+      ...attribute(1, MAC),
+      ...veth,
+    ]
     expect(readLink(cursorOn(...message(16, 0, body)))).toEqual({
       name: 'eth0',
       index: 5,
       up: true,
       carrier: true,
       loopback: false,
+      mtu: 1500,
       kind: 'veth',
       neighbourAddress: '02:00:00:00:00:1f',
     })

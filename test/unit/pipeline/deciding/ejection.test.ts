@@ -153,6 +153,55 @@ describe('the first of failures above connect', () => {
   })
 })
 
+describe('wishes to be let go', () => {
+  const drain = { report: { wish: 'drain' } } as const
+
+  it.each([drain, { report: { wish: 'maintenance' } }, { report: { percent: 0 } }, { report: { weight: 0 } }] as const)(
+    'of more than max_ejection in one round are held: %j',
+    (asked) => {
+      const rig = new Rig(checked(six)).up(...ALL)
+      expect(rig.found('up', [1, 2, 3], asked).weights).toEqual({ ...all(1), 1: 0, 2: 0, 3: 0 })
+      for (const number of [4, 5, 6]) rig.wait(1_000).found('up', [number], asked)
+      expect(rig.weights).toEqual(all(1))
+      expect(rig.reasons(6)[0]).toBe('its wish is held: too many of the pool ask to be let go, or fail, at once')
+      expect([...rig.state.pool.ejections.held]).toHaveLength(6)
+      rig.writes = 0
+      rig.wait(3_600_000).found('up', ALL, asked)
+      expect(rig.writes).toBe(0)
+      expect(rig.approve().weights).toEqual(all(0))
+      expect(rig.wait(60_000).weights).toEqual(all(0))
+      rig.up(...ALL)
+      expect(rig.weights).toEqual(all(1))
+      expect(rig.found('up', ALL, asked).weights).toEqual(all(1))
+    },
+  )
+
+  it('are obeyed one after the other, where they were there at a start, and with max_ejection: 100%', () => {
+    const rig = new Rig(checked(six)).up(...ALL)
+    for (const number of ALL) rig.wait(10_000).found('up', [number], drain)
+    expect(rig.weights).toEqual(all(0))
+    const started = new Rig(checked(six)).found('up', ALL, drain)
+    expect(started.weights).toEqual(all(0))
+    expect(started.wait(60_000).found('up', ALL, { ...drain, turns: 1 }).weights).toEqual(all(0))
+    const obedient = new Rig(checked(six, { maxEjection: 100 })).up(...ALL)
+    expect(obedient.found('up', ALL, drain).weights).toEqual(all(0))
+  })
+
+  it('that were obeyed long ago do not make others fewer', () => {
+    const rig = new Rig(checked(six)).up(...ALL)
+    for (const number of [4, 5, 6]) rig.wait(10_000).found('up', [number], drain)
+    expect(rig.wait(60_000).sick(1, 2).weights).toEqual({ ...all(0), 1: 1, 2: 1, 3: 1 })
+  })
+
+  it('are let go when the backend dies, and held no longer by the operator', () => {
+    const rig = new Rig(checked(six)).up(...ALL).found('up', ALL, drain)
+    expect(rig.weights).toEqual(all(1))
+    expect(rig.word(1, { state: 'drain' }).weights).toEqual({ ...all(1), 1: 0 })
+    rig.found('down', [2], { ...drain, failure: 'refused', message: 'tcp refused' })
+    expect(rig.weights).toEqual({ ...all(1), 1: 0, 2: 0 })
+  })
+})
+
 it('a rack that dies is believed at once', () => {
   expect(new Rig(checked(six)).up(...ALL).down(1, 2, 3, 4, 5).weights).toEqual({ ...all(0), 6: 1 })
 })

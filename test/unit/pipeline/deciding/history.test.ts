@@ -8,7 +8,7 @@ import { decide } from '../../../../src/pipeline/decide.ts'
 import { isDamped } from '../../../../src/pipeline/deciding/damping.ts'
 import { judgePool } from '../../../../src/pipeline/deciding/pool.ts'
 import { endpoint } from '../../../support/desired.ts'
-import { backend, backends, identity } from '../makers.ts'
+import { backend, backends, identity, key } from '../makers.ts'
 import { checked, Rig } from './rig.ts'
 
 const SIZE = 6
@@ -18,7 +18,10 @@ const some = fc.uniqueArray(fc.constantFrom(...NUMBERS), { minLength: 1, maxLeng
 const wait = fc.constantFrom(0, 100, 1_000, 5_000, 30_000, 61_000, 300_000)
 
 type Event =
-  | { readonly kind: 'up' | 'refused' | 'sick' | 'flap' | 'leave' | 'critical' | 'back'; readonly who: readonly number[] }
+  | {
+      readonly kind: 'up' | 'refused' | 'sick' | 'leaving' | 'flap' | 'leave' | 'critical' | 'back'
+      readonly who: readonly number[]
+    }
   | { readonly kind: 'drain' | 'maintenance' | 'weight' | 'ready'; readonly who: readonly number[]; readonly lasts: number }
   | { readonly kind: 'asks'; readonly who: readonly number[]; readonly percent: number }
   | { readonly kind: 'approve' }
@@ -82,6 +85,9 @@ class Witness {
         break
       case 'sick':
         rig.sick(...happened.who)
+        break
+      case 'leaving':
+        rig.found('up', happened.who, { report: { wish: 'drain' } })
         break
       case 'flap':
         for (let fall = 0; fall < 3; fall++) rig.up(...happened.who).down(...happened.who)
@@ -215,6 +221,27 @@ describe('whatever happens', () => {
         const begin = [{ kind: 'up', who: NUMBERS }, 10_000] as const
         live([begin, ...lived], more, { maxEjection, damping: 'off', panic: 'off' }, ({ open, rig }) => {
           expect(open.filter(({ weight }) => weight === 0).length).toBeLessThanOrEqual(most)
+          held += rig.state.pool.ejections.held.size
+        })
+      }),
+      { numRuns: 200 },
+    )
+    expect(held).toBeGreaterThan(1_000)
+  })
+
+  it('wishes to be let go take no more of a pool in one round than max_ejection, though one alone is obeyed', () => {
+    const turn = fc.tuple(
+      fc.record({ kind: fc.constantFrom('up' as const, 'leaving' as const, 'sick' as const), who: some }),
+      fc.constantFrom(0, 100),
+    )
+    let held = 0
+    fc.assert(
+      fc.property(fc.array(turn, { maxLength: 25 }), shape, fc.constantFrom(1, 34, 50, 67, 100), (lived, more, maxEjection) => {
+        const most = Math.max(1, Math.floor((SIZE * maxEjection) / 100))
+        const begin = [{ kind: 'up', who: NUMBERS }, 10_000] as const
+        live([begin, ...lived], more, { maxEjection, damping: 'off', panic: 'off' }, ({ rig }) => {
+          const out = NUMBERS.filter((number) => (rig.table.get(key(number)) ?? 0) === 0)
+          expect(out.length).toBeLessThanOrEqual(most)
           held += rig.state.pool.ejections.held.size
         })
       }),

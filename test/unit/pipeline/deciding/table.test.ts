@@ -172,6 +172,8 @@ describe('what a backend says of itself', () => {
   it('is not rounded to nothing, but nothing is nothing', () => {
     const rig = new Rig(checked(three)).up(1, 2, 3)
     rig.found('up', [1], { report: { percent: 1 } }).found('up', [2], { report: { percent: 0 } })
+    // More at once would be held.
+    rig.wait(60_000)
     expect(rig.found('up', [3], { report: { weight: 0 } }).weights).toEqual({ 1: 1, 2: 0, 3: 0 })
   })
 

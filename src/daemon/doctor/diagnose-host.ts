@@ -1,0 +1,135 @@
+import { counted } from '../counted.ts'
+import { stopCure, unitDropIn } from './cures.ts'
+import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
+
+/** Descriptors beside those of probes: sources, programs, clients of the admin address. */
+const BESIDE_PROBES = 256
+/** What a unit of ours gets at least. */
+const USUAL_LIMIT = 65_536
+/** Milliseconds by which files may be younger than the clock. */
+const CLOCK_SLACK = 300_000
+/** 2024-01-01: no release is older. */
+const EARLIEST = 1_704_067_200_000
+
+export function diagnoseConfiguration({ configuration: known, configurationProblem }: DoctorFacts): Finding[] {
+  if (known !== undefined) return [ok('configuration', `${known.path} is valid, ${counted(known.services.length, 'service')}`)]
+  const cure = 'run "pointsman validate" and correct what it names; the checks below do without it'
+  return [fail('configuration', configurationProblem ?? 'it cannot be read', cure)]
+}
+
+/** Probes hold a descriptor each; a daemon that runs is looked at, else what a start from here would get. */
+export function diagnoseDescriptors({ configuration, descriptors, systemd }: DoctorFacts): Finding[] {
+  if (configuration === undefined || descriptors === undefined) return []
+  const { limit, pid } = descriptors
+  const { maxProbes } = configuration.settings
+  const needed = maxProbes + BESIDE_PROBES
+  const whose = pid === undefined ? 'a start from here' : `process ${pid}`
+  const have = `${whose} may open ${limit} files, and max_probes is ${maxProbes}`
+  if (limit >= needed) return [ok('descriptors', have)]
+  const wanted = Math.max(USUAL_LIMIT, 2 ** Math.ceil(Math.log2(needed)))
+  return [
+    warn('descriptors', `${have}: probes beyond that find nothing out`, {
+      run: pid === undefined ? `ulimit -n ${wanted}` : `prlimit --pid ${pid} --nofile=${wanted}:${wanted}`,
+      ...(systemd && { keep: unitDropIn('descriptors', `LimitNOFILE=${wanted}`) }),
+    }),
+  ]
+}
+
+/** Ends of what the operator said, ages of answers and certificates are told by the wall clock. */
+export function diagnoseClock({ clock, systemd }: DoctorFacts): Finding[] {
+  if (clock === undefined) return []
+  const { now, lastWrite, isKept } = clock
+  const time = new Date(now).toISOString()
+  const cure = {
+    cure: 'set the clock (date --set), and let an NTP client keep it',
+    ...(systemd && { run: 'timedatectl set-ntp true' }),
+  }
+  if (now < EARLIEST) return [fail('clock', `it says ${time}, which is before this program was made`, cure)]
+  if (lastWrite !== undefined && lastWrite > now + CLOCK_SLACK) {
+    const written = new Date(lastWrite).toISOString()
+    return [
+      warn('clock', `it says ${time}, and the state directory was written at ${written}: it was set back, or is wrong`, cure),
+    ]
+  }
+  if (isKept === false) {
+    const problem =
+      'nothing keeps it in step (adjtimex: unsynchronised): it drifts away from those of registries and other directors'
+    return [
+      warn(
+        'clock',
+        problem,
+        systemd ? { run: 'timedatectl set-ntp true' } : 'run an NTP client: chrony, ntpd, systemd-timesyncd',
+      ),
+    ]
+  }
+  return [ok('clock', `it says ${time}${isKept === true ? ' and is kept in step' : ''}`)]
+}
+
+export function diagnoseAdmin({ admin, holder }: DoctorFacts): Finding[] {
+  if (admin === undefined) return []
+  const { endpoint, errno, listener } = admin
+  if (errno === undefined) return [ok('admin address', `${endpoint} is free`)]
+  if (listener !== undefined && typeof holder === 'object' && listener.pid === holder.pid)
+    return [ok('admin address', `process ${listener.pid} (pointsman ${holder.command}) serves ${endpoint}`)]
+  const elsewhere = 'or set global.admin to another address'
+  switch (errno) {
+    case 'EADDRINUSE': {
+      if (listener === undefined)
+        return [fail('admin address', `${endpoint} is taken by a process that cannot be seen from here`, elsewhere.slice(3))]
+      const problem = `${listener.program} (process ${listener.pid}) listens on ${endpoint}, so a start fails`
+      return [fail('admin address', problem, { cure: elsewhere, ...stopCure(listener) })]
+    }
+    case 'EADDRNOTAVAIL':
+      return [fail('admin address', `no interface of this host has the address of ${endpoint}`, elsewhere.slice(3))]
+    case 'EACCES':
+      return [
+        fail(
+          'admin address',
+          `${endpoint} cannot be used: ports below 1024 need root or CAP_NET_BIND_SERVICE`,
+          'set global.admin to a higher port',
+        ),
+      ]
+    default:
+      return [fail('admin address', `${endpoint} cannot be used (${errno})`, elsewhere.slice(3))]
+  }
+}
+
+export function diagnoseOtherWriters({ otherWriters: writers, kubeInterface }: DoctorFacts): Finding[] {
+  const findings = writers.map((writer) => {
+    const { pid, program } = writer
+    const problem = `${program} (process ${pid}) runs in this network namespace and may write the same IPVS table`
+    // The kubelet would start it again.
+    if (program.startsWith('kube-')) return fail('other writer', problem, KUBE)
+    const cure = `or give it or Pointsman a network namespace of its own`
+    return fail('other writer', problem, { cure, ...stopCure(writer) })
+  })
+  if (kubeInterface && !writers.some(({ program }) => program === 'kube-proxy')) {
+    const cure = { cure: 'once kube-proxy is gone from here, or runs in another mode', run: 'ip link delete kube-ipvs0' }
+    findings.push(warn('other writer', 'the interface kube-ipvs0 is there: kube-proxy uses or used IPVS here', cure))
+  }
+  return findings.length > 0 ? findings : [ok('other writer', 'none found')]
+}
+
+const KUBE = 'switch it to another mode (kube-proxy: iptables or nftables), or run Pointsman in another network namespace'
+
+export function diagnoseHolder({ holder: who, silentHolder }: DoctorFacts): Finding[] {
+  if (who === undefined) return [ok('table', 'nobody holds it')]
+  if (who !== 'silent') return [ok('table', `process ${who.pid} (pointsman ${who.command}) writes it since ${who.since}`)]
+  if (silentHolder === undefined) {
+    const cure = 'find it with "ss -xlp | grep pointsman/table" as root, and stop it'
+    return [warn('table', 'a process that does not say who it is holds the table', cure)]
+  }
+  const problem = `${silentHolder.program} (process ${silentHolder.pid}) holds the table and does not say who it is: no start can write it`
+  return [warn('table', problem, stopCure(silentHolder))]
+}
+
+export function diagnoseSources({ sources }: DoctorFacts): Finding[] {
+  return (sources ?? []).map(({ name, services, named, failure }) => {
+    const of = services.length <= 3 ? services.join(', ') : counted(services.length, 'service')
+    const whose = services.length === 0 ? name : `${name} (${of})`
+    if (named !== undefined)
+      return ok('source', `${whose} answers: ${counted(named, services.length === 0 ? 'service' : 'backend')}`)
+    const cure = 'its last good answer stands in while there is one; see to it that it answers, or correct source'
+    return fail('source', `${whose} does not answer: ${(failure ?? 'it says nothing').replace(/\.$/, '')}`, cure)
+  })
+}

@@ -1,0 +1,218 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readdir, stat } from 'node:fs/promises'
+import type { Configuration, SnatSettings } from '../../config/configuration.ts'
+import { addressTowards, interfaceWith } from '../../health/source-address.ts'
+import { lostWayBack } from '../../health/way-back.ts'
+import { moduleState } from '../../kernel/for-daemon.ts'
+import { familyOf, type IpAddress } from '../../model/address.ts'
+import type { Backend } from '../../model/backend.ts'
+import type { Forwarding } from '../../model/destination.ts'
+import type { ServiceSpec } from '../../model/service-spec.ts'
+import { conntrackUsage } from '../conntrack-usage.ts'
+import type { Host } from '../host.ts'
+import { asPointsmanError } from '../passes.ts'
+import { openSnatWay } from '../snat-way.ts'
+import type { DoctorFacts, LostProbe, ModuleState, NeededModule, Neighbourhood, TunnelWay } from './facts.ts'
+
+/** The members of each service, by its name. */
+export type Members = ReadonlyMap<string, readonly Backend[]>
+
+type NetworkFacts = Pick<
+  DoctorFacts,
+  | 'nftables'
+  | 'conntrack'
+  | 'isHostNamespace'
+  | 'network'
+  | 'neighbourhood'
+  | 'modules'
+  | 'lostAddresses'
+  | 'strictLinks'
+  | 'lostWaysBack'
+  | 'tunnels'
+>
+
+/** What services need to be known of this host's network; nothing of it is asked that no service cares about. */
+export async function gatherNetwork(host: Host, known: Configuration | undefined, members: Members): Promise<NetworkFacts> {
+  const services = known?.services ?? []
+  const isTranslated = services.some(({ fullNat }) => fullNat)
+  const isPlaced = services.some(({ virtualAddress }) => virtualAddress !== undefined)
+  const nftables = isTranslated ? await askNftables(host, known?.snat.by) : undefined
+  return {
+    ...(nftables !== undefined && { nftables }),
+    ...(isTranslated && { ...conntrack(host), isHostNamespace: await isHostNamespace() }),
+    ...((isTranslated || isPlaced) && (await askNetwork(host))),
+    modules: neededModules(services, nftables),
+    lostAddresses: await lostAddresses(services),
+    strictLinks: await strictLinks(host),
+    ...(known !== undefined && services.some(isProbedThrough) && { lostWaysBack: await lostWaysBack(host, known, members) }),
+    tunnels: await tunnelWays(host, services, members),
+  }
+}
+
+function conntrack(host: Host): Pick<DoctorFacts, 'conntrack'> {
+  const usage = conntrackUsage(host)
+  const buckets = host.readSysctl('net.netfilter.nf_conntrack_buckets')
+  return usage === undefined ? {} : { conntrack: { ...usage, ...(buckets !== undefined && { buckets }) } }
+}
+
+/** In another network namespace the kernel shows the size of the host's table as a file that nobody may write. */
+async function isHostNamespace(): Promise<boolean> {
+  const { mode } = await stat('/proc/sys/net/netfilter/nf_conntrack_max').catch(() => ({ mode: WRITABLE }))
+  return (mode & WRITABLE) !== 0
+}
+
+const WRITABLE = 0o200
+
+async function askNftables(host: Host, wanted: SnatSettings['by']): Promise<DoctorFacts['nftables'] & object> {
+  try {
+    const { by, kernel } = await openSnatWay(host, wanted)
+    await using _ = kernel
+    return { by: by === 'iptables' ? 'iptables, because nftables is not here' : kernel.by }
+  } catch (error) {
+    return { problem: asPointsmanError(error).message }
+  }
+}
+
+async function askNetwork(host: Host): Promise<Pick<DoctorFacts, 'network' | 'neighbourhood'>> {
+  try {
+    await using kernel = host.openRoutes()
+    const [links, held] = await Promise.all([kernel.readLinks(), kernel.readAddresses()])
+    const network = {
+      interfaces: new Set(links.map(({ name }) => name)),
+      addresses: new Set(held.map(({ address }) => address)),
+      down: new Set(links.filter(({ up }) => !up).map(({ name }) => name)),
+    }
+    return { network, neighbourhood: { links, held, arp: arpOf(host, links) } }
+  } catch (error) {
+    return { network: { problem: asPointsmanError(error).message } }
+  }
+}
+
+function arpOf(host: Host, links: Neighbourhood['links']): Neighbourhood['arp'] {
+  const inForce = (link: string, key: string) => {
+    // A dot in the name of an interface is written as a slash.
+    const values = [link.replaceAll('.', '/'), 'all'].map((name) => host.readSysctl(`net.ipv4.conf.${name}.${key}`))
+    return values.every((value) => value === undefined) ? undefined : Math.max(...values.map((value) => value ?? 0))
+  }
+  const known = links.flatMap(({ name, neighbourAddress }) => {
+    const [ignore, announce] = [inForce(name, 'arp_ignore'), inForce(name, 'arp_announce')]
+    const isKnown = neighbourAddress !== undefined && ignore !== undefined && announce !== undefined
+    return isKnown ? [[name, { ignore, announce }] as const] : []
+  })
+  return new Map(known)
+}
+
+/** Of services that go by iptables nothing is needed of nftables. */
+function neededModules(services: readonly ServiceSpec[], nftables: DoctorFacts['nftables']): Map<NeededModule, ModuleState> {
+  const byNftables = nftables !== undefined && !('by' in nftables && nftables.by.startsWith('iptables'))
+  const needed: NeededModule[] = [
+    ...(services.some(({ fullNat }) => fullNat) ? (['nf_conntrack'] as const) : []),
+    ...(byNftables ? (['nft_chain_nat'] as const) : []),
+    ...(services.some(({ virtualAddress }) => virtualAddress !== undefined && virtualAddress.interface === undefined)
+      ? (['dummy'] as const)
+      : []),
+  ]
+  return new Map(needed.map((name) => [name, moduleState(name)]))
+}
+
+/** A packet is delivered here where a socket can have its address: that counts local routes to whole networks, too. */
+async function lostAddresses(services: readonly ServiceSpec[]): Promise<Set<IpAddress>> {
+  const wanted = new Set(services.flatMap(({ identity }) => (identity.kind === 'address' ? [identity.address] : [])))
+  const lost = new Set<IpAddress>()
+  for (const address of wanted) if (!(await isHere(address))) lost.add(address)
+  return lost
+}
+
+async function isHere(address: IpAddress): Promise<boolean> {
+  const socket = createSocket(familyOf(address) === 'ipv6' ? 'udp6' : 'udp4')
+  try {
+    const bound = once(socket, 'listening')
+    socket.bind(0, address)
+    await bound
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.close()
+  }
+}
+
+async function strictLinks(host: Host): Promise<string[]> {
+  const links = await readdir('/proc/sys/net/ipv4/conf').catch((): string[] => [])
+  const isStrict = (link: string) => host.readSysctl(`net.ipv4.conf.${link.replaceAll('.', '/')}.rp_filter`) === 1
+  return links.filter((link) => !['all', 'default', 'lo'].includes(link) && isStrict(link))
+}
+
+/** One for each service and way: its backends are reached alike, most of the time. */
+async function lostWaysBack(host: Host, { services, probeRoads }: Configuration, members: Members): Promise<LostProbe[]> {
+  const lost = new Map<string, LostProbe>()
+  for (const service of services.filter(isProbedThrough)) {
+    for (const backend of members.get(service.name) ?? []) {
+      const { identity } = service
+      const family = identity.kind === 'address' ? familyOf(identity.address) : identity.family
+      const written = probeRoads.sources.find((source) => familyOf(source) === family)
+      const source = written ?? (await addressTowards(backend.address))
+      if (source === undefined || familyOf(source) !== family) continue
+      const found = lostWayBack(source, forwardingOf(service, backend).method, (name) => host.readSysctl(name))
+      if (found !== undefined)
+        lost.set(`${service.name} ${found.why} ${found.sysctls.join(' ')}`, { service: service.name, ...found })
+    }
+  }
+  return [...lost.values()]
+}
+
+function isProbedThrough({ checks }: ServiceSpec): boolean {
+  return checks.some(({ via }) => via === 'vip')
+}
+
+async function tunnelWays(host: Host, services: readonly ServiceSpec[], members: Members): Promise<TunnelWay[]> {
+  const ways = new Map<string, TunnelWay>()
+  let mtus: ReadonlyMap<string, number> | undefined
+  for (const service of services) {
+    for (const backend of members.get(service.name) ?? []) {
+      const forwarding = forwardingOf(service, backend)
+      if (forwarding.method !== 'tunnel') continue
+      mtus ??= await readMtus(host)
+      const { tunnel } = forwarding
+      const overhead = overheadOf(tunnel, backend.address)
+      const source = await addressTowards(backend.address)
+      const name = source === undefined ? undefined : interfaceWith(source)
+      const mtu = name === undefined ? undefined : mtus.get(name)
+      const link = name === undefined || mtu === undefined ? undefined : { name, mtu }
+      ways.set(`${tunnel.type} ${overhead} ${name}`, {
+        service: service.name,
+        tunnel,
+        overhead,
+        ...(link !== undefined && { link }),
+      })
+    }
+  }
+  return [...ways.values()]
+}
+
+async function readMtus(host: Host): Promise<ReadonlyMap<string, number>> {
+  try {
+    await using kernel = host.openRoutes()
+    return new Map((await kernel.readLinks()).flatMap(({ name, mtu }) => (mtu === undefined ? [] : [[name, mtu] as const])))
+  } catch {
+    return new Map()
+  }
+}
+
+/** Outer header; that of UDP and GUE, or of GRE; and what checksums add (ip_vs_tunnel_xmit in the kernel's ip_vs_xmit.c). */
+function overheadOf(tunnel: TunnelWay['tunnel'], backend: IpAddress): number {
+  const outer = familyOf(backend) === 'ipv6' ? 40 : 20
+  switch (tunnel.type) {
+    case 'ipip':
+      return outer
+    case 'gue':
+      return outer + 8 + 4 + (tunnel.checksum === 'remote-checksum' ? 8 : 0)
+    case 'gre':
+      return outer + 4 + (tunnel.checksum === 'checksum' ? 4 : 0)
+  }
+}
+
+function forwardingOf(service: ServiceSpec, backend: Backend): Forwarding {
+  return backend.forwarding ?? service.forwarding
+}

@@ -1,0 +1,118 @@
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { endianness } from 'node:os'
+import { basename, join } from 'node:path'
+import { addressBytes, type IpAddress } from '../../model/address.ts'
+import type { OtherProcess } from './cures.ts'
+
+/** A process by its number, with the unit of systemd that it belongs to. */
+export async function processOf(pid: number, proc = '/proc'): Promise<OtherProcess> {
+  // Anybody may name his process as he likes, with control characters in it.
+  const program = (await textOf(join(proc, `${pid}`, 'comm'))).trim().replace(/[^\x20-\x7e]/g, '?') || 'a process'
+  const unit = unitIn(await textOf(join(proc, `${pid}`, 'cgroup')))
+  return { pid, program, ...(unit !== undefined && { unit }) }
+}
+
+/** Of a /proc/PID/cgroup: the service, unless the process runs in a user's session or in a container. */
+export function unitIn(cgroup: string): string | undefined {
+  for (const line of cgroup.split('\n')) {
+    const [, path = ''] = /^\d+:(?:name=systemd)?:(\/system\.slice\/.*)$/.exec(line) ?? []
+    const unit = path.split('/').find((part) => part.endsWith('.service'))
+    if (unit !== undefined) return unit
+  }
+  return undefined
+}
+
+/** Who has a socket open, by its inode; undefined where nobody is seen, as without rights. */
+export async function holderOfSocket(inode: string, proc = '/proc'): Promise<OtherProcess | undefined> {
+  for (const pid of await namesIn(proc)) {
+    if (!/^\d+$/.test(pid)) continue
+    const descriptors = join(proc, pid, 'fd')
+    for (const fd of await namesIn(descriptors)) {
+      const target = await readlink(join(descriptors, fd)).catch(() => '')
+      if (target === `socket:[${inode}]`) return processOf(Number(pid), proc)
+    }
+  }
+  return undefined
+}
+
+/** The inode of the socket that listens at an address, or at all addresses (/proc/net/tcp and tcp6). */
+export async function listenerOn(address: IpAddress, port: number, proc = '/proc'): Promise<string | undefined> {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
+  const own = wordsOf(address)
+  const wanted = new Set([own, '0'.repeat(8), '0'.repeat(32)].map((words) => `${words}:${hexPort}`))
+  for (const file of ['tcp', 'tcp6']) {
+    for (const line of (await textOf(join(proc, 'self/net', file))).split('\n').slice(1)) {
+      const columns = line.trim().split(/\s+/)
+      if (columns[3] === LISTENS && wanted.has(columns[1] ?? '')) return columns[9]
+    }
+  }
+  return undefined
+}
+
+/** TCP_LISTEN */
+const LISTENS = '0A'
+/** __SO_ACCEPTCON */
+const ACCEPTS = 0x1_0000
+
+/** Words of 32 bits in the byte order of the host, base 16. */
+function wordsOf(address: IpAddress): string {
+  const words = new DataView(addressBytes(address).slice().buffer)
+  const texts: string[] = []
+  for (let at = 0; at < words.byteLength; at += 4)
+    texts.push(
+      words
+        .getUint32(at, endianness() === 'LE')
+        .toString(16)
+        .toUpperCase()
+        .padStart(8, '0'),
+    )
+  return texts.join('')
+}
+
+/** The inode of an abstract unix socket that listens (/proc/net/unix); the name without its zero. */
+export async function abstractListener(name: string, proc = '/proc'): Promise<string | undefined> {
+  for (const line of (await textOf(join(proc, 'self/net/unix'))).split('\n').slice(1)) {
+    const columns = line.trim().split(/\s+/)
+    const accepts = (Number.parseInt(columns[3] ?? '0', 16) & ACCEPTS) !== 0
+    if (accepts && columns[7]?.replace(/@+$/, '') === `@${name}`) return columns[6]
+  }
+  return undefined
+}
+
+/** Programs that write IPVS tables, by the name under which they run. ldirectord is a Perl script: its name is an argument. */
+const WRITERS: ReadonlySet<string> = new Set(['kube-proxy', 'kube-router', 'keepalived', 'ldirectord'])
+
+/** Processes in the network namespace of this one that are known to write IPVS tables; one for each program. */
+export async function findOtherWriters(proc = '/proc'): Promise<OtherProcess[]> {
+  const own = await linkOf(join(proc, 'self/ns/net'))
+  const found = new Map<string, number>()
+  for (const entry of await readdir(proc)) {
+    if (!/^\d+$/.test(entry)) continue
+    const program = await writerIn(join(proc, entry))
+    const before = found.get(program ?? '')
+    // The lowest number of a program is its parent, most of the time: the others end with it.
+    if (program === undefined || (before !== undefined && before < Number(entry))) continue
+    // Another user's namespace cannot be seen without rights: better one suspect too many.
+    const theirs = await linkOf(join(proc, entry, 'ns/net'))
+    if (own === undefined || theirs === undefined || own === theirs) found.set(program, Number(entry))
+  }
+  return Promise.all([...found].map(async ([program, pid]) => ({ ...(await processOf(pid, proc)), program })))
+}
+
+async function writerIn(directory: string): Promise<string | undefined> {
+  const words = (await textOf(join(directory, 'cmdline'))).split('\0')
+  const names = [(await textOf(join(directory, 'comm'))).trim(), ...words.slice(0, 3).map((word) => basename(word))]
+  return names.find((name) => WRITERS.has(name))
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return readdir(directory).catch(() => [])
+}
+
+async function textOf(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '')
+}
+
+async function linkOf(path: string): Promise<string | undefined> {
+  return readlink(path).catch(() => undefined)
+}

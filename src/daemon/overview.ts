@@ -1,0 +1,188 @@
+import type { Health } from '../admin/health.ts'
+import { Pace } from '../admin/pace.ts'
+import { within } from '../admin/scrape.ts'
+import type { BackendStanding, ServiceStanding, Turn } from '../admin/standing.ts'
+import type { BackendReport, BackendState, ServiceReport, SinkReport, StatusReport } from '../admin/status-schema.ts'
+import type { OperatorWords } from '../model/admin-state.ts'
+import type { DestinationKey } from '../model/destination.ts'
+import type { IpvsTable } from '../model/ipvs-table.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
+import type { DesiredUpdate } from '../pipeline/desired-update.ts'
+import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { checkReport } from './check-report.ts'
+import type { LastResults } from './probe-backends.ts'
+import type { RecentChanges } from './recent-changes.ts'
+import { absentWords, type Moment, NOTHING_YET, pacedStanding, pauseStanding } from './standing.ts'
+import { baseOf, ratesBetween, type TimedTable, trafficReport } from './traffic-rates.ts'
+
+/** Milliseconds that a look waits for the kernel. */
+const PATIENCE = 3_000
+
+export interface OverviewParts {
+  readonly about: Pick<StatusReport, 'instance' | 'version' | 'commit' | 'shadow'>
+  /** Milliseconds since the epoch, of the steady clock. */
+  readonly startedAt: number
+  readonly health: () => Health
+  readonly update: () => DesiredUpdate | undefined
+  readonly words: () => OperatorWords
+  /** Absent: he did not pause the daemon. */
+  readonly pause: () => Parameters<typeof pauseStanding>[0] | undefined
+  readonly sources: () => Moment['sources']
+  readonly failing: () => Moment['failing']
+  readonly sinks: () => readonly SinkReport[]
+  /** Reads the kernel, counters included. */
+  readonly readTable: () => Promise<IpvsTable>
+  readonly lastTurn: (service: ServiceKey, backend: DestinationKey) => Turn | undefined
+  readonly lastResults: () => LastResults
+  readonly changes: Pick<RecentChanges, 'last' | 'timesDown'>
+  /** Milliseconds since the epoch, of a clock that never jumps. */
+  readonly now: () => number
+}
+
+/** How everything stands, for the status page. It does nothing unless it is asked, and then in slices. */
+export class Overview {
+  readonly #parts: OverviewParts
+  #before: TimedTable | undefined
+  #reading: Promise<TimedTable> | undefined
+
+  constructor(parts: OverviewParts) {
+    this.#parts = parts
+  }
+
+  async collect(): Promise<StatusReport> {
+    const { about, startedAt, pause, health, update, words, sources, failing, sinks, changes, now } = this.#parts
+    const { reading, failure } = await this.#read()
+    const base = reading && baseOf(this.#before, reading)
+    this.#before = reading
+    const moment: Moment = {
+      update: update() ?? NOTHING_YET,
+      words: words(),
+      sources: sources(),
+      table: reading?.table,
+      failing: failing(),
+    }
+    const paused = pause()
+    const pace = new Pace()
+    const services: ServiceReport[] = []
+    for (const key of moment.update.desired.services.keys()) {
+      const standing = await pacedStanding(key, moment, pace)
+      if (standing !== undefined) services.push(await this.#service(key, standing, { reading, base, pace }))
+    }
+    const { status, reasons } = health()
+    return {
+      at: wallTime(now()),
+      ...about,
+      started: wallTime(startedAt),
+      ...(paused !== undefined && { paused: pauseStanding(paused) }),
+      health: { status, reasons: [...reasons] },
+      ...(failure !== undefined && { kernel_error: failure }),
+      sinks: [...sinks()],
+      absent_words: absentWords(moment),
+      services,
+      changes: changes.last,
+    }
+  }
+
+  /** Nobody looks any more. */
+  forget(): void {
+    this.#before = undefined
+  }
+
+  /** One that hangs is waited for by the next look as well: readings do not pile up. */
+  async #read(): Promise<{ readonly reading?: TimedTable; readonly failure?: string }> {
+    this.#reading ??= this.#parts
+      .readTable()
+      .then((table) => ({ table, at: performance.now() }))
+      .finally(() => {
+        this.#reading = undefined
+      })
+    try {
+      return { reading: await within(PATIENCE, this.#reading) }
+    } catch (error) {
+      return { failure: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  async #service(key: ServiceKey, standing: ServiceStanding, seen: Seen): Promise<ServiceReport> {
+    const { backends: standings, sources, failures, ...rest } = standing
+    const backends: BackendReport[] = []
+    const totals = { backends: standings.length, serving: 0, weight: 0, active: 0, inactive: 0, persistent: 0 }
+    for (const backend of standings) {
+      backends.push(this.#backend(key, backend, seen))
+      if ((backend.weight ?? 0) > 0) totals.serving += 1
+      totals.weight += backend.weight ?? 0
+      totals.active += backend.kernel?.active ?? 0
+      totals.inactive += backend.kernel?.inactive ?? 0
+      totals.persistent += backend.kernel?.persistent ?? 0
+      if (seen.pace.due()) await seen.pace.rest()
+    }
+    const pool = { ...rest.pool, held_failures: [...rest.pool.held_failures] }
+    return {
+      ...rest,
+      pool,
+      ...(failures !== undefined && { failures: [...failures] }),
+      totals,
+      ...trafficIn(seen, (table) => table.get(key)?.counters),
+      sources: [...sources],
+      backends,
+    }
+  }
+
+  #backend(service: ServiceKey, standing: BackendStanding, seen: Seen): BackendReport {
+    const { lastTurn, lastResults, changes } = this.#parts
+    const { backend, discovered, reasons, ...rest } = standing
+    const { answered: _, ...known } = discovered
+    const key = backend as DestinationKey
+    const check = checkReport(lastResults()(service, key))
+    const changed = lastTurn(service, key)
+    const state = backendState(standing)
+    const since = sinceWhen(state, standing, changed)
+    return {
+      backend,
+      state,
+      ...(since !== undefined && { since }),
+      ...rest,
+      discovered: known,
+      reasons: reasons.length === 0 && known.state === 'absent' ? ['no source names it'] : [...reasons],
+      ...trafficIn(seen, (table) => table.get(service)?.destinations.get(key)?.counters),
+      ...(check !== undefined && { check }),
+      times_down: changes.timesDown(service, backend),
+      ...(changed !== undefined && { changed }),
+    }
+  }
+}
+
+interface Seen {
+  readonly reading: TimedTable | undefined
+  readonly base: TimedTable | undefined
+  readonly pace: Pace
+}
+
+type CountersIn = (table: IpvsTable) => Parameters<typeof trafficReport>[0] | undefined
+
+function trafficIn({ reading, base }: Seen, countersIn: CountersIn): Pick<BackendReport, 'traffic' | 'rates'> {
+  const now = reading && countersIn(reading.table)
+  if (reading === undefined || now === undefined) return {}
+  const before = base && countersIn(base.table)
+  const traffic = trafficReport(now)
+  if (base === undefined || before === undefined) return { traffic }
+  return { traffic, rates: ratesBetween(before, now, reading.at - base.at) }
+}
+
+/** The three states in one word, as people of HAProxy look for it. */
+export function backendState({ admin, discovered, operational, weight, kernel }: BackendStanding): BackendState {
+  if (admin.state === 'maintenance' || discovered.state === 'maintenance') return 'maintenance'
+  if (admin.state === 'drain') return 'drain'
+  if (discovered.state === 'absent' && kernel !== undefined && kernel !== null) return kernel.weight > 0 ? 'foreign' : 'drain'
+  if (operational.state === 'down' || discovered.state === 'critical') return 'down'
+  if (operational.state === 'unknown') return 'unknown'
+  if (weight === null || weight === 0) return 'standby'
+  return operational.state
+}
+
+/** What the registry says bears no time; the change in the kernel that it made does. */
+function sinceWhen(state: BackendState, { admin, operational }: BackendStanding, changed: Turn | undefined): string | undefined {
+  if ((state === 'maintenance' || state === 'drain') && admin.state === state) return admin.since
+  if (state === operational.state && operational.since !== undefined) return operational.since
+  return changed?.at
+}

@@ -1,0 +1,212 @@
+import { describe, expect, test } from 'vitest'
+import type { BackendStanding } from '../../../src/admin/standing.ts'
+import { checkReport } from '../../../src/daemon/check-report.ts'
+import { backendState, Overview, type OverviewParts } from '../../../src/daemon/overview.ts'
+import type { LastResult } from '../../../src/daemon/probe-backends.ts'
+import { RecentChanges } from '../../../src/daemon/recent-changes.ts'
+import { SinkStandings } from '../../../src/daemon/sink-standings.ts'
+import { baseOf, ratesBetween } from '../../../src/daemon/traffic-rates.ts'
+import type { StateEvent } from '../../../src/model/state-event.ts'
+import { serviceKey } from '../../../src/model/virtual-service.ts'
+import { identity, key } from '../../support/desired.ts'
+import { counters } from '../admin/readings.ts'
+
+const STANDING: BackendStanding = {
+  backend: '10.0.1.1:80',
+  admin: { state: 'ready' },
+  discovered: { state: 'listed' },
+  operational: { state: 'up' },
+  weight: 1,
+  reasons: [],
+}
+const kernel = (weight: number) => ({ weight, active: 0, inactive: 0, persistent: 0 })
+
+describe('the three states in one word', () => {
+  test.each<[string, Partial<BackendStanding>]>([
+    ['up', {}],
+    ['unprobed', { operational: { state: 'unprobed' } }],
+    ['standby', { weight: 0 }],
+    ['standby', { weight: null }],
+    ['unknown', { operational: { state: 'unknown' }, weight: 0 }],
+    ['down', { operational: { state: 'down' } }],
+    ['down', { discovered: { state: 'critical' } }],
+    ['drain', { discovered: { state: 'absent' }, weight: null, kernel: kernel(0) }],
+    ['foreign', { discovered: { state: 'absent' }, weight: null, kernel: kernel(3) }],
+    ['standby', { discovered: { state: 'absent' }, weight: null, kernel: null }],
+    ['drain', { admin: { state: 'drain' }, operational: { state: 'down' } }],
+    ['maintenance', { admin: { state: 'maintenance' }, operational: { state: 'down' } }],
+    ['maintenance', { discovered: { state: 'maintenance' } }],
+    ['up', { discovered: { state: 'held' } }],
+  ])('%s: %j', (state, more) => {
+    expect(backendState({ ...STANDING, ...more })).toBe(state)
+  })
+})
+
+describe("the last check in HAProxy's words", () => {
+  const passed = (kind: LastResult['kind'], at = 1_000): LastResult => ({ kind, result: { outcome: 'passed' }, took: 12.4, at })
+  const failed = (
+    kind: LastResult['kind'],
+    failure: 'refused' | 'timed-out' | 'tls' | 'no-answer' | 'wrong-answer',
+  ): LastResult => ({
+    kind,
+    result: { outcome: 'failed', failure, message: 'no' },
+    took: 3,
+    at: 500,
+  })
+
+  test.each<[string, LastResult]>([
+    ['L4OK', passed('tcp')],
+    ['L6OK', passed('tls')],
+    ['L7OK', passed('http')],
+    ['L7OK', passed('exec')],
+    ['L4CON', failed('http', 'refused')],
+    ['L4TOUT', failed('tcp', 'timed-out')],
+    ['L6RSP', failed('http', 'tls')],
+    ['L7TOUT', failed('http', 'no-answer')],
+    ['L7RSP', failed('http', 'wrong-answer')],
+    ['L7RSP', failed('tcp', 'wrong-answer')],
+    ['UNK', { kind: 'http', result: { outcome: 'unknown', message: 'no' }, took: 0, at: 0 }],
+  ])('%s', (code, result) => {
+    expect(checkReport([result])?.code).toBe(code)
+  })
+
+  test('of several the gravest, and of those the latest', () => {
+    expect(checkReport([passed('tcp', 1), failed('http', 'refused'), passed('tls', 900)])?.kind).toBe('http')
+    expect(checkReport([passed('tcp', 1), passed('tls', 900)])).toEqual({
+      kind: 'tls',
+      code: 'L6OK',
+      layer: 'L6',
+      result: 'passed',
+      at: '1970-01-01T00:00:00.900Z',
+      duration_seconds: 0.012,
+    })
+    expect(checkReport([])).toBeUndefined()
+  })
+})
+
+describe('rates', () => {
+  test('are the difference a second, of each counter its own', () => {
+    expect(ratesBetween(counters(100n), counters(104n), 2_000)).toEqual({
+      connections: 2,
+      packets_in: 4,
+      packets_out: 6,
+      bytes_in: 10,
+      bytes_out: 14,
+    })
+    expect(ratesBetween(counters(0n), counters(1n), 3_000).connections).toBe(0.3)
+  })
+
+  test('an object that began again counts from zero, and is never negative', () => {
+    expect(ratesBetween(counters(100n), counters(4n), 1_000).connections).toBe(4)
+  })
+
+  test('two readings that are far apart say nothing of now', () => {
+    const at = (time: number) => ({ table: new Map(), at: time })
+    expect(baseOf(at(0), at(60_000))).toBeDefined()
+    expect(baseOf(at(0), at(60_001))).toBeUndefined()
+    expect(baseOf(at(5), at(5))).toBeUndefined()
+    expect(baseOf(undefined, at(0))).toBeUndefined()
+  })
+})
+
+describe('the last changes', () => {
+  const down = (backend: string): StateEvent => ({
+    kind: 'health',
+    service: 'web',
+    vip: serviceKey(identity('tcp/10.0.0.1:80')),
+    backend: key(backend),
+    from: 'up',
+    to: 'down',
+    cause: 'probe',
+    reasons: ['refused'],
+  })
+  const vip = 'tcp/10.0.0.1:80'
+
+  test('are remembered in their order, the oldest go, and their numbers rise', () => {
+    const changes = new RecentChanges(() => 0)
+    for (let at = 0; at < 250; at++) changes.note(down('10.0.1.1:80'), () => true)
+    expect(changes.last).toHaveLength(200)
+    expect([changes.last[0]?.id, changes.last.at(-1)?.id]).toEqual([50, 249])
+    expect(changes.last[0]).toEqual({
+      id: 50,
+      at: '1970-01-01T00:00:00.000Z',
+      kind: 'health',
+      service: 'web',
+      backend: '10.0.1.1:80',
+      from: 'up',
+      to: 'down',
+      cause: 'probe',
+      reasons: ['refused'],
+    })
+    expect(changes.timesDown(vip, '10.0.1.1:80')).toBe(250)
+    expect(changes.timesDown(vip, '10.0.1.2:80')).toBe(0)
+  })
+
+  test('a pool that changes all its members for ever does not fill the memory', () => {
+    const changes = new RecentChanges(() => 0)
+    const asked = new Set<string>()
+    for (let at = 0; at < 5_000; at++) {
+      changes.note(down(`10.0.${at >> 8}.${at & 255}:80`), (_, backend) => {
+        asked.add(backend)
+        return backend === '10.0.0.7:80'
+      })
+    }
+    // All that had gone were asked about and dropped; who is there keeps its number.
+    expect(asked.size).toBeGreaterThan(4_000)
+    expect(changes.timesDown(vip, '10.0.0.7:80')).toBe(1)
+    expect(changes.timesDown(vip, '10.0.0.8:80')).toBe(0)
+  })
+})
+
+describe('sinks', () => {
+  const report = { failed: [], driftRepaired: 2, foreign: 1, draining: 3 }
+
+  test('stand as their last pass ended; drift adds up; the last success stays', () => {
+    const sinks = new SinkStandings()
+    sinks.note({ sink: 'ipvs', at: 1_000, good: true, report })
+    sinks.note({ sink: 'snat', at: 1_000, good: true, report })
+    sinks.note({ sink: 'ipvs', at: 2_000, good: true, report })
+    sinks.note({ sink: 'ipvs', at: 3_000, good: false, failure: 'The kernel refuses.' })
+    const [ipvs, snat] = sinks.all(false)
+    expect(ipvs).toEqual({
+      sink: 'ipvs',
+      state: 'failing',
+      last_pass: '1970-01-01T00:00:03.000Z',
+      last_success: '1970-01-01T00:00:02.000Z',
+      failure: 'The kernel refuses.',
+      failing_objects: 0,
+      drift_repaired: 4,
+      foreign: 1,
+      draining: 3,
+    })
+    expect(snat?.state).toBe('good')
+    expect(sinks.all(true).map(({ state }) => state)).toEqual(['stuck', 'stuck'])
+  })
+
+  test('one object that fails makes a sink failing', () => {
+    const sinks = new SinkStandings()
+    const failed = [{ object: 'tcp/10.0.0.1:80', code: 'KERNEL_REFUSED', message: 'no', retryAt: 0 }]
+    sinks.note({ sink: 'ipvs', at: 0, good: true, report: { ...report, failed } })
+    expect(sinks.all(false)[0]).toMatchObject({ state: 'failing', failing_objects: 1 })
+  })
+})
+
+test('a kernel that cannot be asked is said, and the rest is there', async () => {
+  const parts: OverviewParts = {
+    about: { instance: 'pointsman', version: '1' },
+    startedAt: 0,
+    pause: () => undefined,
+    health: () => ({ status: 'ready', reasons: [] }),
+    update: () => undefined,
+    words: () => new Map(),
+    sources: () => new Map(),
+    failing: () => [],
+    sinks: () => [],
+    readTable: () => Promise.reject(new Error('It is stuck.')),
+    lastTurn: () => undefined,
+    lastResults: () => () => [],
+    changes: { last: [], timesDown: () => 0 },
+    now: () => 0,
+  }
+  expect(await new Overview(parts).collect()).toMatchObject({ kernel_error: 'It is stuck.', services: [] })
+})
