@@ -53,7 +53,7 @@ it('no packet of theirs reaches the server with the source of a client', async (
     args: [VIP, `${FIRST}`, `${FIRST + COUNT - 1}`],
   })
   await knocking.waitForLine((line) => line === 'knocking', 60_000)
-  await daemon.reconfigure(text([FIRST_ONE, ...ALL]))
+  await daemon.configure(text([FIRST_ONE, ...ALL]))
   expect(await knocking.exited).toMatchObject({ code: 0 })
   expect(Number(knocking.stdout.trim().split('\n').at(-1))).toBeGreaterThan(1)
   expect(await seen.addresses()).toEqual(['10.2.1.1', SNAT])

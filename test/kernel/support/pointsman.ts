@@ -197,10 +197,11 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
-  /** Nothing fails: services that waited for their source NAT, which may be late at the first time, are open. */
-  async settled(timeoutMs = 60_000): Promise<void> {
-    const isSettled = (metrics: MetricsText) => metrics.sum('pointsman_sink_failing_objects') === 0
-    await this.waitForMetrics(isSettled, 'nothing failed any more', timeoutMs)
+  /** The last pass that had something to say left nothing undone: services that waited for their source NAT, which may be late at first, are open. */
+  async settled(timeoutMs = 90_000): Promise<void> {
+    const isPass = ({ msg }: LogLine) => msg.startsWith('pass: ')
+    const last = this.log.findLastIndex(isPass)
+    if (last >= 0) await this.waitForLog((line) => isPass(line) && line['failed'] === 0, timeoutMs, last)
     this.#settledAt = this.log.length
   }
 
