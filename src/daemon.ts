@@ -116,9 +116,13 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       now: clock,
     }),
   )
+  const mayRepair = () => pausing.pause === undefined
+  const managesFirewall = () => (running?.configuration ?? configuration).settings.manageFirewall
   const writing = createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) })
   const table = parts.use(shadow ? new ShadowSink(writing, { logger, metrics }) : writing)
-  const sinks = parts.use(shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, log: logger }))
+  const sinks = parts.use(
+    shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair, log: logger }),
+  )
   const found = await table.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
   metrics.configLoaded(configuration.services.length)

@@ -172,7 +172,7 @@ const serviceSchema = z.strictObject({
 })
 
 const sinkSchema = z.strictObject({
-  sink: z.string().describe('ipvs, snat, addresses.'),
+  sink: z.string().describe('ipvs, firewall, snat, addresses.'),
   state: z.enum(['good', 'failing', 'stuck']),
   last_pass: time().describe('When its last pass ended.'),
   last_success: time().exactOptional().describe('When the last one ended that could do something for some service.'),

@@ -118,11 +118,17 @@ function summary(plan: Plan, paint: Paint): string {
   const shown = plan.changes.filter(({ name }) => !isRoadName(name))
   const number = (prefix: string): number => shown.filter(({ kind }) => kind.startsWith(prefix)).length
   const sinks = (plan.sinkChanges ?? []).reduce((sum, change) => sum + change.count, 0)
-  const beside = sinks === 0 ? '' : `, ${sinks} of source NAT and addresses`
+  const beside = sinks === 0 ? '' : `, ${sinks} of ${listed(plan.sinkChanges ?? [])}`
   const table = plan.tableChanges.length === 0 ? '' : `, ${plan.tableChanges.length} for the whole table`
   const roads = new Set(plan.changes.filter(({ name }) => isRoadName(name)).map(({ name }) => name)).size
   const probes = roads === 0 ? '' : ` ${count(roads, 'service')} for probes alone ${roads === 1 ? 'changes' : 'change'} as well.`
   return `${paint('bold', 'Plan:')} ${number('add-')} to add, ${number('edit-')} to change, ${number('delete-')} to remove${table}${beside}.${probes}${foreign}`
+}
+
+/** `firewall, source NAT and addresses`: those that change. */
+function listed(changes: readonly SinkChange[]): string {
+  const names = [...new Set(changes.map(({ sink }) => SINK_NAMES[sink]))]
+  return [names.slice(0, -1).join(', '), names.at(-1)].filter((part) => part !== '').join(' and ')
 }
 
 function endpointOf({ address, port }: Destination): string {

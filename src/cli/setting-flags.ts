@@ -24,6 +24,7 @@ export const SETTING_FLAGS: Readonly<Record<SettingName, { readonly placeholder:
   watch_poll: { placeholder: 'duration', help: 'how often a watched file is looked at although no event came' },
   instance: { placeholder: 'name', help: 'name of the nftables table and of the interface of our own' },
   manage_sysctls: { placeholder: 'boolean', help: 'whether sysctls that the services need are set' },
+  manage_firewall: { placeholder: 'boolean', help: 'whether firewalls that would drop packets of services are opened for them' },
 }
 
 /** What beats the file: the flags among a command's options, then the environment. */

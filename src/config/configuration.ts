@@ -60,6 +60,8 @@ export interface Settings {
   readonly instance: string
   /** Whether sysctls that the services need are set, and, but for forwarding, put back by `on_exit: remove`. */
   readonly manageSysctls: boolean
+  /** Whether filters of this host that would drop packets of services are given rules that let them pass. */
+  readonly manageFirewall: boolean
 }
 
 /** What belongs to the kernel's IPVS as a whole. What is absent is not ours. */
@@ -140,6 +142,7 @@ export type SettingName =
   | 'watch_poll'
   | 'instance'
   | 'manage_sysctls'
+  | 'manage_firewall'
 
 /** What beats the file: flags first, then the environment. */
 export interface Overrides {

@@ -119,6 +119,7 @@ export const globalSchema = mapping(
     watch_poll: setting('watch_poll'),
     instance: setting('instance'),
     manage_sysctls: setting('manage_sysctls'),
+    manage_firewall: setting('manage_firewall'),
     ipvs: section(ipvsSchema).optional(),
     snat: section(snatSchema).optional(),
     hooks: section(hooksSchema).optional(),

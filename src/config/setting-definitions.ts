@@ -198,6 +198,11 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     initial: 'false',
     description: 'Whether sysctls that the services need are set, and, but for forwarding, put back by on_exit: remove.',
   },
+  manage_firewall: {
+    grammar: truth,
+    initial: 'false',
+    description: 'Whether chains of a firewall that would drop packets of services are given rules that let them pass.',
+  },
 }
 
 export const SETTING_NAMES = Object.keys(SETTING_DEFINITIONS) as SettingName[]

@@ -87,6 +87,7 @@ function toSettings(values: Required<SettingValues>): Settings {
     watchPoll: values.watch_poll as number,
     instance: values.instance as string,
     manageSysctls: values.manage_sysctls as boolean,
+    manageFirewall: values.manage_firewall as boolean,
   }
 }
 

@@ -3,7 +3,7 @@ import type { ProbeTarget } from '../health/target.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
-import type { DesiredUpdate } from '../pipeline/desired-update.ts'
+import type { ServiceProvenance } from '../pipeline/desired-update.ts'
 
 /** A member whose removal is held, and how it is asked whether it lives. */
 export interface HeldMember {
@@ -16,21 +16,19 @@ export interface HeldMember {
   readonly refusalCounts: boolean
 }
 
-/** Every held member that can be asked by a TCP connect. */
-export function heldMembers({ provenance }: Pick<DesiredUpdate, 'provenance'>): HeldMember[] {
-  const found: HeldMember[] = []
-  for (const [service, { spec, held, members }] of provenance) {
-    if (held.size === 0 || whyNotProbed(spec) !== undefined) continue
-    for (const destination of held.keys()) {
-      const backend = members.get(destination)?.backend
-      if (backend === undefined || backend.port === 0) continue
-      const { address, port, forwarding = spec.forwarding } = backend
-      const refusalCounts = forwarding.method === 'nat'
-      found.push({ service, name: spec.name, destination, target: { address, port }, refusalCounts })
-    }
-  }
-  return found
+/** Every held member of a service that can be asked by a TCP connect. */
+export function heldMembers(service: ServiceKey, { spec, held, members }: Holding): HeldMember[] {
+  if (held.size === 0 || whyNotProbed(spec) !== undefined) return []
+  return [...held.keys()].flatMap((destination) => {
+    const backend = members.get(destination)?.backend
+    if (backend === undefined || backend.port === 0) return []
+    const { address, port, forwarding = spec.forwarding } = backend
+    const refusalCounts = forwarding.method === 'nat'
+    return [{ service, name: spec.name, destination, target: { address, port }, refusalCounts }]
+  })
 }
+
+type Holding = Pick<ServiceProvenance, 'spec' | 'held' | 'members'>
 
 /** Why a TCP connect cannot tell whether members of a service live; undefined where it can. */
 export function whyNotProbed({ identity, checks }: ServiceSpec): string | undefined {

@@ -1,7 +1,7 @@
 import type { PointsmanError } from '../errors.ts'
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
-import type { openConntrackKernel, openIptablesKernel, RuleMark } from '../kernel/for-daemon.ts'
+import type { openConntrackKernel, openFirewallKernel, openIptablesKernel, RuleMark } from '../kernel/for-daemon.ts'
 import type { TrafficCounters } from '../model/ipvs-table.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
 import type { AddressSinkOptions } from '../sinks/addresses/create-address-sink.ts'
@@ -25,6 +25,8 @@ export interface Host {
   openNftables(): Promise<SnatSinkOptions['kernel']>
   /** Nothing is run before it is needed. */
   openIptables(): ReturnType<typeof openIptablesKernel>
+  /** Rejects with NFT_MISSING, NO_PERMISSION, KERNEL_REFUSED or UNSUPPORTED_PLATFORM. */
+  openFirewall(): ReturnType<typeof openFirewallKernel>
   openConntrack(): ReturnType<typeof openConntrackKernel>
   /** Interfaces and their addresses. */
   openRoutes(): AddressSinkOptions['kernel']

@@ -1,10 +1,14 @@
 import { formatDuration } from '../document/values/duration.ts'
 import type { Logger } from '../log.ts'
+import { differingKeys } from '../model/shared-map.ts'
 import type { DesiredUpdate } from '../pipeline/desired-update.ts'
 
 /** One line for each service whose address hangs on its quorum, when it comes and when it goes. */
 export function logAnnouncements(before: DesiredUpdate | undefined, after: DesiredUpdate, logger: Logger): void {
-  for (const [key, { spec, pool }] of after.provenance) {
+  for (const key of differingKeys(before?.provenance, after.provenance)) {
+    const known = after.provenance.get(key)
+    if (known === undefined) continue
+    const { spec, pool } = known
     if (pool.announced === undefined || spec.identity.kind !== 'address') continue
     const then = before?.provenance.get(key)?.pool.announced
     if (pool.announced === then) continue

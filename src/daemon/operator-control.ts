@@ -17,7 +17,7 @@ import type { Running } from './running.ts'
 import { absentWords, type Moment, NOTHING_YET, pauseStanding, serviceStanding, unwantedStanding } from './standing.ts'
 
 export interface OperatorControlParts {
-  readonly running: Pick<Running, 'adopt' | 'approve' | 'services' | 'update'>
+  readonly running: Pick<Running, 'adopt' | 'approve' | 'betweenPasses' | 'services' | 'update'>
   readonly operator: Operator
   readonly pausing: Pausing
   readonly sources: () => Moment['sources']
@@ -67,11 +67,13 @@ export class OperatorControl implements Control {
   }
 
   async pause({ reason, for: duration }: PauseRequest): Promise<PauseAnswer> {
-    const { pausing, now } = this.#parts
+    const { pausing, now, running } = this.#parts
     const { pause, kept } = await pausing.begin({
       ...(reason !== undefined && { reason }),
       ...(duration !== undefined && { until: now() + duration }),
     })
+    // Whoever paused works on the table as soon as he is told so.
+    await running.betweenPasses()
     return { paused: pauseStanding(pause), kept }
   }
 

@@ -6,7 +6,7 @@ import type { PassResult } from '../pipeline/wire.ts'
 import type { ObjectFailure, PassReport, Sink } from '../sinks/sink.ts'
 import type { Status } from './status.ts'
 
-type Reconcile = (desired: DesiredState, scope: 'changes' | 'full', now: number) => Promise<PassReport>
+type Reconcile = (desired: DesiredState, scope: 'changes' | 'full', now: number, signal: AbortSignal) => Promise<PassReport>
 
 /** Who is told what became of a pass. */
 export interface Listeners {
@@ -17,10 +17,10 @@ export interface Listeners {
 
 /** A sink's passes, told to the metrics; once the kernel is stuck no further one begins. */
 export function watchedPasses(sink: Sink, status: Status, metrics: Metrics): Reconcile {
-  return async (desired, scope, now) => {
+  return async (desired, scope, now, signal) => {
     if (status.stuck !== undefined) throw new PointsmanError('KERNEL_STUCK', status.stuck)
     metrics.passBegan(sink.name, scope)
-    return sink.reconcile(desired, scope, now)
+    return sink.reconcile(desired, scope, now, { signal })
   }
 }
 

@@ -1,15 +1,20 @@
 import { SINK_NAMES, type SinkChange } from '../model/change.ts'
 import type { DesiredState } from '../model/desired-state.ts'
+import type { IpvsTable } from '../model/ipvs-table.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
+import { createFirewallSink } from '../sinks/firewall/firewall-sink.ts'
 import { joinedCounts } from '../sinks/reports.ts'
 import type { PassReport } from '../sinks/sink.ts'
 import { openAddresses, pretendedAddresses } from '../store/addresses.ts'
+import { openFirewallUse } from '../store/firewall-use.ts'
 import { openSnatUse } from '../store/snat-use.ts'
+import type { Host } from './host.ts'
 import { asPointsmanError } from './passes.ts'
 import { pretendedRoutes } from './pretended-routes.ts'
 import { hasOwned, instanceOf, type SinksInput } from './sinks.ts'
 import { openSnatWay, type SnatWay, snatSinkBy } from './snat-way.ts'
+import { CONNTRACK } from './sysctl-advice.ts'
 
 /** What source NAT and addresses would change, and what cannot be said of them, in sentences. */
 export interface PlannedSinks {
@@ -41,6 +46,21 @@ export async function planSinks(
       notes.push(`What becomes of ${SINK_NAMES[sink]} cannot be said: ${asPointsmanError(error).message}`)
     }
   }
+  const filters = await openFirewallUse({ directory })
+  const isManaged = configuration.settings.manageFirewall
+  if (isManaged || filters.isInUse)
+    await planning('firewall', async (parts) => {
+      const kernel = unwrittenFirewall(parts.use(await host.openFirewall()))
+      const former = filters.instances.map((name) => instanceOf(name).instance)
+      const tracked = () => host.readSysctl(CONNTRACK) === 1
+      const sink = parts.use(createFirewallSink({ kernel, former, tracked, ...instanceOf(instance) }))
+      const wanted = isManaged ? desired : { services: new Map() }
+      const held = { table: NO_TABLE, holds: () => false }
+      const opened = await sink.open(wanted, held, 'full', now)
+      const closed = await sink.close(wanted, held, now)
+      for (const { message } of closed.failed) notes.push(message)
+      return joinedCounts(opened.applied, closed.applied)
+    })
   const use = await openSnatUse({ directory })
   if (use.by !== undefined || services.some(({ sourceNat }) => sourceNat !== undefined))
     await planning('snat', async (parts) => {
@@ -67,8 +87,21 @@ export async function planSinks(
 
 type Counts = PassReport['applied']
 
+type FirewallKernel = Awaited<ReturnType<Host['openFirewall']>>
+
+const NO_TABLE: IpvsTable = new Map()
+
 function changesOf(sink: SinkChange['sink'], counts: Counts): SinkChange[] {
   return Object.entries(counts).flatMap(([kind, count]) => (count > 0 && kind !== 'announce' ? [{ sink, kind, count }] : []))
+}
+
+function unwrittenFirewall({ nftables, iptables }: FirewallKernel): FirewallKernel {
+  const nothing = async () => {}
+  return {
+    nftables: { readRuleset: () => nftables.readRuleset(), apply: nothing, onChange: () => () => {} },
+    iptables: { save: (...which) => iptables.save(...which), restore: nothing },
+    [Symbol.asyncDispose]: nothing,
+  }
 }
 
 function unwritten({ by, kernel }: SnatWay): SnatWay {
@@ -84,6 +117,7 @@ function unwritten({ by, kernel }: SnatWay): SnatWay {
       by: kernel.by,
       apply: nothing,
       readTable: (family, name) => kernel.readTable(family, name),
+      readRuleset: () => kernel.readRuleset(),
       onChange: () => () => {},
       [Symbol.asyncDispose]: nothing,
     },

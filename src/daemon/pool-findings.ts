@@ -54,9 +54,9 @@ export function foundIn(pool: readonly PoolMember[], told: Found): { readonly fo
   return { found: changed ? found : told, siblingsDue }
 }
 
-/** Keys of the checks that tell whether others fail alike, and that had no turn since. */
+/** Keys of the checks that tell whether others fail alike, and that had no turn since. Programs have their turn when it comes: hundreds at once are no small thing. */
 export function askedBefore(pool: readonly PoolMember[], since: number): string[] {
-  const due = ({ turn }: PoolCheck) => turn.at < since
+  const due = ({ turn, spec }: PoolCheck) => turn.at < since && spec.probe.kind !== 'exec'
   return pool.filter(mayFollow).flatMap(({ checks }) => checks.filter(due).map(({ key }) => key))
 }
 

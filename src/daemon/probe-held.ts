@@ -3,6 +3,8 @@ import { type Check, runChecks } from '../health/checks.ts'
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
+import { differingKeys } from '../model/shared-map.ts'
+import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, ProbeVerdict } from '../pipeline/desired-update.ts'
 import { checkOf, type HeldMember, heldMembers, proving } from './held-members.ts'
 import { type Finding, findings, follow, foundOf, heard, NOTHING_HELD } from './held-standings.ts'
@@ -34,6 +36,8 @@ export function probeHeld(updates$: Observable<DesiredUpdate>, options: ProbeHel
     const checks$ = new Subject<ReadonlyMap<string, Check>>()
     const news$ = new Subject<void>()
     let held = NOTHING_HELD
+    let provenance: DesiredUpdate['provenance'] | undefined
+    const byService = new Map<ServiceKey, HeldMember[]>()
     let told = foundOf(held)
     const tell = () => {
       const found = findings(held, told)
@@ -52,7 +56,14 @@ export function probeHeld(updates$: Observable<DesiredUpdate>, options: ProbeHel
     )
     subscriber.add(
       updates$.subscribe((update) => {
-        const members = heldMembers(update)
+        for (const service of differingKeys(provenance, update.provenance)) {
+          const known = update.provenance.get(service)
+          const holding = known === undefined ? [] : heldMembers(service, known)
+          if (holding.length === 0) byService.delete(service)
+          else byService.set(service, holding)
+        }
+        provenance = update.provenance
+        const members = [...byService.values()].flat()
         if (members.length + held.members.length === 0) return
         held = follow(held, members)
         const stays = foundOf(held)

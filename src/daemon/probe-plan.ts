@@ -60,7 +60,7 @@ function planCheck(check: CheckSpec, service: ServiceSpec, { backend }: Member):
   const { method } = backend.forwarding ?? service.forwarding
   const elsewhere = check.address !== undefined || check.port !== undefined
   const refusalCounts = elsewhere || method === 'nat' || method === 'local'
-  const key = `${textOf(check)} ${address} ${port}${refusalCounts ? '' : ' unless refused'}`
+  const key = `${nameOf(check)} ${address} ${port}${refusalCounts ? '' : ' unless refused'}`
   return { key, spec: check, target, refusalCounts }
 }
 
@@ -84,20 +84,23 @@ function planThrough(
     road === undefined
       ? roadName(serviceKey(identity), destination)
       : `${road.name} ${road.key} ${forwardingText(road.forwarding)}`
-  return { key: `${textOf(check)} ${way}`, spec: check, target, refusalCounts: true, road: road ?? 'none' }
+  return { key: `${nameOf(check)} ${way}`, spec: check, target, refusalCounts: true, road: road ?? 'none' }
 }
 
 const NO_ROADS: ReadonlyMap<DestinationKey, Road> = new Map()
 
-const texts = new WeakMap<CheckSpec, string>()
+const names = new WeakMap<CheckSpec, string>()
+const namesByText = new Map<string, string>()
 
-/** Equal checks have equal texts, whichever service they belong to. */
-function textOf(check: CheckSpec): string {
-  const known = texts.get(check)
+/** Equal checks have equal names, whichever service they belong to: short ones, for each of their members has its own copy. */
+function nameOf(check: CheckSpec): string {
+  const known = names.get(check)
   if (known !== undefined) return known
   const text = JSON.stringify(check)
-  texts.set(check, text)
-  return text
+  const name = namesByText.get(text) ?? `${check.probe.kind}#${namesByText.size + 1}`
+  namesByText.set(text, name)
+  names.set(check, name)
+  return name
 }
 
 const NEVER = Number.POSITIVE_INFINITY

@@ -162,7 +162,7 @@ class Marks {
   }
 }
 
-function isProbedThrough({ identity, checks }: ServiceSpec): boolean {
+export function isProbedThrough({ identity, checks }: ServiceSpec): boolean {
   return identity.kind === 'address' && checks.some(({ via }) => via === 'vip')
 }
 

@@ -2,6 +2,7 @@ import { probeFor } from '../health/registry.ts'
 import {
   holdTable,
   openConntrackKernel,
+  openFirewallKernel,
   openIptablesKernel,
   openIpvsKernel,
   openNftablesKernel,
@@ -22,6 +23,7 @@ export function realHost(version?: string): Host {
     openKernel: (deadline, onStuck) => openIpvsKernel({ deadlineMs: deadline, ...(onStuck !== undefined && { onStuck }) }),
     openNftables: () => openNftablesKernel(),
     openIptables: () => openIptablesKernel(),
+    openFirewall: () => openFirewallKernel(),
     openConntrack: () => openConntrackKernel(),
     openRoutes: () => openRouteKernel(),
     holdTable: (command) => holdTable({ command, ...(version !== undefined && { version }) }),

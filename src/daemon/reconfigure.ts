@@ -81,7 +81,9 @@ function take(reload: Reload & { kind: 'accepted' }, started: Configuration, par
   metrics.configLoaded(configuration.services.length)
   status.configAccepted(waiting)
   logger.info({ services: configuration.services.length }, 'the new configuration is in force')
+  const isOtherFirewall = running.configuration.settings.manageFirewall !== configuration.settings.manageFirewall
   running.reconfigure(configuration)
+  if (isOtherFirewall) parts.resync$.next()
   void parts.manageSysctls().then(() => adviseSysctls(host, logger, configuration))
   void adviseExecUsers(logger, configuration.services)
 }

@@ -10,13 +10,14 @@ import type { DesiredState } from '../model/desired-state.ts'
 import type { DestinationKey, Forwarding } from '../model/destination.ts'
 import { isRoadName, type RoadName } from '../model/probe-road.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
-import { type ServiceIdentity, serviceKey } from '../model/virtual-service.ts'
-import type { DesiredUpdate } from '../pipeline/desired-update.ts'
+import { differingKeys, SharedMap } from '../model/shared-map.ts'
+import { type ServiceIdentity, type ServiceKey, serviceKey } from '../model/virtual-service.ts'
+import type { DesiredUpdate, ServiceProvenance } from '../pipeline/desired-update.ts'
 import type { PassReport } from '../sinks/sink.ts'
 import type { OwnedService, OwnershipRecord } from '../store/ownership.ts'
 import type { Host } from './host.ts'
 import { asPointsmanError } from './passes.ts'
-import { isTaken, NO_ROADS, planRoads, type Road, type Roads, type TakenMarks } from './probe-roads.ts'
+import { isProbedThrough, isTaken, NO_ROADS, planRoads, type Road, type Roads, type TakenMarks } from './probe-roads.ts'
 
 /** Milliseconds until this host is looked at again. */
 const LOOK_AGAIN = 1_000
@@ -47,7 +48,16 @@ export class RoadKeeper {
   /** What others use. */
   #taken: TakenMarks | undefined
   #takenInAll: TakenMarks | undefined
-  #virtual: ReadonlySet<IpAddress> = new Set()
+  #followed: DesiredUpdate['provenance'] | undefined
+  /** Services that are probed at their own address. */
+  #through: ReadonlyMap<ServiceKey, ServiceProvenance> = new Map()
+  /** Marks that the configuration itself gives; undefined: to be looked up. */
+  #ownMarks: ReadonlySet<number> | undefined
+  #roaded:
+    | { readonly beside: DesiredState['services']; readonly list: readonly Road[]; readonly services: DesiredState['services'] }
+    | undefined
+  /** Addresses of services; undefined: to be looked up. */
+  #virtual: ReadonlySet<IpAddress> | undefined
   readonly #lacking = new Map<string, { readonly what: string | undefined; readonly until: number }>()
   /** What the last pass left in the kernel. */
   #standing: ReadonlySet<Road> = new Set()
@@ -61,13 +71,12 @@ export class RoadKeeper {
   follow(update: DesiredUpdate): RoadedUpdate {
     const { desired, provenance } = update
     const { marks: range } = this.#options.settings()
-    this.#roads = planRoads(this.#roads, provenance, () => ({ range, taken: this.#takenBeside(update), past: this.#past }))
+    this.#learn(provenance)
+    this.#roads = planRoads(this.#roads, this.#through, () => ({ range, taken: this.#takenBeside(), past: this.#past }))
     const { of: roads } = this.#roads
     const all = this.#allOf(roads)
     if (all.length === 0) return { ...update, roads }
-    this.#virtual = new Set([...desired.services.values()].flatMap(({ identity }) => addressOf(identity)))
-    const services = new Map([...desired.services, ...all.map(({ key, service }) => [key, service] as const)])
-    const roaded = { ...desired, services }
+    const roaded = { ...desired, services: this.#servicesBeside(desired.services, all) }
     this.#planned.set(roaded, all)
     return { ...update, desired: roaded, roads }
   }
@@ -97,7 +106,7 @@ export class RoadKeeper {
         return settings().sources
       },
       stands: (signal: AbortSignal) => this.#stands(road, signal),
-      isVirtual: (address: IpAddress) => this.#virtual.has(address),
+      isVirtual: (address: IpAddress) => this.#addresses().has(address),
       lacks: (source: IpAddress) => this.#lacks(source, road.forwarding.method),
     }
     return throughVip(target, way, (marked) => host.probeFor(kind, marked))
@@ -106,6 +115,44 @@ export class RoadKeeper {
   #allOf(of: Roads['of']): readonly Road[] {
     if (this.#all.of !== of) this.#all = { of, list: [...of.values()].flatMap((each) => [...each.values()]) }
     return this.#all.list
+  }
+
+  /** What an update costs is what differs from the one before. */
+  #learn(provenance: DesiredUpdate['provenance']): void {
+    const before = this.#followed
+    this.#followed = provenance
+    const keys = differingKeys(before, provenance)
+    if (keys.every((key) => before?.get(key)?.spec === provenance.get(key)?.spec)) {
+      if (!keys.some((key) => this.#through.has(key))) return
+    } else {
+      this.#ownMarks = undefined
+      this.#virtual = undefined
+    }
+    const through = new Map(this.#through)
+    for (const key of keys) {
+      const known = provenance.get(key)
+      if (known !== undefined && isProbedThrough(known.spec)) through.set(key, known)
+      else through.delete(key)
+    }
+    this.#through = through
+  }
+
+  /** All that is wanted, with what the roads need. */
+  #servicesBeside(beside: DesiredState['services'], list: readonly Road[]): DesiredState['services'] {
+    const last = this.#roaded
+    const roads = () => new Map(list.map(({ key, service }) => [key, service]))
+    const services =
+      last?.list === list
+        ? SharedMap.of(last.services).edited(differingKeys(last.beside, beside), (key) => beside.get(key))
+        : SharedMap.from([...beside, ...roads()])
+    this.#roaded = { beside, list, services }
+    return services
+  }
+
+  /** Where the services are. */
+  #addresses(): ReadonlySet<IpAddress> {
+    this.#virtual ??= new Set([...(this.#followed?.values() ?? [])].flatMap(({ spec }) => addressOf(spec.identity)))
+    return this.#virtual
   }
 
   #stands(road: Road, signal: AbortSignal): Promise<boolean> {
@@ -135,13 +182,16 @@ export class RoadKeeper {
   }
 
   /** What others use, and what the configuration itself gives to clients and to other probes. */
-  #takenBeside({ provenance }: DesiredUpdate): TakenMarks {
+  #takenBeside(): TakenMarks {
     this.#taken ??= this.#look()
     const { services, rules } = this.#taken
-    const own = [...provenance.values()].flatMap(({ spec }) => [
-      ...markOf(spec.identity),
-      ...spec.checks.flatMap(({ fwmark }) => fwmark ?? []),
-    ])
+    this.#ownMarks ??= new Set(
+      [...(this.#followed?.values() ?? [])].flatMap(({ spec }) => [
+        ...markOf(spec.identity),
+        ...spec.checks.flatMap(({ fwmark }) => fwmark ?? []),
+      ]),
+    )
+    const own = this.#ownMarks
     const taken = { services: new Set([...services, ...own]), rules }
     // The same object where nothing is new: then nothing is planned anew.
     if (!isDeepStrictEqual(taken, this.#takenInAll)) this.#takenInAll = taken

@@ -40,16 +40,17 @@ import type {
   WantedServices,
 } from '../pipeline/desired-update.ts'
 import { steadyScheduler } from '../pipeline/steady-scheduler.ts'
-import { conflate, desiredState, type OpenSource, type PassResult } from '../pipeline/wire.ts'
+import { conflate, desiredState, type OpenSource } from '../pipeline/wire.ts'
 import type { PipelineTurn } from '../pipeline/witness.ts'
-import type { PassReport, Sink } from '../sinks/sink.ts'
-import { adoptingIn } from './adopting.ts'
+import type { Sink } from '../sinks/sink.ts'
+import { Adopting } from './adopting.ts'
 import { type Held, heldOf } from './approval.ts'
 import { counted } from './counted.ts'
 import type { Hooks } from './hooks.ts'
 import type { Host } from './host.ts'
 import { logAnnouncements } from './log-announcement.ts'
 import { logFinding, logGuard } from './log-guard.ts'
+import { PassUnderWay } from './pass-under-way.ts'
 import { recordPass, watchedPasses } from './passes.ts'
 import { type Certificates, type LastResults, type ProbeBackendsOptions, probeBackends } from './probe-backends.ts'
 import { probeHeld } from './probe-held.ts'
@@ -108,8 +109,8 @@ export class Running {
   /** States to be written anew although nothing was decided anew. */
   readonly #again = new Subject<DesiredUpdate>()
   readonly #resync = new Subject<void>()
-  /** Services of which the next full pass takes over what is foreign. */
-  readonly #adopting = new Set<ServiceKey>()
+  readonly #adopting = new Adopting()
+  readonly #pass = new PassUnderWay()
   readonly #probed = new Subject<ProbeVerdict>()
   readonly #operational = new Subject<OperationalNews>()
   readonly #certificates = new Map<ServiceKey, Certificates>()
@@ -166,6 +167,11 @@ export class Running {
     return held
   }
 
+  /** Resolves when the pass that is under way has ended, or has taken too long. */
+  betweenPasses(): Promise<void> {
+    return this.#pass.ended()
+  }
+
   /** The next pass takes over what is foreign in a service that is wanted. */
   adopt(service: ServiceKey): void {
     this.#adopting.add(service)
@@ -209,13 +215,13 @@ export class Running {
       }),
       mergeWith(this.#again),
       map((update) => {
-        const roaded = parts.roads.follow(adoptingIn(update, this.#adopting))
+        const roaded = parts.roads.follow(this.#adopting.in(update))
         this.#updates.set(roaded.desired, update)
         updates$.next(roaded)
         return roaded
       }),
       takeUntil(this.#stop),
-      conflate(watchedPasses(sink, status, metrics), {
+      conflate(this.#pass.watched(watchedPasses(sink, status, metrics)), {
         resyncInterval: parts.resyncInterval,
         resync$: merge(beat$, parts.resync$, this.#resync),
         paused$: parts.paused$,
@@ -223,7 +229,7 @@ export class Running {
       tap((result) => {
         recordPass(sink.name, result, this.#updates.get(result.desired), parts)
         if (result.ok && result.scope === 'full') parts.afterFullPass()
-        this.#adopted(result)
+        if (this.#adopting.ended(result)) this.#writeAgain()
         const otherRoads = result.ok && parts.roads.passEnded(result.desired, result.report, result.scope)
         if (otherRoads) this.#writeAgain(result.finishedAt)
         supervisor.passEnded({ stuck: status.stuck !== undefined, status: statusLine(this.services, status) })
@@ -249,15 +255,6 @@ export class Running {
 
   #writeAgain(eventAt = steadyScheduler.now()): void {
     if (this.#latest !== undefined) this.#again.next({ ...this.#latest, eventAt })
-  }
-
-  /** What was foreign is ours now; what others bring later is theirs. */
-  #adopted(result: PassResult<PassReport>): void {
-    if (!result.ok || result.scope !== 'full' || this.#adopting.size === 0) return
-    const failing = new Set<string | undefined>(result.report.failed.map(({ object }) => object.split(' ')[0]))
-    for (const key of this.#adopting)
-      if (result.desired.services.get(key)?.adopt === 'all' && !failing.has(key)) this.#adopting.delete(key)
-    if (this.#adopting.size === 0) this.#writeAgain()
   }
 
   #wantedServices(parts: RunningParts, announceReady: () => void): Observable<WantedServices> {
@@ -335,6 +332,6 @@ export class Running {
 
 function statusLine(services: WantedServices['services'], status: Status): string {
   if (status.stuck !== undefined) return `stuck: ${status.stuck}`
-  const { paused } = status.facts()
+  const { paused } = status
   return `${paused === undefined ? '' : `${paused}; `}${counted(services.length, 'service')}, ${status.withoutData.length} without data`
 }

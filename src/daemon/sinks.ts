@@ -3,15 +3,18 @@ import { SETTING_DEFINITIONS } from '../config/setting-definitions.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { AddressFacts, AddressSink } from '../sinks/addresses/address-sink.ts'
 import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
-import { createSinksInOrder, type InOrderSink } from '../sinks/in-order.ts'
+import { createFirewallSink } from '../sinks/firewall/firewall-sink.ts'
+import { createSinksInOrder, type InOrderOptions, type InOrderSink } from '../sinks/in-order.ts'
 import type { IpvsSink } from '../sinks/ipvs/ipvs-sink.ts'
 import type { SinkLog } from '../sinks/ipvs/transition.ts'
 import { createSnatSinkAfter, type FormerTable } from '../sinks/snat/after-former.ts'
 import type { SnatSink, SnatSinkOptions } from '../sinks/snat/snat-sink.ts'
 import { type AddressRecord, openAddresses } from '../store/addresses.ts'
+import { type FirewallUse, openFirewallUse } from '../store/firewall-use.ts'
 import { openSnatUse, type SnatTable, type SnatUse } from '../store/snat-use.ts'
 import type { Host } from './host.ts'
 import { openSnatWay, snatSinkBy } from './snat-way.ts'
+import { CONNTRACK } from './sysctl-advice.ts'
 
 /** All that writes to the kernel, as one sink, and what of it only metrics ask. */
 export interface KernelSinks extends AsyncDisposable {
@@ -24,9 +27,13 @@ export interface KernelSinks extends AsyncDisposable {
 
 /** What the sinks are made from. */
 export interface SinksInput {
-  readonly host: Pick<Host, 'openNftables' | 'openIptables' | 'openConntrack' | 'openRoutes'>
+  readonly host: Pick<Host, 'openNftables' | 'openIptables' | 'openConntrack' | 'openRoutes' | 'openFirewall' | 'readSysctl'>
   readonly ipvs: IpvsSink
   readonly configuration: Pick<Configuration, 'settings' | 'snat'>
+  /** `manage_firewall` now; that of the configuration where this is left out. */
+  readonly managesFirewall?: () => boolean
+  /** Whether anything may be written between passes; where this is left out it may. */
+  readonly mayRepair?: () => boolean
   readonly log?: SinkLog
   /** As for the sinks. */
   readonly patience?: number
@@ -38,7 +45,8 @@ const NO_TRANSLATIONS: ReadonlyMap<ServiceKey, bigint> = new Map()
  * Puts the sinks together. Only the notes of earlier processes are read: nftables and interfaces are opened when a service asks for them, or an earlier
  * process did. Rejects with STATE_UNWRITABLE and STATE_NEWER.
  */
-export async function openSinks({ host, ipvs, configuration, log, patience }: SinksInput): Promise<KernelSinks> {
+export async function openSinks(input: SinksInput): Promise<KernelSinks> {
+  const { host, ipvs, configuration, log, patience } = input
   const {
     settings,
     snat: { by, ...ports },
@@ -46,6 +54,7 @@ export async function openSinks({ host, ipvs, configuration, log, patience }: Si
   const { stateDir: directory, instance } = settings
   const use = await openSnatUse({ directory })
   const store = await openAddresses({ directory })
+  const filters = await openFirewallUse({ directory })
   await using opening = new AsyncDisposableStack()
   const opened: { snat?: SnatSink; addresses?: AddressSink } = {}
   const common = log === undefined ? {} : { log }
@@ -73,6 +82,7 @@ export async function openSinks({ host, ipvs, configuration, log, patience }: Si
       ipvs,
       ...(patience !== undefined && { patience }),
       snat: { usedBefore: use.by !== undefined, open: openSnat, emptied: () => use.end() },
+      firewall: firewallToOpen(input, filters),
       addresses: { usedBefore: hasOwned(store.record), open: openAddressSink },
     }),
   )
@@ -82,6 +92,26 @@ export async function openSinks({ host, ipvs, configuration, log, patience }: Si
     translations: async () => (await opened.snat?.readConnections()) ?? NO_TRANSLATIONS,
     addresses: () => opened.addresses?.facts(),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+function firewallToOpen(
+  { host, configuration, managesFirewall, mayRepair, log }: SinksInput,
+  use: FirewallUse,
+): NonNullable<InOrderOptions['firewall']> {
+  const { instance, manageFirewall } = configuration.settings
+  return {
+    usedBefore: use.isInUse,
+    isOn: managesFirewall ?? (() => manageFirewall),
+    async open(parts) {
+      const kernel = parts.use(await host.openFirewall())
+      const former = use.instances.map((name) => instanceOf(name).instance)
+      await use.begin(instance)
+      const tracked = () => host.readSysctl(CONNTRACK) === 1
+      const options = { ...(mayRepair !== undefined && { mayRepair }), ...(log !== undefined && { log }) }
+      return createFirewallSink({ kernel, former, tracked, ...instanceOf(instance), ...options })
+    },
+    emptied: () => use.end(),
   }
 }
 

@@ -16,6 +16,8 @@ export class Status {
   readonly #startedAt: number
   readonly #clock: () => number
   readonly #sources = new Map<string, SourceStatus>()
+  /** Of `sources`, those that have never answered. */
+  readonly #pending = new Set<string>()
   #stuck: string | undefined
   #lastSuccess: number | undefined
   #failure: string | undefined
@@ -53,6 +55,11 @@ export class Status {
     return this.#firstReconcileDone || this.#paused !== undefined
   }
 
+  /** Why nothing is written, in words; undefined where it is. */
+  get paused(): string | undefined {
+    return this.#paused
+  }
+
   /** As the last pass left them. */
   get failingObjects(): readonly ObjectFailure[] {
     return this.#failingObjects
@@ -60,7 +67,7 @@ export class Status {
 
   /** Services whose members are not known yet. */
   get withoutData(): readonly string[] {
-    return [...new Set([...this.#sources.values()].filter(({ state }) => state === 'pending').map(({ name }) => name))]
+    return [...new Set([...this.#pending].flatMap((key) => this.#sources.get(key)?.name ?? []))]
   }
 
   /** How the sources of each service stand at this moment. */
@@ -72,6 +79,8 @@ export class Status {
     const key = `${change.status.service}\n${change.status.source}`
     if (change.kind === 'gone') this.#sources.delete(key)
     else this.#sources.set(key, change.status)
+    if (change.kind === 'status' && change.status.state === 'pending') this.#pending.add(key)
+    else this.#pending.delete(key)
     this.lookForReadiness()
   }
 

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { PoolFacts } from '../admin/health.ts'
 import type { Metrics } from '../admin/metrics.ts'
 import type { OperatorWords } from '../model/admin-state.ts'
+import { differingKeys } from '../model/shared-map.ts'
 import type { DesiredUpdate, ServiceProvenance } from '../pipeline/desired-update.ts'
 import type { Status } from './status.ts'
 import { shownMode } from './transitions.ts'
@@ -12,15 +13,17 @@ export function tellPools(
   after: DesiredUpdate,
   { status, metrics }: { readonly status: Pick<Status, 'poolChanged'>; readonly metrics: Pick<Metrics, 'poolChanged'> },
 ): void {
+  const keys = differingKeys(before?.provenance, after.provenance)
   // What is gone first: its name may belong to another service now.
-  for (const [key, then] of before?.provenance ?? []) {
-    if (after.provenance.has(key)) continue
+  for (const key of keys) {
+    const then = before?.provenance.get(key)
+    if (then === undefined || after.provenance.has(key)) continue
     metrics.poolChanged(poolFacts(then), undefined)
     status.poolChanged(key, undefined)
   }
-  for (const [key, now] of after.provenance) {
-    const then = before?.provenance.get(key)
-    if (then === now) continue
+  for (const key of keys) {
+    const [then, now] = [before?.provenance.get(key), after.provenance.get(key)]
+    if (now === undefined) continue
     const facts = poolFacts(now)
     const old = then && poolFacts(then)
     if (isDeepStrictEqual(facts, old)) continue

@@ -1,13 +1,15 @@
 import type { DesiredService } from '../model/desired-state.ts'
+import { differingKeys } from '../model/shared-map.ts'
 import type { StateEvent } from '../model/state-event.ts'
 import type { DesiredUpdate, GuardChange, Release, ServiceProvenance, SourceChange } from '../pipeline/desired-update.ts'
 import type { Transition } from '../sinks/ipvs/transition.ts'
 
 /** What turned between two desired states: what probes find, who serves, and how pools stand. */
 export function transitionsBetween(before: DesiredUpdate | undefined, after: DesiredUpdate): StateEvent[] {
-  return [...after.provenance].flatMap(([vip, now]) => {
+  return differingKeys(before?.provenance, after.provenance).flatMap((vip) => {
+    const now = after.provenance.get(vip)
+    if (now === undefined) return []
     const then = before?.provenance.get(vip)
-    if (then === now) return []
     const about = { service: now.spec.name, vip }
     return [
       ...healthTurns(about, then, now),

@@ -33,14 +33,34 @@ export interface ChecksOptions {
  * when it ends, are aborted and say nothing more.
  */
 export function runChecks(options: ChecksOptions): OperatorFunction<ReadonlyMap<string, Check>, CheckResult> {
-  return (checks$) =>
+  return running(options, (checks: ReadonlyMap<string, Check>, running) => running.follow(checks))
+}
+
+/** What becomes different about the checks that run. */
+export interface ChecksEdit {
+  /** New ones, and those that have other probes or times than before. */
+  readonly put: ReadonlyMap<string, Check>
+  /** Keys of those that leave. */
+  readonly gone: Iterable<string>
+}
+
+/** The same where it is known what becomes different: an edit costs nothing for the checks that stay as they are. */
+export function runEditedChecks(options: ChecksOptions): OperatorFunction<ChecksEdit, CheckResult> {
+  return running(options, (edit: ChecksEdit, running) => running.edit(edit))
+}
+
+function running<Input>(
+  options: ChecksOptions,
+  take: (input: Input, running: RunningChecks) => void,
+): OperatorFunction<Input, CheckResult> {
+  return (input$) =>
     new Observable((subscriber) => {
       const running = new RunningChecks(options, (result) => subscriber.next(result))
       subscriber.add(() => running.end())
       subscriber.add(options.early$?.subscribe((keys) => running.hasten(keys)))
       subscriber.add(
-        checks$.subscribe({
-          next: (checks) => running.follow(checks),
+        input$.subscribe({
+          next: (input) => take(input, running),
           error: (error) => subscriber.error(error),
           complete: () => subscriber.complete(),
         }),
@@ -54,9 +74,16 @@ const GRAIN = 10
 /** Deadlines of probes that are over, which are cleared away all at once. */
 const MOST_LEFT_OVER = 64
 
+/** A check that runs, and its probe while that is under way. */
+interface Running {
+  readonly key: string
+  check: Check
+  asking: Asking | undefined
+}
+
 /** A probe under way. */
 class Asking implements Due {
-  readonly key: string
+  readonly of: Running
   readonly timeout: number
   readonly begun: number
   /** Its deadline. */
@@ -65,8 +92,8 @@ class Asking implements Due {
   over = false
   readonly #controller = new AbortController()
 
-  constructor(key: string, timeout: number, begun: number) {
-    this.key = key
+  constructor(of: Running, timeout: number, begun: number) {
+    this.of = of
     this.timeout = timeout
     this.begun = begun
     this.at = begun + timeout
@@ -87,10 +114,14 @@ class RunningChecks {
   readonly #scheduler: SchedulerLike
   readonly #onBegin: ChecksOptions['onBegin']
   readonly #tell: (result: CheckResult) => void
-  readonly #underWay = new Map<string, Asking>()
+  /**
+   * Where each has its probe: what comes and goes thousands of times a second must be in no Map. Whenever one grows, the table that it leaves
+   * behind keeps what was in it and the table after it, and so on, from one collection of garbage to the next.
+   */
+  readonly #checks = new Map<string, Running>()
+  #underWay = 0
   /** Those under way, and such as are over since. */
   readonly #deadlines = new Earliest<Asking>()
-  #checks: ReadonlyMap<string, Check> = new Map()
   #timer: Subscription | undefined
   #timerAt = NEVER
   #lookedAt = -NEVER
@@ -105,13 +136,23 @@ class RunningChecks {
   }
 
   follow(checks: ReadonlyMap<string, Check>): void {
-    this.#checks = checks
-    for (const [key, asking] of this.#underWay) {
-      if (checks.has(key)) continue
+    this.edit({ put: checks, gone: [...this.#checks.keys()].filter((key) => !checks.has(key)) })
+  }
+
+  edit({ put, gone }: ChecksEdit): void {
+    for (const key of gone) {
+      const asking = this.#checks.get(key)?.asking
+      this.#checks.delete(key)
+      if (asking === undefined) continue
       this.#forget(asking)
       asking.abort()
     }
-    this.#agenda.follow(checks, this.#scheduler.now())
+    for (const [key, check] of put) {
+      const known = this.#checks.get(key)
+      if (known === undefined) this.#checks.set(key, { key, check, asking: undefined })
+      else known.check = check
+    }
+    this.#agenda.edit(put, gone, this.#scheduler.now())
     this.#advance()
   }
 
@@ -128,8 +169,8 @@ class RunningChecks {
   #advance(): void {
     const now = this.#scheduler.now()
     for (const key of this.#agenda.begin(now, this.#onBegin)) {
-      const check = this.#checks.get(key)
-      if (check !== undefined) this.#ask(key, check, now)
+      const running = this.#checks.get(key)
+      if (running !== undefined) this.#ask(running, now)
     }
     this.#wakeUp(now)
   }
@@ -137,7 +178,7 @@ class RunningChecks {
   /** At the next moment or deadline; a timer that comes too early stays. */
   #wakeUp(now: number): void {
     while (this.#deadlines.top?.over === true) this.#deadlines.take()
-    if (this.#deadlines.size > 2 * this.#underWay.size + MOST_LEFT_OVER) this.#deadlines.keep(({ over }) => !over)
+    if (this.#deadlines.size > 2 * this.#underWay + MOST_LEFT_OVER) this.#deadlines.keep(({ over }) => !over)
     const due = Math.min(this.#agenda.nextAt ?? NEVER, this.#deadlines.top?.at ?? NEVER)
     const at = Math.max(due, this.#lookedAt + GRAIN)
     if (at !== NEVER && this.#timerAt <= at) return
@@ -157,9 +198,11 @@ class RunningChecks {
     this.#advance()
   }
 
-  #ask(key: string, { probe, timeout }: Check, now: number): void {
-    const asking = new Asking(key, timeout, now)
-    this.#underWay.set(key, asking)
+  #ask(running: Running, now: number): void {
+    const { probe, timeout } = running.check
+    const asking = new Asking(running, timeout, now)
+    running.asking = asking
+    this.#underWay += 1
     this.#deadlines.add(asking)
     asking.ask(probe).then(
       (result) => this.#settle(asking, result),
@@ -171,7 +214,8 @@ class RunningChecks {
     if (asking.over) return
     const waiting = this.#agenda.isFull
     this.#forget(asking)
-    const { key, begun } = asking
+    const { of, begun } = asking
+    const { key } = of
     const now = this.#scheduler.now()
     // Whoever hears of it may set another pace by it.
     this.#tell({ key, result, took: now - begun })
@@ -182,7 +226,8 @@ class RunningChecks {
 
   #forget(asking: Asking): void {
     asking.over = true
-    this.#underWay.delete(asking.key)
+    asking.of.asking = undefined
+    this.#underWay -= 1
   }
 
   #expire(asking: Asking): void {

@@ -16,8 +16,6 @@ export interface Connection {
   fail(failure: ServiceFailure, what: string): void
   /** What a socket's error after the handshake says of the backend. */
   lost(error: NodeJS.ErrnoException): void
-  /** Told of each piece that comes in, where the probe asked for that in place of a stream to read from. */
-  hear: ((chunk: Buffer) => void) | undefined
   /** What is said when the deadline comes next. */
   silence: string
   /** Goes with the result, whatever that is. */
@@ -42,36 +40,28 @@ const MESSAGES: Readonly<Record<ConnectFailure, (name: string) => string>> = {
 
 /**
  * Connects and hands the connection to `talk`, which settles. What ends it otherwise is an answer, too: a connection that does
- * not come to stand, one that is closed or reset, and the deadline. `name` is whose answers are told, where that is another one;
- * `plain`: what comes in goes to `hear`, which costs less than a stream to read from.
+ * not come to stand, one that is closed or reset, and the deadline. `name` is whose answers are told, where that is another one.
  */
 export function overConnection(
   target: ProbeTarget,
   signal: AbortSignal,
   talk: (connection: Connection) => void,
-  { name = targetName(target), plain = false }: { readonly name?: string; readonly plain?: boolean } = {},
+  name: string = targetName(target),
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve(connectFailure(target, 'timed-out'))
-    else connect(target, signal, talk, { name, plain }, resolve)
+    else connect(target, signal, talk, name, resolve)
   })
 }
-
-/** Where sockets put what comes in; it is taken out before the next one does. */
-const INCOMING = Buffer.allocUnsafeSlow(65_536)
 
 function connect(
   target: ProbeTarget,
   signal: AbortSignal,
   talk: (connection: Connection) => void,
-  { name, plain }: { readonly name: string; readonly plain: boolean },
+  name: string,
   resolve: (result: ProbeResult) => void,
 ): void {
-  const callback = (length: number) => {
-    connection.hear?.(Buffer.from(INCOMING.subarray(0, length)))
-    return true
-  }
-  const made = tcpSocketFor(target, plain ? { buffer: INCOMING, callback } : undefined)
+  const made = tcpSocketFor(target)
   if ('problem' in made) {
     resolve({ outcome: 'unknown', message: made.problem })
     return
@@ -100,9 +90,7 @@ function connect(
     settle: end,
     leave,
     fail: (failure, what) => end({ outcome: 'failed', failure, message: `${name} ${what}` }),
-    lost: ({ code = 'without a code' }) =>
-      connection.fail('closed', code === 'ECONNRESET' ? 'resets the connection' : `loses the connection (${code})`),
-    hear: undefined,
+    lost: ({ code = 'without a code' }) => connection.fail('closed', lostWords(code)),
     silence: 'accepts the connection and does not answer in time',
   }
   const abort = () => (stands ? connection.fail('no-answer', connection.silence) : end(connectFailure(target, 'timed-out')))
@@ -121,13 +109,21 @@ function connect(
   socket.connect({ host, port, autoSelectFamily: false, ...(localAddress !== undefined && { localAddress }) })
 }
 
+/** What an error after the handshake says of the backend. */
+export function lostWords(code: string): string {
+  return code === 'ECONNRESET' ? 'resets the connection' : `loses the connection (${code})`
+}
+
 /** Settles a probe of which there is no connection. */
-function connectFailure(target: ProbeTarget, failure: ConnectFailure): ProbeResult {
+export function connectFailure(target: ProbeTarget, failure: ConnectFailure): ProbeResult {
   return { outcome: 'failed', failure, message: MESSAGES[failure](targetName(target)) }
 }
 
 /** What an error before there was a connection says of the backend, or of this machine. */
-export function connectError(target: ProbeTarget, { code = 'without a code' }: NodeJS.ErrnoException): ProbeResult {
+export function connectError(
+  target: ProbeTarget,
+  { code = 'without a code' }: { readonly code?: string | undefined },
+): ProbeResult {
   const failure = FAILURES[code]
   if (failure !== undefined) return connectFailure(target, failure)
   return { outcome: 'unknown', message: `no connection to ${targetName(target)} could be tried (${code})` }

@@ -21,7 +21,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /** `redirected` is called in place of a verdict where a redirect is to be followed. */
 export function judgeAnswer(
-  connection: Connection,
+  connection: Pick<Connection, 'settle' | 'fail' | 'silence'>,
   spec: HttpProbeSpec,
   redirected: (redirect: HttpRedirect) => void,
 ): HttpAnswer {

@@ -4,29 +4,36 @@ import type { HttpAnswer } from './http-answer.ts'
 import type { HttpQuestion } from './http-question.ts'
 import { Http1Reader } from './http1-reader.ts'
 import { requestHttp2 } from './http2-request.ts'
+import type { PlainConnection } from './plain-connection.ts'
 
-/** Over a connection that ends with it: no keep-alive. `plain`: the connection is. */
-export function askHttp1(
-  connection: Connection,
-  socket: Socket,
-  question: HttpQuestion,
-  answer: HttpAnswer,
-  plain: boolean,
-): void {
-  const reader = new Http1Reader(answer, question.method === 'HEAD')
-  let begun = false
-  const hear = (chunk: Buffer) => {
-    begun = true
-    const fault = reader.read(chunk)
-    if (fault !== undefined) connection.fail('wrong-answer', `does not answer as HTTP does: ${fault}`)
-  }
-  if (plain) connection.hear = hear
-  else socket.on('data', hear)
-  socket.once('end', () => {
-    if (!begun) connection.fail('closed', 'closes the connection without an answer')
-    else if (!reader.end()) connection.fail('closed', 'ends the connection within its answer')
-  })
+/** Over a connection that ends with it: no keep-alive. */
+export function askHttp1(connection: Connection, socket: Socket, question: HttpQuestion, answer: HttpAnswer): void {
+  const { hear, ended } = hearing(connection, question, answer)
+  socket.on('data', hear)
+  socket.once('end', ended)
   socket.write(requestText(question), 'latin1')
+}
+
+/** The same without TLS and without anybody on the way. */
+export function askPlainly(connection: PlainConnection, question: HttpQuestion, answer: HttpAnswer): void {
+  Object.assign(connection, hearing(connection, question, answer))
+  connection.send(requestText(question))
+}
+
+function hearing(connection: Pick<Connection, 'fail'>, { method }: HttpQuestion, answer: HttpAnswer) {
+  const reader = new Http1Reader(answer, method === 'HEAD')
+  let begun = false
+  return {
+    hear: (chunk: Buffer) => {
+      begun = true
+      const fault = reader.read(chunk)
+      if (fault !== undefined) connection.fail('wrong-answer', `does not answer as HTTP does: ${fault}`)
+    },
+    ended: () => {
+      if (!begun) connection.fail('closed', 'closes the connection without an answer')
+      else if (!reader.end()) connection.fail('closed', 'ends the connection within its answer')
+    },
+  }
 }
 
 /** A request as it is sent (RFC 9112, 2.1). */

@@ -4,9 +4,10 @@ import { isConnectFailure, type ProbeResult } from '../model/probe-result.ts'
 import type { HttpProbeSpec } from '../model/probe-spec.ts'
 import { type Connection, overConnection } from './connection.ts'
 import { type HttpRedirect, judgeAnswer } from './http-answer.ts'
-import { askHttp1, askHttp2 } from './http-exchange.ts'
+import { askHttp1, askHttp2, askPlainly } from './http-exchange.ts'
 import { firstQuestion, type HttpQuestion, redirected } from './http-question.ts'
 import { type HttpRoute, requestTarget, routeOf, throughTunnel } from './http-route.ts'
+import { overPlainConnection, type PlainConnection } from './plain-connection.ts'
 import type { Probe } from './probe.ts'
 import type { ProbeTarget } from './target.ts'
 import { secure } from './tls-handshake.ts'
@@ -47,15 +48,20 @@ async function ask(
   question: HttpQuestion,
 ): Promise<{ readonly result: ProbeResult; readonly redirect: HttpRedirect | undefined }> {
   let redirect: HttpRedirect | undefined
-  const plain = spec.tls === undefined && spec.version === '1.1' && route.tunnel === undefined
-  const exchange = (connection: Connection, socket: Socket) => {
-    const answer = judgeAnswer(connection, spec, (found) => {
+  const asked = { ...question, path: requestTarget(route, question) }
+  const answerOn = (connection: Pick<Connection, 'settle' | 'fail' | 'silence'>) =>
+    judgeAnswer(connection, spec, (found) => {
       redirect = found
       connection.settle({ outcome: 'passed' })
     })
-    const asked = { ...question, path: requestTarget(route, question) }
-    if (spec.version === '2') askHttp2(connection, socket, asked, answer)
-    else askHttp1(connection, socket, asked, answer, plain)
+  if (spec.tls === undefined && spec.version === '1.1' && route.tunnel === undefined) {
+    const talk = (connection: PlainConnection) => askPlainly(connection, asked, answerOn(connection))
+    const result = await overPlainConnection(route.hop, signal, talk, route.name)
+    return { result: ofBackend(result, route), redirect }
+  }
+  const exchange = (connection: Connection, socket: Socket) => {
+    if (spec.version === '2') askHttp2(connection, socket, asked, answerOn(connection))
+    else askHttp1(connection, socket, asked, answerOn(connection))
   }
   const protect = (connection: Connection, socket: Socket) => {
     const { tls, version } = spec
@@ -70,7 +76,7 @@ async function ask(
     if (route.tunnel === undefined) protect(connection, connection.socket)
     else throughTunnel(connection, route, (socket) => protect(connection, socket))
   }
-  const result = await overConnection(route.hop, signal, open, { name: route.name, plain })
+  const result = await overConnection(route.hop, signal, open, route.name)
   return { result: ofBackend(result, route), redirect }
 }
 

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
+import { Socket } from 'node:net'
 import { openMarkedSocket, SystemCallError } from '../kernel/for-probes.ts'
 import { familyOf, type IpAddress } from '../model/address.ts'
 import { type ProbeTarget, targetName } from './target.ts'
@@ -7,17 +7,16 @@ import { type ProbeTarget, targetName } from './target.ts'
 /** A socket for a target that is still to be connected, and the address that it is still to be bound to; or a sentence. */
 export type TcpSocket = { readonly socket: Socket; readonly localAddress?: IpAddress } | { readonly problem: string }
 
-/** A socket to connect to a target with, marked and bound where the target asks for a mark. `onread`: it is no stream to read from. */
-export function tcpSocketFor(target: ProbeTarget, onread?: OnReadOpts): TcpSocket {
-  const options: SocketConstructorOpts = onread === undefined ? {} : { onread }
+/** A socket to connect to a target with, marked and bound where the target asks for a mark. */
+export function tcpSocketFor(target: ProbeTarget): TcpSocket {
   const marked = markedDescriptor(target, 'tcp')
   if (marked === undefined) {
     const { sourceAddress: localAddress } = target
-    return { socket: new Socket(options), ...(localAddress !== undefined && { localAddress }) }
+    return { socket: new Socket(), ...(localAddress !== undefined && { localAddress }) }
   }
   if ('problem' in marked) return marked
   try {
-    return { socket: new Socket({ ...options, fd: marked.fd }) }
+    return { socket: new Socket({ fd: marked.fd }) }
   } catch (error) {
     closeSync(marked.fd)
     throw error
@@ -40,7 +39,8 @@ export function markedDescriptor(
   }
 }
 
-function problemOf({ errno, call }: SystemCallError, target: ProbeTarget): string {
+/** Why a socket could not be marked or bound. */
+export function problemOf({ errno, call }: SystemCallError, target: ProbeTarget): string {
   const name = targetName(target)
   if (errno === 'EPERM')
     return `no socket with the mark ${target.mark} could be made for ${name}: give the daemon the capability CAP_NET_ADMIN`

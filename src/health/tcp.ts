@@ -1,11 +1,14 @@
 import type { TcpProbeSpec } from '../model/probe-spec.ts'
 import { AnswerText, describeMismatch } from './answer-text.ts'
 import { type Connection, overConnection } from './connection.ts'
+import { overPlainConnection } from './plain-connection.ts'
 import type { Probe } from './probe.ts'
 import type { ProbeTarget } from './target.ts'
 
 /** Passes when the handshake is done and, where something is expected, when that has come. */
 export function tcpProbe(target: ProbeTarget, spec: TcpProbeSpec = { kind: 'tcp' }): Probe {
+  if (spec.send === undefined && spec.expect === undefined)
+    return (signal) => overPlainConnection(target, signal, (connection) => connection.settle({ outcome: 'passed' }))
   return (signal) => overConnection(target, signal, (connection) => talk(connection, spec))
 }
 
@@ -13,8 +16,7 @@ function talk(connection: Connection, { send, expect }: TcpProbeSpec): void {
   const { socket } = connection
   if (send !== undefined) socket.write(send, 'latin1')
   if (expect === undefined) {
-    if (send === undefined) connection.settle({ outcome: 'passed' })
-    else socket.end(() => connection.leave({ outcome: 'passed' }))
+    socket.end(() => connection.leave({ outcome: 'passed' }))
     return
   }
   const answer = new AnswerText(expect, 'latin1')

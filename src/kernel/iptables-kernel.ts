@@ -11,3 +11,14 @@ export interface IptablesKernel extends AsyncDisposable {
   /** Lines for iptables-restore(8) without `*nat` and `COMMIT`; what they do not name stays. All of them or none. */
   restoreNat(family: AddressFamily, lines: readonly string[]): Promise<void>
 }
+
+/** Which of the two iptables of a system: that which keeps its tables in nftables, or that of old, whose tables are beside them. */
+export type IptablesVariant = 'nft' | 'legacy'
+
+/** The filter tables of iptables and ip6tables. Calls reject as those of IptablesKernel do. */
+export interface IptablesFilter {
+  /** Lines of iptables-save(8) for the filter table, without counters; undefined where nobody has made that table by this variant, or its programs are missing. */
+  save(variant: IptablesVariant, family: AddressFamily): Promise<readonly string[] | undefined>
+  /** As IptablesKernel.restoreNat, for the filter table. */
+  restore(variant: IptablesVariant, family: AddressFamily, lines: readonly string[]): Promise<void>
+}

@@ -21,6 +21,10 @@ export class IpvsClient implements IpvsKernel {
   readonly #reader: TableReader
   readonly #writers: readonly MessageWriter[]
   #turn: Promise<unknown> = Promise.resolve()
+  /** The reading of the whole table that is under way, where it gives way to whoever comes. */
+  #yielding: AbortController | undefined
+  /** Calls under way or waiting that it gives way to. */
+  #urgent = 0
 
   constructor(worker: KernelWorker) {
     this.#worker = worker
@@ -36,12 +40,20 @@ export class IpvsClient implements IpvsKernel {
     })
   }
 
-  readTable(options: ReadOptions = {}): Promise<IpvsTable> {
+  /** Gives way to others once: a scrape can wait, and a change cannot. */
+  async readTable(options: ReadOptions = {}): Promise<IpvsTable> {
+    if (options.signal !== undefined) return this.#inTurn(() => this.#reader.readTable(options))
+    const yielding = new AbortController()
+    try {
+      return await this.#inTurn(() => this.#readYielding(options, yielding))
+    } catch (error) {
+      if (!yielding.signal.aborted || error !== yielding.signal.reason) throw error
+    }
     return this.#inTurn(() => this.#reader.readTable(options))
   }
 
   readServices(services: readonly ServiceIdentity[], options: ReadOptions = {}): Promise<IpvsTable> {
-    return this.#inTurn(() => this.#reader.readServices(services, options))
+    return this.#urgently(() => this.#reader.readServices(services, options))
   }
 
   readTimeouts(): Promise<IpvsTimeouts> {
@@ -60,7 +72,7 @@ export class IpvsClient implements IpvsKernel {
   }
 
   write(commands: readonly IpvsCommand[]): Promise<WriteReport> {
-    return this.#inTurn(() => this.#write(commands))
+    return this.#urgently(() => this.#write(commands))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -101,6 +113,26 @@ export class IpvsClient implements IpvsKernel {
     writer.end(writer.begin(this.#worker.family, NLM_F_REQUEST | flags, SEQUENCE, command))
     const request = writer.bytes.slice(0, writer.position)
     return this.#worker.call('ask', { request, dump: flags === NLM_F_DUMP, what })
+  }
+
+  async #readYielding(options: ReadOptions, yielding: AbortController): Promise<IpvsTable> {
+    if (this.#urgent > 0) yielding.abort()
+    this.#yielding = yielding
+    try {
+      return await this.#reader.readTable({ ...options, signal: yielding.signal })
+    } finally {
+      this.#yielding = undefined
+    }
+  }
+
+  async #urgently<T>(work: () => Promise<T>): Promise<T> {
+    this.#urgent += 1
+    this.#yielding?.abort()
+    try {
+      return await this.#inTurn(work)
+    } finally {
+      this.#urgent -= 1
+    }
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -45,6 +45,8 @@ export interface WriteReport {
 export interface ReadOptions {
   /** Keys that should be there: one that a dump misses is asked for alone and dumped again before it counts as absent. */
   readonly expected?: ExpectedKeys
+  /** Once it aborts, a reading of the whole table may break off and reject with its reason: somebody waits who is more urgent. */
+  readonly signal?: AbortSignal
   /** Also decode the 64-bit counters. */
   readonly statistics?: boolean
 }

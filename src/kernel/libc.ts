@@ -18,17 +18,22 @@ export const AF_PACKET = 17
 export const SOCK_STREAM = 1
 export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
+export const SOCK_NONBLOCK = 0x800
 const SOCK_CLOEXEC = 0x80000
 export const SOL_SOCKET = 1
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
+const MSG_NOSIGNAL = 0x4000
 export const CLONE_NEWNET = 0x40000000
 const MFD_CLOEXEC = 1
 const F_SETFD = 2
 const FD_CLOEXEC = 1
+const SO_ERROR = 4
 const SO_ATTACH_FILTER = 26
 /** Bytes of `struct sock_fprog` on 64-bit machines. */
 const FILTER_PROGRAM = 16
+const EAGAIN = 11
+const EINPROGRESS = 115
 
 /** Netlink speaks the byte order of the host. */
 export const LITTLE_ENDIAN = endianness() === 'LE'
@@ -61,6 +66,12 @@ interface Calls {
   readonly sendto: (fd: number, bytes: Bytes, length: number, flags: number, address: Bytes, addressLength: number) => number
   readonly recv: (fd: number, bytes: Bytes, length: number, flags: number) => number
   readonly setsockopt: (fd: number, level: number, option: number, value: Bytes, length: number) => number
+  readonly connect: (fd: number, address: Bytes, length: number) => number
+  readonly send: (fd: number, bytes: Bytes, length: number, flags: number) => number
+  readonly getsockopt: (fd: number, level: number, option: number, value: Bytes, length: Bytes) => number
+  readonly epoll_create1: (flags: number) => number
+  readonly epoll_ctl: (epoll: number, operation: number, fd: number, event: Bytes) => number
+  readonly epoll_wait: (epoll: number, events: Bytes, most: number, timeout: number) => number
   readonly attachFilter: (fd: number, level: number, option: number, program: FilterProgram, length: number) => number
   readonly close: (fd: number) => number
   readonly setns: (fd: number, kind: number) => number
@@ -72,7 +83,7 @@ interface Calls {
 let loaded: Calls | undefined
 
 /** The C library is opened on first use, so that commands that never touch the kernel work on every platform. */
-function calls(): Calls {
+export function calls(): Calls {
   if (loaded) return loaded
   if (process.platform !== 'linux') {
     throw new PointsmanError(
@@ -90,6 +101,12 @@ function calls(): Calls {
     sendto: library.func('long sendto(int fd, void *bytes, size_t length, int flags, void *address, unsigned int addressLength)'),
     recv: library.func('long recv(int fd, void *bytes, size_t length, int flags)'),
     setsockopt: library.func('int setsockopt(int fd, int level, int option, void *value, unsigned int length)'),
+    connect: library.func('int connect(int fd, void *address, unsigned int length)'),
+    send: library.func('long send(int fd, void *bytes, size_t length, int flags)'),
+    getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *length)'),
+    epoll_create1: library.func('int epoll_create1(int flags)'),
+    epoll_ctl: library.func('int epoll_ctl(int epoll, int operation, int fd, void *event)'),
+    epoll_wait: library.func('int epoll_wait(int epoll, void *events, int most, int timeout)'),
     attachFilter: library.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(filterProgram), 'unsigned int']),
     close: library.func('int close(int fd)'),
     setns: library.func('int setns(int fd, int kind)'),
@@ -110,7 +127,7 @@ export function errnoName(errno: number): string {
 }
 
 /** Reads errno: nothing may run between the failed call and this. */
-function failure(call: string): SystemCallError {
+export function failure(call: string): SystemCallError {
   return new SystemCallError(call, errnoName(koffi.errno()))
 }
 
@@ -123,12 +140,49 @@ export class RawSocket implements Disposable {
     if (this.#fd < 0) throw failure('socket')
   }
 
+  get descriptor(): number {
+    return this.#fd
+  }
+
   bind(address: Uint8Array): void {
     if (calls().bind(this.#fd, address, address.length) < 0) throw failure('bind')
   }
 
   setOption(level: number, option: number, value: number): void {
-    if (calls().setsockopt(this.#fd, level, option, int32(value), 4) < 0) throw failure('setsockopt')
+    this.setOptionBytes(level, option, int32(value))
+  }
+
+  setOptionBytes(level: number, option: number, value: Uint8Array): void {
+    if (calls().setsockopt(this.#fd, level, option, value, value.length) < 0) throw failure('setsockopt')
+  }
+
+  /** Begins to connect a socket that does not block; what comes of it shows on an Epoll. */
+  beginConnect(address: Uint8Array): void {
+    if (calls().connect(this.#fd, address, address.length) < 0 && koffi.errno() !== EINPROGRESS) throw failure('connect')
+  }
+
+  /** Bytes that the kernel took of a stream; 0 where it takes none now. */
+  send(bytes: Uint8Array): number {
+    const sent = calls().send(this.#fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL)
+    if (sent >= 0) return sent
+    if (koffi.errno() === EAGAIN) return 0
+    throw failure('send')
+  }
+
+  /** Bytes of a stream that have come in; 0 at its end, undefined where none wait. */
+  read(into: Uint8Array): number | undefined {
+    const length = calls().recv(this.#fd, into, into.length, MSG_DONTWAIT)
+    if (length >= 0) return length
+    if (koffi.errno() === EAGAIN) return undefined
+    throw failure('recv')
+  }
+
+  /** The error that waits on the socket, which goes with the asking. */
+  takeError(): SystemCallError | undefined {
+    const value = new Uint8Array(4)
+    if (calls().getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, value, int32(4)) < 0) return failure('getsockopt')
+    const errno = new DataView(value.buffer).getInt32(0, LITTLE_ENDIAN)
+    return errno === 0 ? undefined : new SystemCallError('connect', errnoName(errno))
   }
 
   /** Lets in what a classic BPF program (`struct sock_filter`, 8 bytes an instruction) accepts. */
@@ -161,27 +215,7 @@ export class RawSocket implements Disposable {
    * is. What the listener leaves is announced again. It keeps no process alive.
    */
   onReadable(listener: () => void): Disposable {
-    let ended = false
-    const handle = koffi.node.poll(this.#fd, { readable: true }, heard)
-    handle.unref()
-    const end = () => {
-      if (ended) return
-      ended = true
-      process.removeListener('exit', end)
-      handle.close()
-    }
-    // A call of ours while Node takes its environment down would abort the process.
-    process.once('exit', end)
-    function heard(...[status]: unknown[]): void {
-      // In a turn of its own, where what it throws is thrown as from everywhere else.
-      setImmediate(() => {
-        if (ended) return
-        // An error that waits on the socket ends the poll.
-        if (typeof status === 'number' && status < 0) handle.start({ readable: true }, heard)
-        listener()
-      })
-    }
-    return { [Symbol.dispose]: end }
+    return onReadable(this.#fd, listener)
   }
 
   /** Gives the descriptor away: whoever takes it closes it. */
@@ -195,6 +229,39 @@ export class RawSocket implements Disposable {
     if (this.#fd < 0) return
     calls().close(this.#fd)
     this.#fd = -1
+  }
+}
+
+export interface Polling extends Disposable {
+  /** Keeps the process alive, or no longer. */
+  hold(alive: boolean): void
+}
+
+/** As RawSocket.onReadable. */
+export function onReadable(fd: number, listener: () => void): Polling {
+  let ended = false
+  const handle = koffi.node.poll(fd, { readable: true }, heard)
+  handle.unref()
+  const end = () => {
+    if (ended) return
+    ended = true
+    process.removeListener('exit', end)
+    handle.close()
+  }
+  // A call of ours while Node takes its environment down would abort the process.
+  process.once('exit', end)
+  function heard(...[status]: unknown[]): void {
+    // In a turn of its own, where what it throws is thrown as from everywhere else.
+    setImmediate(() => {
+      if (ended) return
+      // An error that waits on the socket ends the poll.
+      if (typeof status === 'number' && status < 0) handle.start({ readable: true }, heard)
+      listener()
+    })
+  }
+  return {
+    hold: (alive) => (alive ? handle.ref() : handle.unref()),
+    [Symbol.dispose]: end,
   }
 }
 

@@ -23,21 +23,32 @@ export interface MarkedSocketOptions {
  */
 export function openMarkedSocket({ transport, family, mark, sourceAddress }: MarkedSocketOptions): number {
   using socket = new RawSocket(addressFamilyNumber(family), transport === 'tcp' ? SOCK_STREAM : SOCK_DGRAM, 0)
-  // The kernel takes 32 bits; as a signed number they are the same.
-  socket.setOption(SOL_SOCKET, SO_MARK, mark | 0)
-  if (sourceAddress !== undefined) {
-    // The port is chosen with the connection: one after the other, so that none comes again while IPVS remembers its last one.
-    if (transport === 'tcp') socket.setOption(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-    socket.bind(socketAddress(family, sourceAddress))
-  }
+  prepareMarked(socket, { transport, family, mark, sourceAddress })
   return socket.release()
 }
 
-/** `struct sockaddr_in` or `sockaddr_in6` with port 0. */
-function socketAddress(family: AddressFamily, address: IpAddress): Uint8Array {
+type Prepared = Pick<MarkedSocketOptions, 'transport' | 'family'> & {
+  readonly mark: number | undefined
+  readonly sourceAddress: IpAddress | undefined
+}
+
+/** Marks and binds a socket as far as that is asked for. Throws SystemCallError. */
+export function prepareMarked(socket: RawSocket, { transport, family, mark, sourceAddress }: Prepared): void {
+  // The kernel takes 32 bits; as a signed number they are the same.
+  if (mark !== undefined) socket.setOption(SOL_SOCKET, SO_MARK, mark | 0)
+  if (sourceAddress === undefined) return
+  // The port is chosen with the connection: one after the other, so that none comes again while IPVS remembers its last one.
+  if (transport === 'tcp') socket.setOption(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+  socket.bind(socketAddress(family, sourceAddress, 0))
+}
+
+/** `struct sockaddr_in` or `sockaddr_in6`. */
+export function socketAddress(family: AddressFamily, address: IpAddress, port: number): Uint8Array {
   const { length, at } = family === 'ipv4' ? { length: 16, at: 4 } : { length: 28, at: 8 }
   const bytes = new Uint8Array(length)
-  new DataView(bytes.buffer).setUint16(0, addressFamilyNumber(family), LITTLE_ENDIAN)
+  const view = new DataView(bytes.buffer)
+  view.setUint16(0, addressFamilyNumber(family), LITTLE_ENDIAN)
+  view.setUint16(2, port)
   writeAddress(bytes, at, address)
   return bytes
 }

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { PointsmanError } from '../errors.ts'
 import type { AddressFamily } from '../model/address.ts'
-import type { IptablesKernel } from './iptables-kernel.ts'
+import type { IptablesFilter, IptablesKernel, IptablesVariant } from './iptables-kernel.ts'
+import { loadedModules } from './modules.ts'
 import { noPermission } from './netfilter/refusals.ts'
 
 export interface OpenIptablesKernelOptions {
@@ -18,6 +20,7 @@ const FOLDERS = '/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin'
 const DEADLINE = 30_000
 /** Seconds that the programs of iptables-legacy wait for each other. */
 const LOCK_WAIT = 10
+const RESTORE = ['-n', '-w', String(LOCK_WAIT)]
 /** Characters of its words that are shown. */
 const LONGEST = 300
 
@@ -29,20 +32,63 @@ interface Answer {
 
 /** iptables(8) in the network namespace of this process. Nothing is run before it is needed. */
 export function openIptablesKernel(options: OpenIptablesKernelOptions = {}): IptablesKernel {
-  const { variant = 'iptables', deadlineMs = DEADLINE, path = FOLDERS } = options
-  const run = async (family: AddressFamily, verb: 'save' | 'restore', args: readonly string[], input: string) => {
+  const { variant = 'iptables' } = options
+  const run = runner(options)
+  return {
+    by: 'iptables',
+    saveNat: async (family) => (await run(variant, family, 'save', ['-c', '-t', 'nat'], '')).split('\n'),
+    restoreNat: async (family, lines) => {
+      await run(variant, family, 'restore', RESTORE, ['*nat', ...lines, 'COMMIT', ''].join('\n'))
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+}
+
+/** The filter tables of iptables(8) in the network namespace of this process. Asking makes no table and loads no module. */
+export function openIptablesFilter(options: Omit<OpenIptablesKernelOptions, 'variant'> = {}): IptablesFilter {
+  const run = runner(options)
+  return {
+    async save(variant, family) {
+      if (variant === 'legacy' && !(await hasLegacyFilter(family))) return undefined
+      try {
+        return (await run(`iptables-${variant}`, family, 'save', ['-t', 'filter'], '')).split('\n')
+      } catch (error) {
+        // What iptables-nft cannot read was written by others: then it is read as what it is, a table of nftables.
+        const isBeyondIt = error instanceof PointsmanError && ['NFT_MISSING', 'KERNEL_REFUSED'].includes(error.code)
+        if (variant === 'nft' && isBeyondIt) return undefined
+        throw error
+      }
+    },
+    async restore(variant, family, lines) {
+      await run(`iptables-${variant}`, family, 'restore', RESTORE, ['*filter', ...lines, 'COMMIT', ''].join('\n'))
+    },
+  }
+}
+
+/** Asking iptables-legacy itself would make the table. */
+async function hasLegacyFilter(family: AddressFamily): Promise<boolean> {
+  const ip = family === 'ipv4' ? 'ip' : 'ip6'
+  try {
+    return (await readFile(`/proc/net/${ip}_tables_names`, 'utf8')).split('\n').includes('filter')
+  } catch (error) {
+    // That file is for root alone; another user that may write the tables sees whether there can be any.
+    const isForbidden = (error as NodeJS.ErrnoException).code === 'EACCES'
+    return isForbidden && loadedModules().has(`${ip}table_filter`)
+  }
+}
+
+function runner({ deadlineMs = DEADLINE, path = FOLDERS }: OpenIptablesKernelOptions) {
+  return async (
+    variant: 'iptables' | `iptables-${IptablesVariant}`,
+    family: AddressFamily,
+    verb: 'save' | 'restore',
+    args: readonly string[],
+    input: string,
+  ) => {
     const program = `${family === 'ipv4' ? variant : variant.replace('ip', 'ip6')}-${verb}`
     const { code, output, words } = await answerOf(program, args, input, { deadlineMs, path })
     if (code !== 0) throw refused(program, words)
     return output
-  }
-  return {
-    by: 'iptables',
-    saveNat: async (family) => (await run(family, 'save', ['-c', '-t', 'nat'], '')).split('\n'),
-    restoreNat: async (family, lines) => {
-      await run(family, 'restore', ['-n', '-w', String(LOCK_WAIT)], ['*nat', ...lines, 'COMMIT', ''].join('\n'))
-    },
-    [Symbol.asyncDispose]: async () => undefined,
   }
 }
 

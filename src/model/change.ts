@@ -28,13 +28,13 @@ export type TableChange =
 
 /** Changes of one kind that a sink beside the table makes; `kind` as in its reports. */
 export interface SinkChange {
-  readonly sink: 'snat' | 'addresses'
+  readonly sink: 'firewall' | 'snat' | 'addresses'
   readonly kind: string
   readonly count: number
 }
 
 /** What people call that which a sink beside the table writes. */
-export const SINK_NAMES = { snat: 'source NAT', addresses: 'addresses' } as const satisfies Readonly<
+export const SINK_NAMES = { firewall: 'firewall', snat: 'source NAT', addresses: 'addresses' } as const satisfies Readonly<
   Record<SinkChange['sink'], string>
 >
 
@@ -47,7 +47,7 @@ export type ForeignObject =
 export interface Plan {
   readonly changes: readonly Change[]
   readonly tableChanges: readonly TableChange[]
-  /** Absent: nobody asked for source NAT and addresses. */
+  /** Absent: nobody asked for rules in filters, source NAT and addresses. */
   readonly sinkChanges?: readonly SinkChange[]
   readonly foreign: readonly ForeignObject[]
 }

@@ -33,6 +33,8 @@ export type PassEvent =
   | { readonly kind: 'resync' }
   /** The pass ended. `wake`: when the sink wants the next one although nothing changes, and which. */
   | { readonly kind: 'done'; readonly wake: SinkWake | undefined }
+  /** The pass gave way before it had written anything. */
+  | { readonly kind: 'gave-way' }
   /** The pass could do nothing at all. */
   | { readonly kind: 'rejected' }
   /** Whether no pass may begin until the opposite is said; one that runs goes on to its end. */
@@ -50,7 +52,8 @@ export interface PassStart {
   readonly eventAt?: number
 }
 
-export type PassOrder = PassStart | { readonly kind: 'finish' }
+/** `give-way`: the pass that runs is to end soon if it has not written anything. */
+export type PassOrder = PassStart | { readonly kind: 'finish' | 'give-way' }
 
 export interface PassState {
   readonly desired: DesiredState | undefined
@@ -59,6 +62,8 @@ export interface PassState {
   /** Oldest event that is not in the kernel and that no running pass has taken up. */
   readonly eventAt: number | undefined
   readonly running: PassStart | undefined
+  /** Whether the full pass that runs, or the one that is due, has given way or was asked to: once is enough, so that it is made. */
+  readonly gaveWay: boolean
   readonly startedAt: number
   /** When a full pass is due; never while one runs, unless asked for meanwhile. */
   readonly fullAt: number
@@ -75,6 +80,7 @@ export const NO_PASS_YET: PassState = {
   news: false,
   eventAt: undefined,
   running: undefined,
+  gaveWay: false,
   startedAt: Number.NEGATIVE_INFINITY,
   fullAt: Number.NEGATIVE_INFINITY,
   wake: undefined,
@@ -84,8 +90,13 @@ export const NO_PASS_YET: PassState = {
 }
 
 const NEVER = Number.POSITIVE_INFINITY
+/** Milliseconds: later than now. */
+const SOON = 1
 
-/** One pass at a time, the newest state wins; what comes while a pass runs is written by one more. */
+/**
+ * One pass at a time, the newest state wins; what comes while a pass runs is written by one more. A full pass that still reads gives way to
+ * it, once.
+ */
 export function conflateStep(times: PassTimes) {
   return (state: PassState, event: PassEvent | Wake, now: number): StepResult<PassState, PassOrder> =>
     startIfDue(learn(state, event, now, times), now, times)
@@ -102,19 +113,34 @@ function learn(state: PassState, event: PassEvent | Wake, now: number, times: Pa
         ...state,
         running: undefined,
         rejections: 0,
+        gaveWay: state.running?.scope === 'full' ? false : state.gaveWay,
         fullAt: state.fullAt === NEVER ? now + times.resyncInterval : state.fullAt,
         wake: event.wake,
       }
+    case 'gave-way':
+      return afterGivingWay(state, now)
     case 'rejected':
       return afterRejection(state, now, times)
     case 'pause':
       if (event.paused === state.paused) return state
-      // Others may have changed anything meanwhile.
-      return { ...state, paused: event.paused, fullAt: event.paused ? state.fullAt : now }
+      if (event.paused) return { ...state, paused: true }
+      // Others may have changed anything meanwhile; and how long it took is no measure of anything.
+      return { ...state, paused: false, fullAt: now, eventAt: undefined }
     case 'closing':
       return { ...state, closing: true }
     case 'wake':
       return state
+  }
+}
+
+/** What waits is written first and at once, then the full pass is made. */
+function afterGivingWay(state: PassState, now: number): PassState {
+  return {
+    ...state,
+    eventAt: older(state.eventAt, state.running?.eventAt),
+    running: undefined,
+    startedAt: Number.NEGATIVE_INFINITY,
+    fullAt: now + SOON,
   }
 }
 
@@ -136,7 +162,7 @@ function older(a: number | undefined, b: number | undefined): number | undefined
 }
 
 function startIfDue(state: PassState, now: number, times: PassTimes): StepResult<PassState, PassOrder> {
-  if (state.running !== undefined) return { state }
+  if (state.running !== undefined) return mayGiveWay(state) ? { state: { ...state, gaveWay: true }, emit: GIVE_WAY } : { state }
   if (state.closing && (state.paused || !state.news)) return { state, emit: { kind: 'finish' } }
   if (state.desired === undefined || state.paused) return { state }
   const dueAt = state.closing ? now : Math.max(nextDue(state), state.startedAt + times.spacing)
@@ -161,6 +187,13 @@ function startIfDue(state: PassState, now: number, times: PassTimes): StepResult
     emit: start,
   }
 }
+
+/** A change does not wait until everything has been read. */
+function mayGiveWay({ running, news, gaveWay, rejections, paused }: PassState): boolean {
+  return running?.scope === 'full' && news && !gaveWay && rejections === 0 && !paused
+}
+
+const GIVE_WAY: PassOrder = { kind: 'give-way' }
 
 function nextDue(state: PassState): number {
   if (state.news) return Number.NEGATIVE_INFINITY

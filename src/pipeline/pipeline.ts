@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { OperatorWords } from '../model/admin-state.ts'
 import { ChunkedMap } from '../model/chunked-map.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
+import { SharedMap } from '../model/shared-map.ts'
 import type { SourceEvent } from '../model/source-event.ts'
 import type { SourceSpec } from '../model/source-spec.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
@@ -199,7 +200,8 @@ function underKernelOf(state: PipelineState, known: KernelKnown, now: number): T
 
 /** The only step that looks at every service, and it is as rare as something is due. */
 function later(state: PipelineState, now: number): Touched {
-  const due = [...state.services].filter(([, { dueAt }]) => now >= dueAt)
+  const due: (readonly [ServiceKey, ServiceState])[] = []
+  for (const [key, service] of state.services) if (now >= service.dueAt) due.push([key, service])
   let { services } = state
   for (const [key, service] of due) services = services.with(key, timePassed(service, now))
   const oldest = ({ debounced, hearing }: ServiceState) => Math.min(waitingSince(debounced) ?? now, hearing.waitingSince ?? now)
@@ -236,21 +238,22 @@ function updated(before: PipelineState, { state, keys, eventAt, configures }: To
     isDeepStrictEqual(before.undecided, state.undecided) &&
     keys.every((key) => sameVerdict(before.services.get(key), state.services.get(key)))
   if (same) return before.update
-  const services = new Map(before.update?.desired.services)
-  const provenances = new Map(before.update?.provenance)
-  for (const key of keys) {
+  const last = before.update ?? NOTHING_WANTED
+  const services = SharedMap.of(last.desired.services).edited(keys, (key) => state.services.get(key)?.decided.service)
+  const standing = (key: ServiceKey) => {
     const service = state.services.get(key)
-    if (service === undefined) {
-      services.delete(key)
-      provenances.delete(key)
-    } else {
-      services.set(key, service.decided.service)
-      provenances.set(key, provenance(service))
-    }
+    const known = service === before.services.get(key) ? last.provenance.get(key) : undefined
+    return known ?? (service && provenance(service))
   }
+  const provenances = SharedMap.of(last.provenance).edited(keys, standing)
   const { ipvs, undecided } = state
   const desired = { services, ...ipvs, ...(undecided !== undefined && { undecided }) }
   return { desired, provenance: provenances, eventAt }
+}
+
+const NOTHING_WANTED: Pick<DesiredUpdate, 'desired' | 'provenance'> = {
+  desired: { services: SharedMap.from([]) },
+  provenance: SharedMap.from([]),
 }
 
 function sameVerdict(before: ServiceState | undefined, after: ServiceState | undefined): boolean {

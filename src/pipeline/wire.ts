@@ -21,6 +21,7 @@ import {
   conflateStep,
   NO_PASS_YET,
   type PassEvent,
+  type PassOrder,
   type PassScope,
   type PassStart,
   type PassTimes,
@@ -207,6 +208,8 @@ function brokenSource(spec: SourceSpec, error: unknown, at: number): SourceFailu
 
 /** What a pass must tell for the next one to be timed; a PassReport is one. */
 export interface PassOutcome {
+  /** It was asked to give way before it had written anything, and did: nothing came of it. */
+  readonly gaveWay?: true
   readonly wakeAt?: number
   readonly wakeScope?: PassScope
 }
@@ -240,18 +243,19 @@ const DEFAULT_TIMES = { spacing: 50, firstRetry: 1_000 }
 /**
  * Runs `reconcile` for the newest desired state, one pass at a time: `changes` for new states and at the report's
  * `wakeAt`, `full` at first, every resync interval and after failures. A rejected pass is a result like any other and is
- * tried again with back-off. While paused nothing is written; the first pass afterwards is a full one. When the input completes, what has arrived
- * is still written (tried once more at most; not while paused), then this completes.
+ * tried again with back-off. `signal` aborts when something waits that a full pass should give way to. While paused nothing is written; the
+ * first pass afterwards is a full one. When the input completes, what has arrived is still written (tried once more at most; not while
+ * paused), then this completes.
  */
 export function conflate<Report extends PassOutcome>(
-  reconcile: (desired: DesiredState, scope: PassScope, now: number) => Promise<Report>,
+  reconcile: (desired: DesiredState, scope: PassScope, now: number, signal: AbortSignal) => Promise<Report>,
   options: ConflateOptions,
 ): OperatorFunction<DesiredUpdate, PassResult<Report>> {
   const { resync$ = EMPTY, paused$ = EMPTY, scheduler = steadyScheduler } = options
-  const attempt = async ({ desired, scope, startedAt, eventAt }: PassStart): Promise<PassResult<Report>> => {
+  const attempt = async ({ desired, scope, startedAt, eventAt }: PassStart, signal: AbortSignal): Promise<PassResult<Report>> => {
     const result = { desired, scope, startedAt, ...(eventAt !== undefined && { eventAt }) }
     try {
-      const report = await reconcile(desired, scope, startedAt)
+      const report = await reconcile(desired, scope, startedAt, signal)
       return { ...result, finishedAt: scheduler.now(), ok: true, report }
     } catch (error) {
       return { ...result, finishedAt: scheduler.now(), ok: false, error }
@@ -264,14 +268,22 @@ export function conflate<Report extends PassOutcome>(
       const asked$ = resync$.pipe(map((): PassEvent => ({ kind: 'resync' })))
       const pauses$ = paused$.pipe(map((paused): PassEvent => ({ kind: 'pause', paused })))
       const events$ = merge(ended$, asked$, pauses$, concat(news$, of<PassEvent>({ kind: 'closing' })))
+      let giving = new AbortController()
       const run = async (start: PassStart) => {
-        const result = await attempt(start)
+        giving = new AbortController()
+        const result = await attempt(start, giving.signal)
+        if (result.ok && result.report.gaveWay) return ended$.next({ kind: 'gave-way' })
         subscriber.next(result)
         ended$.next(result.ok ? { kind: 'done', wake: wakeOf(result.report) } : { kind: 'rejected' })
       }
+      const follow = (order: PassOrder) => {
+        if (order.kind === 'start') void run(order)
+        else if (order.kind === 'finish') subscriber.complete()
+        else giving.abort()
+      }
       subscriber.add(
         events$.pipe(runStep(conflateStep({ ...DEFAULT_TIMES, ...options }), NO_PASS_YET, scheduler)).subscribe({
-          next: (order) => (order.kind === 'start' ? void run(order) : subscriber.complete()),
+          next: follow,
           error: (error) => subscriber.error(error),
         }),
       )

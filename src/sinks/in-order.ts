@@ -1,19 +1,21 @@
 import type { DesiredService, DesiredState } from '../model/desired-state.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { AddressSink } from './addresses/address-sink.ts'
+import type { FirewallSink, HeldServices } from './firewall/firewall-sink.ts'
 import { requireAllowed } from './ipvs/actions.ts'
 import type { ExitOptions, IpvsSink, PassOptions } from './ipvs/ipvs-sink.ts'
 import { OpenedLater, type SinkToOpen, type Standstill } from './opened-later.ts'
 import { type HalfReport, joinedHalves, joinedReports } from './reports.ts'
 import type { ObjectFailure, PartOutcome, PassReport, Sink } from './sink.ts'
 import type { SnatSink, StillServed } from './snat/snat-sink.ts'
+import { Those } from './those.ts'
 
 /** A pass of several sinks: the report of all of them, and what each did, the one that does the most first. */
 export interface InOrderReport extends PassReport {
   readonly parts: readonly [PartOutcome, ...PartOutcome[]]
 }
 
-/** Source NAT, IPVS and virtual addresses as one sink. */
+/** Filters of the host, source NAT, IPVS and virtual addresses as one sink. */
 export interface InOrderSink extends Sink {
   reconcile(desired: DesiredState, scope: 'changes' | 'full', now: number, options?: PassOptions): Promise<InOrderReport>
   /** As IpvsSink.exit; then source NAT, and the addresses last. What IPVS still holds because it is not ours alone keeps them. */
@@ -27,6 +29,8 @@ export interface InOrderOptions {
   readonly ipvs: IpvsSink
   readonly snat: SinkToOpen<SnatSink>
   readonly addresses: SinkToOpen<AddressSink>
+  /** Absent: filters are nobody's business here. `isOn` may change from pass to pass: where it is false what an earlier pass or process did is taken out. */
+  readonly firewall?: SinkToOpen<FirewallSink> & { isOn(): boolean }
   /** 0 up to 1, for the jitter of retries; Math.random by default. */
   readonly random?: () => number
   /** Milliseconds for which a pass waits for source NAT and for addresses, each, before it goes on without them; 5,000 by default. */
@@ -34,7 +38,7 @@ export interface InOrderOptions {
 }
 
 /**
- * Adding: a translation is confirmed, then the service is opened in IPVS, then its address is added and announced. Removing: an address that is
+ * Adding: filters let the service through, a translation is confirmed, then the service is opened in IPVS, then its address is added and announced. Removing: an address that is
  * no longer announced first, then the service, its translation, and its address last. A service whose translation is not confirmed is
  * not opened, for a connection that begins before its translation is there is lost; one that is open already goes on, and by firewall mark, where
  * each destination has a translation of its own, gets no new ones. Whatever fails in one sink stops its own services alone.
@@ -54,10 +58,17 @@ class SinksInOrder implements InOrderSink {
   readonly #ipvs: IpvsSink
   readonly #snat: OpenedLater<SnatSink>
   readonly #addresses: OpenedLater<AddressSink>
+  readonly #firewall: OpenedLater<FirewallSink> | undefined
+  readonly #firewallIsOn: () => boolean
+  readonly #held: HeldServices
   readonly #listeners = new Set<() => void>()
   readonly #still: StillServed
+  readonly #translated = new Those(({ sourceNat }) => sourceNat !== undefined)
+  readonly #placed = new Those(({ virtualAddress }) => virtualAddress !== undefined)
+  /** Nothing of ours is in any filter, and nothing is to be. */
+  #firewallIsLeft = false
 
-  constructor({ ipvs, snat, addresses, random = Math.random, patience = PATIENCE }: InOrderOptions) {
+  constructor({ ipvs, snat, addresses, firewall, random = Math.random, patience = PATIENCE }: InOrderOptions) {
     const onDisturbed = () => {
       for (const listener of this.#listeners) listener()
     }
@@ -65,6 +76,14 @@ class SinksInOrder implements InOrderSink {
     const options = { onDisturbed, random, patience }
     this.#snat = new OpenedLater(snat, options)
     this.#addresses = new OpenedLater(addresses, options)
+    this.#firewall = firewall && new OpenedLater(firewall, options)
+    this.#firewallIsOn = () => firewall?.isOn() === true
+    this.#held = {
+      get table() {
+        return ipvs.lastTable()
+      },
+      holds: (...what) => ipvs.holds(...what),
+    }
     this.#still = { service: (key) => ipvs.holds(key), destination: (service, destination) => ipvs.holds(service, destination) }
   }
 
@@ -74,22 +93,37 @@ class SinksInOrder implements InOrderSink {
     now: number,
     options: PassOptions = {},
   ): Promise<InOrderReport> {
-    const translated = keysOf(desired, ({ sourceNat }) => sourceNat !== undefined)
-    const placed = keysOf(desired, ({ virtualAddress }) => virtualAddress !== undefined)
+    const translated = this.#translated.of(desired)
+    const placed = this.#placed.of(desired)
     const snat = new Part('snat', this.#snat, translated, now)
     const addresses = new Part('addresses', this.#addresses, placed, now)
-    const scopes = { snat: this.#snat.scopeOf(scope), addresses: this.#addresses.scopeOf(scope) }
+    const firewall = this.#firewallPart(desired, now)
+    const scopes = {
+      firewall: this.#firewall?.scopeOf(scope) ?? scope,
+      snat: this.#snat.scopeOf(scope),
+      addresses: this.#addresses.scopeOf(scope),
+    }
     // Later passes leave out what is not allowed, because writes were made.
-    if (scope === 'full' && (snat.isWanted || addresses.isWanted)) await this.#requireAllowed(desired, now, options)
+    if (scope === 'full' && (snat.isWanted || addresses.isWanted || firewall?.isWanted))
+      await this.#requireAllowed(desired, now, options)
+    if (this.#firewallIsOn()) await firewall?.run((sink) => sink.open(desired, this.#held, scopes.firewall, now), scopes.firewall)
     const opened = await snat.run((sink) => sink.open(desired, scopes.snat, now), scopes.snat)
     const unconfirmed = snat.standstill === undefined ? (opened?.unconfirmed ?? new Set<ServiceKey>()) : translated
     await addresses.run((sink) => sink.withdraw(desired, now))
     const began = performance.now()
     const ipvs = await this.#ipvs.reconcile(openable(desired, unconfirmed, this.#ipvs), scope, now, options)
     const table: PartOutcome = { sink: 'ipvs', ok: true, report: ipvs, seconds: (performance.now() - began) / 1000 }
+    // What follows goes by what IPVS has done.
+    if (ipvs.gaveWay) return { ...told(table, [], []), gaveWay: true }
     await snat.run((sink) => sink.close(desired, this.#still, now))
     await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now), scopes.addresses)
-    return told(table, [snat, addresses], waitingFor(unconfirmed, desired, this.#ipvs, now))
+    if (this.#firewallIsOn()) await firewall?.run((sink) => sink.close(desired, this.#held, now))
+    else await this.#leaveFirewall(firewall)
+    return told(
+      table,
+      [...(firewall === undefined ? [] : [firewall]), snat, addresses],
+      waitingFor(unconfirmed, desired, this.#ipvs, now),
+    )
   }
 
   async exit(mode: 'keep' | 'drain' | 'remove', options: ExitOptions = {}): Promise<InOrderReport> {
@@ -98,17 +132,20 @@ class SinksInOrder implements InOrderSink {
     const table: PartOutcome = { sink: 'ipvs', ok: true, report, seconds: (performance.now() - began) / 1000 }
     if (mode === 'keep') return told(table, [], [])
     const now = (options.clock ?? Date.now)()
-    for (const later of [this.#snat, this.#addresses]) await later.readyAtOnce()
+    for (const later of [this.#firewall, this.#snat, this.#addresses]) await later?.readyAtOnce()
     const snat = new Part('snat', this.#snat, new Set(), now)
     const addresses = new Part('addresses', this.#addresses, new Set(), now)
+    const firewall = this.#firewallPart(NOTHING_DESIRED, now)
     if ([...this.#ipvs.lastTable().keys()].some((key) => this.#ipvs.holds(key))) {
       await snat.run((sink) => sink.close(NOTHING_DESIRED, this.#still, now))
       await addresses.run((sink) => sink.hold(NOTHING_DESIRED, this.#still.service, 'full', now))
+      await firewall?.run((sink) => sink.close(NOTHING_DESIRED, this.#held, now))
     } else {
       await snat.run((sink) => removed(sink, this.#snat))
       await addresses.run((sink) => removed(sink, this.#addresses))
+      await this.#leaveFirewall(firewall)
     }
-    return told(table, [snat, addresses], [])
+    return told(table, [...(firewall === undefined ? [] : [firewall]), snat, addresses], [])
   }
 
   onDisturbed(listener: () => void): () => void {
@@ -120,6 +157,22 @@ class SinksInOrder implements InOrderSink {
     this.#listeners.clear()
     await this.#snat[Symbol.asyncDispose]()
     await this.#addresses[Symbol.asyncDispose]()
+    await this.#firewall?.[Symbol.asyncDispose]()
+  }
+
+  /** Undefined where there is nothing to do with filters, or no longer. */
+  #firewallPart(desired: DesiredState, now: number): Part<FirewallSink> | undefined {
+    if (this.#firewall === undefined) return undefined
+    const isOn = this.#firewallIsOn()
+    if (isOn) this.#firewallIsLeft = false
+    if (this.#firewallIsLeft) return undefined
+    return new Part('firewall', this.#firewall, isOn ? new Set(desired.services.keys()) : new Set(), now)
+  }
+
+  async #leaveFirewall(firewall: Part<FirewallSink> | undefined): Promise<void> {
+    const later = this.#firewall
+    if (firewall === undefined || later === undefined) return
+    if ((await firewall.run((sink) => removed(sink, later))) !== undefined || !firewall.isWanted) this.#firewallIsLeft = true
   }
 
   /** Nothing is written, of no sink, where the plan for the table has what is not allowed. */
@@ -246,10 +299,4 @@ function waitingFor(
     const message = `${service.name} is not opened yet, because its source NAT is not confirmed to be in the kernel.`
     return [{ object: key, code: 'KERNEL_REFUSED', message, retryAt: now }]
   })
-}
-
-function keysOf(desired: DesiredState, is: (service: DesiredService) => boolean): Set<ServiceKey> {
-  const keys = new Set<ServiceKey>()
-  for (const [key, service] of desired.services) if (is(service)) keys.add(key)
-  return keys
 }

@@ -17,6 +17,8 @@ export interface PassReport {
   readonly wakeAt?: number
   /** What it needs to read then: `full` where something that failed is tried again, for the table may be otherwise than believed. */
   readonly wakeScope?: 'changes' | 'full'
+  /** It was asked to give way while it was still reading, and did: nothing was written, and what was to be done is still to be done. */
+  readonly gaveWay?: true
   /** Where one sink stands for several: what each of them did. */
   readonly parts?: readonly PartOutcome[]
 }
@@ -44,6 +46,14 @@ export interface ObjectFailure {
  */
 export interface Sink extends AsyncDisposable {
   readonly name: string
-  /** `changes`: only what differs from the last desired state; `full`: read everything, repair and count drift. */
-  reconcile(desired: DesiredState, scope: 'changes' | 'full', now: number): Promise<PassReport>
+  /**
+   * `changes`: only what differs from the last desired state; `full`: read everything, repair and count drift. Once `signal` aborts, a full pass
+   * that is still reading may end without having done anything.
+   */
+  reconcile(
+    desired: DesiredState,
+    scope: 'changes' | 'full',
+    now: number,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<PassReport>
 }

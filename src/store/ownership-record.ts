@@ -21,6 +21,8 @@ export interface OwnedService {
 /** Everything in one network namespace that is ours. What is not in it is foreign and never changed or removed. */
 export interface OwnershipRecord {
   readonly services: ReadonlyMap<ServiceKey, OwnedService>
+  /** Those of them with drains. */
+  readonly draining: ReadonlySet<ServiceKey>
   readonly syncDaemons: ReadonlySet<SyncDaemon['role']>
 }
 
@@ -45,6 +47,7 @@ interface MutableService {
 /** The record in memory: changed edit by edit, so that one destination among 10,000 costs one destination. */
 export class Ownership implements OwnershipRecord {
   readonly services = new Map<ServiceKey, MutableService>()
+  readonly draining = new Set<ServiceKey>()
   readonly syncDaemons = new Set<SyncDaemon['role']>()
 
   /** False when the edit speaks of a service that is not owned: in a file that is corruption. */
@@ -60,6 +63,7 @@ export class Ownership implements OwnershipRecord {
         this.syncDaemons.delete(edit.role)
         return true
       case 'forget-service':
+        this.draining.delete(edit.service)
         return this.services.delete(edit.service)
       default:
         return this.#editDestinations(edit)
@@ -90,6 +94,7 @@ export class Ownership implements OwnershipRecord {
     if (!owned) return false
     if (edit.do === 'drain') {
       for (const [key, drain] of Object.entries(edit.destinations)) owned.drains.set(key as DestinationKey, drain)
+      if (owned.drains.size > 0) this.draining.add(edit.service)
       return true
     }
     for (const key of edit.destinations) {
@@ -97,6 +102,7 @@ export class Ownership implements OwnershipRecord {
       else owned.drains.delete(key)
       if (edit.do === 'forget') owned.destinations.delete(key)
     }
+    if (owned.drains.size === 0) this.draining.delete(edit.service)
     return true
   }
 }

@@ -13,7 +13,7 @@ export interface Bar {
   readonly limit: number
   readonly value: number
   readonly met: boolean
-  /** The case whose profile explains a miss; memory has none. */
+  /** The case whose profile explains a miss; of memory the report has its parts. */
   readonly profile?: ProfileCase | { readonly measure: 'hold'; readonly shape: Shape } | { readonly measure: 'probes' }
 }
 

@@ -14,7 +14,7 @@ export function processorTime(pid: number): number {
 }
 
 /** Megabytes of a field of /proc/PID/status. */
-export function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+export function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM' | 'RssFile'): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const kilobytes = Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1])
   return (kilobytes * 1024) / 1e6

@@ -30,6 +30,7 @@ const SECTIONS: readonly Section[] = [
   { measure: 'change-bytes', title: 'Bytes to the kernel for such a change', unit: 'bytes' },
   { measure: 'start', title: 'From the start of the program to the full table', unit: 'ms', base: 'keepalived' },
   { measure: 'memory', title: 'Memory of the daemon', unit: 'MB' },
+  { measure: 'memory-part', title: 'What it is made of, per-backend series off', unit: 'MB' },
   { measure: 'scrape', title: 'One answer with all metrics, the start of curl included', unit: 'ms' },
   {
     measure: 'hold',

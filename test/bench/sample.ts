@@ -41,6 +41,8 @@ export type Measure =
   | 'hold'
   /** Resident memory in MB. */
   | 'memory'
+  /** What it is made of, in MB. */
+  | 'memory-part'
   /** One answer with all metrics, curl's start included. */
   | 'scrape'
   /** From the request that registers an instance in Consul to whoever heard of it: the kernel, or a plain client's blocking query. */

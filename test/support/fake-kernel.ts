@@ -101,6 +101,7 @@ export class FakeKernel implements IpvsKernel {
 
   async readTable(options: ReadOptions = {}): Promise<IpvsTable> {
     await this.#enter()
+    options.signal?.throwIfAborted()
     this.reads += 1
     this.onRead?.()
     return this.#read(this.#services.keys(), expectedByKey(options), options.statistics ?? false)

@@ -44,6 +44,15 @@ export class FakeNftables implements NftablesKernel {
     return table === undefined ? undefined : structuredClone(printed(family, name, table))
   }
 
+  async readRuleset(): Promise<readonly NftObject[]> {
+    this.reads += 1
+    if (this.failure) throw this.failure
+    return [...this.#tables].flatMap(([name, table]) => {
+      const [family = '', ...words] = name.split(' ')
+      return structuredClone(printed(family, words.join(' '), table))
+    })
+  }
+
   onChange(listener: (change: NftChange) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

@@ -64,7 +64,7 @@ function connect() {
     if (report === undefined || delta.from !== report.revision) return again(stream)
     report = applied(report, delta)
     take(delta.at)
-    unsaid.push(...(delta.changes ?? []))
+    unsaid = document.hidden ? [] : [...unsaid, ...(delta.changes ?? [])]
     draw(new Set((delta.services ?? []).map((/** @type {{ key: string }} */ { key }) => key)))
   })
   stream.addEventListener('open', heard)
@@ -112,10 +112,12 @@ function drawAll() {
 /** @param {ReadonlySet<string>} changed keys of services */
 function draw(changed) {
   if (report === undefined) return
-  drawnAt = Date.now()
   const { services, instance, version, commit } = report
-  setText(byId('instance'), instance === 'pointsman' ? location.host : `${instance} · ${location.host}`)
   document.title = `${report.health.status === 'ready' ? '' : '! '}Pointsman ${location.host}`
+  // Of a page that nobody sees the title is enough; it is drawn when somebody does.
+  if (document.hidden) return
+  drawnAt = Date.now()
+  setText(byId('instance'), instance === 'pointsman' ? location.host : `${instance} · ${location.host}`)
   setText(byId('about'), `Pointsman ${version}${commit === undefined ? '' : ` (${commit.slice(0, 12)})`}, instance ${instance}`)
   showHealth(report)
   place(services)
@@ -217,6 +219,7 @@ function sayNews() {
   byId('news').replaceChildren(element('span', said))
 }
 
+document.addEventListener('visibilitychange', drawAll)
 filter.addEventListener('input', choose)
 problems.addEventListener('change', choose)
 

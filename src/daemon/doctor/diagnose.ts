@@ -1,3 +1,4 @@
+import { diagnoseFirewall } from './diagnose-firewall.ts'
 import {
   diagnoseAdmin,
   diagnoseClock,
@@ -23,6 +24,7 @@ const LINES: readonly ((facts: DoctorFacts) => readonly Finding[])[] = [
   diagnoseNetwork,
   diagnoseWayBack,
   diagnoseNeighbours,
+  diagnoseFirewall,
   diagnoseSources,
   diagnoseOtherWriters,
   diagnoseHolder,

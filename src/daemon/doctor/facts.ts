@@ -4,6 +4,7 @@ import type { Forwarding } from '../../model/destination.ts'
 import type { OwnershipOrigin } from '../../store/ownership.ts'
 import type { Host, TableHolder } from '../host.ts'
 import type { OtherProcess } from './cures.ts'
+import type { FirewallFacts } from './firewall-facts.ts'
 
 /** `unknown`: the machine's module tree cannot be seen from here, as in a container. */
 export type ModuleState = 'loaded' | 'loadable' | 'missing' | 'unknown'
@@ -77,6 +78,8 @@ export interface DoctorFacts {
   readonly descriptors?: { readonly limit: number; readonly pid?: number }
   /** systemd runs this host. */
   readonly systemd?: boolean
+  /** Absent where no service is there to be let through. */
+  readonly firewall?: FirewallFacts
   readonly otherWriters: readonly OtherProcess[]
   /** kube-proxy in IPVS mode binds its service addresses to this interface. */
   readonly kubeInterface: boolean

@@ -7,6 +7,7 @@ import { openOwnership } from '../../store/ownership.ts'
 import type { Host } from '../host.ts'
 import { asPointsmanError } from '../passes.ts'
 import { type DoctorFacts, type ModuleState, SYSCTLS } from './facts.ts'
+import { gatherFirewall } from './gather-firewall.ts'
 import { adminFacts, clockFacts, descriptorFacts, installer, stateDirectoryFacts, systemdRuns } from './gather-host.ts'
 import { gatherNetwork } from './gather-network.ts'
 import { askSources } from './gather-sources.ts'
@@ -33,6 +34,7 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
     persistence === undefined || persistence === 'none' || persistence.engine === undefined ? [] : [persistence.engine],
   )
   const { sources, members } = await askSources(configuration ?? { services: [], catalogs: [] })
+  const firewall = await gatherFirewall(host, services, members)
   const holder = await host.whoHoldsTable()
   const silentHolder = holder === 'silent' ? await tableSocketHolder() : undefined
   const admin = configuration === undefined ? undefined : await adminFacts(configuration.settings)
@@ -55,6 +57,7 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
     sysctls: sysctls(host),
     routesLostToForwarding: host.readSysctl('net.ipv6.conf.all.forwarding') === 0 ? host.routesLostToForwarding() : [],
     ...(await gatherNetwork(host, configuration, members)),
+    ...(firewall !== undefined && { firewall }),
     sources,
     otherWriters: await findOtherWriters(),
     kubeInterface: await hasInterface('kube-ipvs0'),

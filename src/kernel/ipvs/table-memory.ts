@@ -1,7 +1,7 @@
 import { AttributeCursor } from '../netlink/attribute-cursor.ts'
 import { Arena } from '../netlink/exchange.ts'
 import { MessageCursor } from '../netlink/message-cursor.ts'
-import { ENTRY, type ServiceBytes, type TableDelta } from '../worker/jobs.ts'
+import { ENTRY, GAVE_WAY, type ServiceBytes, type TableDelta } from '../worker/jobs.ts'
 import { nameRange, nestOf, type ServiceQuestions } from './service-dump.ts'
 
 /** Where the messages of a service lie in an arena: the service itself and its destinations. */
@@ -26,6 +26,13 @@ interface Remembered {
   counted: boolean
 }
 
+/** A service that is being read. */
+interface Found {
+  readonly slot: number
+  readonly nest: Uint8Array
+  readonly place: Place
+}
+
 /** The sequence number of a question is fixed for each service, so that an unchanged answer is the same to the byte. */
 const SERVICES_SEQUENCE = 1
 const FIRST_SLOT = 2
@@ -42,21 +49,28 @@ export class TableMemory {
   #before = new Arena()
   #services = new Map<string, Remembered>()
 
-  /** Reads everything; `proceed` is called between questions and throws when the job is to be given up. */
+  /**
+   * Reads everything. `proceed` is called between questions: it throws when the job is to be given up, and is false when it is to give way
+   * to another; then all is as before.
+   */
   read(
     questions: ServiceQuestions,
     asked: { readonly generation: number; readonly statistics: boolean },
-    proceed: () => void,
-  ): TableDelta {
+    proceed: () => boolean,
+  ): TableDelta | typeof GAVE_WAY {
     const whole = !this.#valid || asked.generation !== this.#generation
     if (whole) this.#services.clear()
-    const swap = this.#now
-    this.#now = this.#before
-    this.#before = swap
+    this.#swap()
     this.#now.position = 0
     // Void until this read has come to its end: one that breaks off in the middle leaves nothing to compare with.
     this.#valid = false
-    const found = this.#dumpAll(questions, proceed)
+    const places = this.#dumpAll(questions, proceed)
+    if (places === GAVE_WAY) {
+      this.#swap()
+      this.#valid = !whole
+      return GAVE_WAY
+    }
+    const found = this.#remembered(places)
     const changed: Remembered[] = []
     for (const service of found.values()) {
       if (this.#unchanged(service) && (service.counted || !asked.statistics)) continue
@@ -71,16 +85,36 @@ export class TableMemory {
     return { generation: this.#generation, whole, gone, ...pack(this.#now.bytes, changed.map(packed)) }
   }
 
-  #dumpAll(questions: ServiceQuestions, proceed: () => void): Map<string, Remembered> {
+  #swap(): void {
+    const swap = this.#now
+    this.#now = this.#before
+    this.#before = swap
+  }
+
+  #remembered(places: ReadonlyMap<string, Found>): Map<string, Remembered> {
+    const all = new Map<string, Remembered>()
+    for (const [name, { slot, nest, place }] of places) {
+      const known = this.#services.get(name)
+      if (known === undefined) all.set(name, { slot, nest, now: place, before: undefined, counted: false })
+      else {
+        known.before = known.now
+        known.now = place
+        all.set(name, known)
+      }
+    }
+    return all
+  }
+
+  #dumpAll(questions: ServiceQuestions, proceed: () => boolean): Map<string, Found> | typeof GAVE_WAY {
     const arena = this.#now
     questions.dumpServices(arena, SERVICES_SEQUENCE)
-    const found = new Map<string, Remembered>()
+    const found = new Map<string, Found>()
     // The arena may move when it grows; what was received by now stays readable where it was.
     const listed = arena.bytes
     const cursor = new MessageCursor(listed, 0, arena.position)
     const attributes = new AttributeCursor(listed)
     while (cursor.next()) {
-      proceed()
+      if (!proceed()) return GAVE_WAY
       const range = nameRange(attributes, cursor)
       const name = listed.toString('latin1', range.start, range.end)
       // A dump that others disturb repeats services.
@@ -89,13 +123,7 @@ export class TableMemory {
       const slot = known?.slot ?? this.#nextSlot++
       const nest = known?.nest ?? nestOf(listed.subarray(range.start, range.end))
       const place = dumpPlace(questions, arena, { start: cursor.start, end: cursor.end }, nest, slot)
-      if (place === undefined) continue
-      if (known === undefined) found.set(name, { slot, nest, now: place, before: undefined, counted: false })
-      else {
-        known.before = known.now
-        known.now = place
-        found.set(name, known)
-      }
+      if (place !== undefined) found.set(name, { slot, nest, place })
     }
     return found
   }

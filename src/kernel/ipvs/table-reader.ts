@@ -4,6 +4,7 @@ import { type ServiceIdentity, type ServiceKey, serviceKey } from '../../model/v
 import type { ReadOptions } from '../ipvs-kernel.ts'
 import { MessageWriter } from '../netlink/message-writer.ts'
 import { Pace } from '../pace.ts'
+import { GAVE_WAY, type TableDelta } from '../worker/jobs.ts'
 import type { KernelWorker } from '../worker/kernel-worker.ts'
 import { encodeIdentityNest } from './service-codec.ts'
 import { type AskedService, type DecodeOptions, TableMirror } from './table-mirror.ts'
@@ -25,9 +26,9 @@ export class TableReader {
     this.#worker = worker
   }
 
-  async readTable({ expected, statistics = false }: ReadOptions): Promise<IpvsTable> {
+  async readTable({ expected, statistics = false, signal }: ReadOptions): Promise<IpvsTable> {
     const options = { statistics, pace: new Pace() }
-    const delta = await this.#worker.call('read-table', { generation: this.#mirror.generation, statistics })
+    const delta = await this.#dump(statistics, signal)
     const table = await this.#mirror.take(delta, options)
     return expected === undefined ? table : this.#confirm(table, expected, options)
   }
@@ -41,6 +42,20 @@ export class TableReader {
     // A service that GET_SERVICE did not find is absent for certain: only destinations are in doubt.
     const doubtful = [...expected].filter(([identity]) => asked.has(serviceKey(identity)) && table.has(serviceKey(identity)))
     return this.#confirm(table, new Map(doubtful), options)
+  }
+
+  async #dump(statistics: boolean, signal: AbortSignal | undefined): Promise<TableDelta> {
+    signal?.throwIfAborted()
+    const giveWay = () => this.#worker.giveWay(true)
+    this.#worker.giveWay(false)
+    signal?.addEventListener('abort', giveWay)
+    try {
+      const delta = await this.#worker.call('read-table', { generation: this.#mirror.generation, statistics })
+      if (delta !== GAVE_WAY) return delta
+      throw signal?.reason ?? new Error('nobody asked the kernel worker to give way')
+    } finally {
+      signal?.removeEventListener('abort', giveWay)
+    }
   }
 
   /** The table with every absence of something expected proven, or the missing object found after all. */

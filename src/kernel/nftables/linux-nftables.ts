@@ -64,6 +64,14 @@ export class LinuxNftables implements NftablesKernel {
     })
   }
 
+  readRuleset(): Promise<readonly NftObject[]> {
+    return this.#inTurn(async () => {
+      const answer = await this.#ask(JSON.stringify({ nftables: [{ list: { ruleset: null } }] }))
+      if (answer.done) return readObjects(answer.output)
+      throw nftRefused(answer.words)
+    })
+  }
+
   onChange(listener: (change: NftChange) => void): () => void {
     this.#listeners.add(listener)
     this.#watch ??= this.#parts.watch((change) => {

@@ -14,7 +14,7 @@ export interface Jobs {
   }
   readonly 'read-table': {
     readonly ask: { readonly generation: number; readonly statistics: boolean }
-    readonly answer: TableDelta
+    readonly answer: TableDelta | typeof GAVE_WAY
   }
   readonly 'read-services': {
     /** IPVS_CMD_ATTR_SERVICE nests, one for each service. */
@@ -26,6 +26,9 @@ export interface Jobs {
     readonly answer: { readonly failures: readonly SequencedFailure[] }
   }
 }
+
+/** A reading of the whole table was broken off because somebody else waited; the memory is that of the reading before it. */
+export const GAVE_WAY = 'gave-way'
 
 export type JobKind = keyof Jobs
 
@@ -85,7 +88,9 @@ export const CONTROL = {
   abandoned: 0,
   /** Counts up with every exchange with the kernel that came to an end. */
   progress: 1,
-  length: 2,
+  /** 1: somebody waits, so that a reading of the whole table is to be broken off. */
+  giveWay: 2,
+  length: 3,
 } as const
 
 /** While the worker sends from one window the main thread fills the others. */

@@ -71,7 +71,10 @@ export class KernelThread implements Disposable {
 
   readTable(ask: Jobs['read-table']['ask']): Jobs['read-table']['answer'] {
     return this.#withFamily((transport) =>
-      this.#memory.read(new ServiceQuestions(transport, this.#family), ask, () => this.#proceed()),
+      this.#memory.read(new ServiceQuestions(transport, this.#family), ask, () => {
+        this.#proceed()
+        return Atomics.load(this.#parts.control, CONTROL.giveWay) === 0
+      }),
     )
   }
 

@@ -76,6 +76,11 @@ export class KernelWorker implements AsyncDisposable {
     })
   }
 
+  /** Whether somebody waits, so that a reading of the whole table is to be broken off. */
+  giveWay(should: boolean): void {
+    Atomics.store(this.#control, CONTROL.giveWay, should ? 1 : 0)
+  }
+
   /** Ends the worker. One that is stuck inside the kernel cannot be ended before the kernel lets go of it. */
   async [Symbol.asyncDispose](): Promise<void> {
     const stuck = this.#ended?.code === 'KERNEL_STUCK'

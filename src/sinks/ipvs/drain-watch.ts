@@ -1,6 +1,7 @@
 import type { DesiredState } from '../../model/desired-state.ts'
+import type { DestinationKey } from '../../model/destination.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
-import type { OwnershipRecord } from '../../store/ownership.ts'
+import type { Drain, OwnershipRecord } from '../../store/ownership.ts'
 import type { ActualTable } from './actual-table.ts'
 import { type Idleness, idleAfterRead } from './drain.ts'
 import { objectName } from './work.ts'
@@ -58,12 +59,14 @@ export interface DrainingServices {
   readonly firstDeadline: number
 }
 
+const NO_DRAINS: ReadonlyMap<DestinationKey, Drain> = new Map()
+
 export function drainingServices(record: OwnershipRecord, desired: DesiredState): DrainingServices {
   const services: ServiceKey[] = []
   let draining = 0
   let firstDeadline = Number.POSITIVE_INFINITY
-  for (const [key, { drains }] of record.services) {
-    if (drains.size === 0) continue
+  for (const key of record.draining) {
+    const drains = record.services.get(key)?.drains ?? NO_DRAINS
     draining += drains.size
     if (desired.services.get(key)?.complete === false) continue
     services.push(key)

@@ -29,6 +29,8 @@ export interface IpvsSinkOptions {
 }
 
 export interface PassOptions {
+  /** As Sink.reconcile says. */
+  readonly signal?: AbortSignal | undefined
   /** Left out: every action. One forbidden change in the plan rejects the pass with ACTION_NOT_ALLOWED before any write. */
   readonly allowedActions?: ReadonlySet<Action>
   /** The weights of destinations that the kernel holds stay as they are, a manual 0 too; new ones get the desired weight. */
@@ -93,6 +95,8 @@ class IpvsTableSink implements IpvsSink {
       allowedActions: options.allowedActions,
       ...(options.inspect !== undefined && { inspect: options.inspect }),
       leavingTimeout: this.#leavingTimeout,
+      // Before it knows the table, there is nothing that it could do faster.
+      signal: this.#memory.actual === undefined ? undefined : options.signal,
     })
   }
 
@@ -165,10 +169,16 @@ class IpvsTableSink implements IpvsSink {
       if (first) this.#sayWhatWasLost()
       return report
     } catch (error) {
+      if (request.signal?.aborted && error === request.signal.reason) return this.#gaveWay()
       // What was done of a pass that broke off is not known: the next one reads everything.
       this.#memory.actual = undefined
       throw error
     }
+  }
+
+  #gaveWay(): PassReport {
+    const failed = this.#memory.backoff.list()
+    return { applied: {}, failed, driftRepaired: 0, foreign: this.foreign().length, draining: 0, gaveWay: true }
   }
 
   readonly #leavingTimeout = (service: ServiceKey): number =>
@@ -198,7 +208,7 @@ class IpvsTableSink implements IpvsSink {
 
 function leaving(now: number, scope: 'changes' | 'full', timeout: number, syncDaemons?: readonly []): PassRequest {
   const desired = { services: new Map(), ...(syncDaemons === undefined ? {} : { syncDaemons }) }
-  return { desired, scope, now, keepWeights: false, allowedActions: undefined, leavingTimeout: () => timeout }
+  return { desired, scope, now, keepWeights: false, allowedActions: undefined, leavingTimeout: () => timeout, signal: undefined }
 }
 
 function foreignText(object: ForeignObject): string {

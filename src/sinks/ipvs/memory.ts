@@ -18,6 +18,8 @@ export class SinkMemory {
   readonly undone = new Set<ServiceKey>()
   /** Services that needed nothing when they were last looked at whole: a resync passes over those that have not changed since. */
   readonly inOrder = new Map<ServiceKey, FoundInOrder>()
+  /** Services whose name in the record is another one than they have now. */
+  readonly renamed = new Set<ServiceKey>()
   readonly foreignInside = new Map<ServiceKey, readonly ForeignObject[]>()
   foreignServices: readonly ForeignObject[] = []
 

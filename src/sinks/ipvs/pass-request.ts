@@ -22,6 +22,8 @@ export interface PassRequest {
   readonly now: number
   readonly keepWeights: boolean
   readonly allowedActions: ReadonlySet<Action> | undefined
+  /** Once it aborts, the pass ends with its reason if it has not begun to write. */
+  readonly signal: AbortSignal | undefined
   /** Sees what a full pass would change, before its first write; may throw. */
   readonly inspect?: (changes: readonly Change[]) => void
   /** Milliseconds for the destinations of a service that leaves. */

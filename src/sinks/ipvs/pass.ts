@@ -37,6 +37,7 @@ export class Pass {
     const full = this.#request.scope === 'full' || memory.actual === undefined
     const actual = full ? await this.#readTable() : await this.#readDrains()
     const visits = full ? allVisits(this.#request.desired, this.#record) : this.#visits()
+    this.#noteNames(visits)
     const strangers = full ? [] : unmetStrangers(visits, this.#request.desired, this.#record)
     if (strangers.length > 0) await this.#refresh(strangers, actual)
     const surprised = await this.#round(visits, actual, 'first')
@@ -60,11 +61,13 @@ export class Pass {
     const expected = new Map<ServiceIdentity, ReadonlySet<DestinationKey>>()
     for (const { identity, destinations } of this.#record.services.values()) expected.set(identity, destinations)
     const began = performance.now()
-    const actual = new ActualTable(await kernel.readTable({ expected }))
+    const { signal } = this.#request
+    const actual = new ActualTable(await kernel.readTable({ expected, ...(signal !== undefined && { signal }) }))
     memory.actual = actual
     // Taking over a large answer has used up this turn of the event loop.
     await nextTurn()
     this.#observeDrains(actual, performance.now() - began)
+    signal?.throwIfAborted()
     return actual
   }
 
@@ -214,11 +217,25 @@ export class Pass {
   /** Names are labels: a new one is recorded along with something else and never by itself. */
   #renamed(): OwnershipEdit[] {
     const edits: OwnershipEdit[] = []
-    for (const [key, owned] of this.#record.services) {
-      const name = this.#request.desired.services.get(key)?.name
-      if (name !== undefined && name !== owned.name) edits.push({ do: 'own-service', service: owned.identity, name })
+    for (const key of this.#tools.memory.renamed) {
+      const name = this.#newName(key)
+      const owned = this.#record.services.get(key)
+      if (name !== undefined && owned !== undefined) edits.push({ do: 'own-service', service: owned.identity, name })
     }
     return edits
+  }
+
+  #noteNames(visits: Visits): void {
+    const { renamed } = this.#tools.memory
+    for (const key of visits.keys()) {
+      if (this.#newName(key) === undefined) renamed.delete(key)
+      else renamed.add(key)
+    }
+  }
+
+  #newName(key: ServiceKey): string | undefined {
+    const name = this.#request.desired.services.get(key)?.name
+    return name === this.#record.services.get(key)?.name ? undefined : name
   }
 
   #recordFailed(error: unknown): void {

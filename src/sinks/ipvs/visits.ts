@@ -1,5 +1,6 @@
 import type { DesiredService, DesiredState } from '../../model/desired-state.ts'
 import type { DestinationKey } from '../../model/destination.ts'
+import { differingKeys } from '../../model/shared-map.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { OwnershipRecord } from '../../store/ownership.ts'
 import { isAskedAlike } from './plan-service.ts'
@@ -18,11 +19,10 @@ export function allVisits(desired: DesiredState, record: OwnershipRecord): Visit
 /** What differs between two desired states: work in proportion to the change, not to the table. */
 export function changedVisits(desired: DesiredState, previous: DesiredState): Map<ServiceKey, Set<DestinationKey> | 'all'> {
   const visits = new Map<ServiceKey, Set<DestinationKey> | 'all'>()
-  for (const [key, service] of desired.services) {
-    const before = previous.services.get(key)
-    if (before !== service) visits.set(key, differing(service, before))
+  for (const key of differingKeys(previous.services, desired.services)) {
+    const service = desired.services.get(key)
+    visits.set(key, service === undefined ? 'all' : differing(service, previous.services.get(key)))
   }
-  for (const key of previous.services.keys()) if (!desired.services.has(key)) visits.set(key, 'all')
   for (const key of previous.undecided ?? []) if (!desired.services.has(key)) visits.set(key, 'all')
   return visits
 }

@@ -25,13 +25,13 @@ export class TableWatch {
   }
 
   /** Where there is a table changes are listened to from now on; without one nobody needs to hear of them. */
-  follow(table: TranslationTable | undefined): void {
+  follow(table: Pick<TranslationTable, 'onChange'> | undefined): void {
     if (table === undefined) this.end()
     else this.#end ??= this.#listen(table)
   }
 
   /** Undefined where the kernel does not tell: full passes notice, and the next pass tries again. */
-  #listen(table: TranslationTable): (() => void) | undefined {
+  #listen(table: Pick<TranslationTable, 'onChange'>): (() => void) | undefined {
     try {
       return table.onChange((certainty) => (certainty === 'changed' ? this.#listeners.changed() : this.#lookSoon()))
     } catch (error) {

@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { memoryParts, reporting } from '../memory-parts.ts'
 import { configurationText } from '../own-tables.ts'
 import { memoryOf, processorTime } from '../process-facts.ts'
 import type { Shape } from '../shape.ts'
@@ -40,6 +41,7 @@ export class Daemon implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #shape: Shape
   readonly #began: number
+  readonly #report: string
   readonly #exited: Promise<void>
 
   constructor({ program, shape, watch, profiles, configuration: text, ...options }: DaemonOptions) {
@@ -47,11 +49,13 @@ export class Daemon implements AsyncDisposable {
     const place = { stateDirectory: mkdtempSync(join(tmpdir(), 'bench-state-')), adminPort: PORT }
     const configuration = join(place.stateDirectory, 'pointsman.yaml')
     writeFileSync(configuration, text?.(place) ?? configurationText(shape, { ...place, perBackendMetrics, resyncInterval }))
+    this.#report = join(place.stateDirectory, 'report.json')
     this.#shape = shape
     this.#began = performance.now()
     this.#child = fork(program, ['start', '--config', configuration], {
       execArgv: [
         YOUNG_GENERATION,
+        ...reporting(this.#report),
         ...(watch === undefined ? [] : ['--import', watch]),
         ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
       ],
@@ -91,6 +95,11 @@ export class Daemon implements AsyncDisposable {
     return memoryOf(this.#child.pid ?? 0, field)
   }
 
+  /** Megabytes by what they are used for. */
+  memoryParts(): Promise<ReadonlyMap<string, number>> {
+    return memoryParts(this.#child.pid ?? 0, this.#report)
+  }
+
   /** Seconds of processor time that it has used, in programs and in the kernel. */
   processorTime(): number {
     return processorTime(this.#child.pid ?? 0)
@@ -128,7 +137,11 @@ function linkOf(path: string): string {
   }
 }
 
-export type Recorder = (measure: 'start' | 'memory' | 'scrape' | 'blocked', subject: string, value: number) => void
+export type Recorder = (
+  measure: 'start' | 'memory' | 'memory-part' | 'scrape' | 'blocked',
+  subject: string,
+  value: number,
+) => void
 
 /** From the start of the program to the full table. */
 export async function measureStart(program: string, shape: Shape, record: Recorder): Promise<void> {
@@ -157,6 +170,7 @@ export async function measureMemory(
   }
   record('memory', `resident, ${subject}`, daemon.memory('VmRSS'))
   record('memory', `resident at its highest, ${subject}`, daemon.memory('VmHWM'))
+  if (!perBackendMetrics) for (const [part, megabytes] of await daemon.memoryParts()) record('memory-part', part, megabytes)
 }
 
 /** The main thread of the whole daemon while it repairs, looks and is scraped. */

@@ -10,6 +10,7 @@ import { formatIssue } from '../../../src/document/issue.ts'
 import { probeFor } from '../../../src/health/registry.ts'
 import {
   openConntrackKernel,
+  openFirewallKernel,
   openIptablesKernel,
   openIpvsKernel,
   openNftablesKernel,
@@ -32,6 +33,7 @@ class PlayedHost implements Host {
   openNftables = () => openNftablesKernel()
   openIptables = () => openIptablesKernel()
   openConntrack = () => openConntrackKernel()
+  openFirewall = () => openFirewallKernel()
   openRoutes = () => openRouteKernel()
 
   writeSysctl(): void {}

@@ -80,7 +80,7 @@ describe('a request', () => {
     expect(from).toBe('127.0.0.7')
     expect(await ask({ ...target, sourceAddress: address('198.51.100.7') })).toEqual({
       outcome: 'unknown',
-      message: `no connection to 127.0.0.1:${target.port} could be tried (EADDRNOTAVAIL)`,
+      message: `127.0.0.1:${target.port} could not be asked from 198.51.100.7 (EADDRNOTAVAIL): write an address that an interface of this host has`,
     })
   })
 })

@@ -37,7 +37,7 @@ describe('what is sent', () => {
       from = socket.remoteAddress
       socket.resume()
     })
-    expect(await ask({ ...target, sourceAddress: address('127.0.0.9') })).toEqual({ outcome: 'passed' })
+    expect(await ask({ ...target, sourceAddress: address('127.0.0.9') }, { send: 'hello' })).toEqual({ outcome: 'passed' })
     await expect.poll(() => from).toBe('127.0.0.9')
   })
 })

@@ -36,6 +36,7 @@ describe('a configuration', () => {
         watchPoll: 30_000,
         instance: 'pointsman',
         manageSysctls: false,
+        manageFirewall: false,
       },
       snat: {},
     })

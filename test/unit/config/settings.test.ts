@@ -46,6 +46,7 @@ describe('a setting', () => {
     ['watch_poll', '5s', { watchPoll: 5000 }],
     ['instance', 'edge_2', { instance: 'edge_2' }],
     ['manage_sysctls', 'true', { manageSysctls: true }],
+    ['manage_firewall', 'true', { manageFirewall: true }],
   ])('%s is %j from the file, a variable and a flag alike', (name, text, expected) => {
     const written = text === 'true' || text === 'false' || /^[1-9]\d*$/.test(text) ? text : JSON.stringify(text)
     expect(loaded(globals(`${name}: ${written}`)).settings).toMatchObject(expected)
@@ -134,9 +135,9 @@ describe('a setting', () => {
     ).toEqual(['POINTSMAN_LOG_LEVLE: the variable is not known and has no effect; did you mean POINTSMAN_LOG_LEVEL?'])
   })
 
-  it('is known by twenty-two names', () => {
-    expect(SETTING_NAMES).toHaveLength(22)
-    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(22)
+  it('is known by twenty-three names', () => {
+    expect(SETTING_NAMES).toHaveLength(23)
+    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(23)
   })
 })
 

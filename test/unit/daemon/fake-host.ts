@@ -83,6 +83,19 @@ export class FakeHost implements Host {
     return this.iptables
   }
 
+  /** What the filters of the machine are made of; empty nftables unless a test says otherwise. */
+  filters: Awaited<ReturnType<Host['openFirewall']>> | undefined
+
+  async openFirewall(): ReturnType<Host['openFirewall']> {
+    return (
+      this.filters ?? {
+        nftables: this.nftables,
+        iptables: { save: async () => undefined, restore: async () => {} },
+        [Symbol.asyncDispose]: async () => {},
+      }
+    )
+  }
+
   openConntrack(): ReturnType<Host['openConntrack']> {
     return { deleteUntranslated: async () => 0, usage: () => undefined, [Symbol.asyncDispose]: async () => {} }
   }

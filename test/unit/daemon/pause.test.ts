@@ -108,6 +108,21 @@ describe('pointsman pause', () => {
     expect(rig.log.find(({ msg }) => msg.startsWith('the pause is over'))).toMatchObject({ cause: 'expired' })
   })
 
+  test('returns when the pass that was under way has ended', async () => {
+    const rig = await started()
+    await until(() => weight(rig, '10.0.1.1:80')).toBe(1)
+    const began = Promise.withResolvers<void>()
+    rig.host.kernel.delay = 200
+    rig.host.kernel.onRead = () => began.resolve()
+    await writeFile(rig.list, '[10.0.1.1:80, 10.0.1.2:80]')
+    rig.reload$.next()
+    await began.promise
+    await command('pause', ...state(rig))
+    const { length } = rig.host.kernel.written
+    await settled()
+    expect(rig.host.kernel.written).toHaveLength(length)
+  })
+
   test('refuses what makes no sense, and changes nothing', async () => {
     const rig = await started()
     await until(() => weight(rig, '10.0.1.1:80')).toBe(1)

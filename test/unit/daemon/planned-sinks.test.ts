@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { loadConfiguration } from '../../../src/config/load.ts'
 import { passOnce, planNow } from '../../../src/daemon/one-shot.ts'
+import { FakeFirewall } from '../../support/fake-firewall.ts'
 import { interfaceAddress, networkLink } from '../../support/fake-route-kernel.ts'
 import { FakeHost } from './fake-host.ts'
 import { temporaryDirectory } from './rig.ts'
@@ -40,4 +41,42 @@ test('a plan counts each change once: of an address of no network, of one that m
   expect(await planned(configured(''))).toEqual(gone)
   host.routes.addresses.push(interfaceAddress(2, '192.0.2.250/24'))
   expect(await planned(placed)).toEqual([{ sink: 'addresses', kind: 'add-address', count: 1 }, ...gone])
+})
+
+test('a plan tells what filters would be given and loses nothing of them; once does it, and a later one without the setting takes it out', async () => {
+  const host = new FakeHost()
+  const filters = new FakeFirewall()
+  filters.table('inet', 'site')
+  for (const hook of ['input', 'forward']) filters.chain('inet site', hook, { hook, policy: 'drop' })
+  host.filters = filters
+  const before = structuredClone(filters.objects)
+  const directory = await temporaryDirectory()
+  const configured = (isManaged: boolean) => {
+    const service = '{ name: web, listen: 192.0.2.1:80, health_check: { enabled: false }, backends: [10.0.1.1:80] }'
+    const bytes = Buffer.from(
+      `global: { state_dir: ${directory}/state, manage_firewall: ${isManaged} }\nservices:\n  - ${service}\n`,
+    )
+    const loaded = loadConfiguration({ path: 'c.yaml', bytes })
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.issues))
+    return loaded.configuration
+  }
+  const planned = async (isManaged: boolean) => {
+    const written = filters.transactions.length
+    const { plan, notes } = await planNow(host, configured(isManaged))
+    expect([notes, filters.transactions.length]).toEqual([[], written])
+    host.kernel.break(undefined)
+    return plan.sinkChanges
+  }
+  expect(await planned(false)).toBeUndefined()
+  expect(await planned(true)).toEqual([
+    { sink: 'firewall', kind: 'open-chain', count: 2 },
+    { sink: 'firewall', kind: 'add-rule', count: 2 },
+  ])
+  await passOnce(host, 'once', configured(true), { probing: 'off' })
+  host.kernel.break(undefined)
+  expect(filters.elements('pointsman-forward4')).toEqual([{ concat: ['tcp', '10.0.1.1', 80] }])
+  expect(await planned(true)).toBeUndefined()
+  expect(await planned(false)).toEqual([{ sink: 'firewall', kind: 'close-chain', count: 2 }])
+  await passOnce(host, 'once', configured(false), { probing: 'off' })
+  expect(filters.objects).toEqual(before)
 })

@@ -14,6 +14,8 @@ import { backends, key, members, provenance, tcpCheck } from '../pipeline/makers
 import { letPass } from './virtual-time.ts'
 
 const STATUS: ProbeResult = { outcome: 'failed', failure: 'wrong-answer', message: 'answers 503' }
+const SILENCE: ProbeResult = { outcome: 'failed', failure: 'no-answer', message: 'does not answer in time' }
+const DEADLINE = 490
 const STEP = 10
 /** Milliseconds by which probe and verdict are late here: steps, gathered news. */
 const GRAINS = 150
@@ -27,6 +29,8 @@ interface Case {
   readonly brokenAt: number
   /** Milliseconds that each member takes to answer. */
   readonly takes: readonly number[]
+  /** What is broken says nothing until the deadline. */
+  readonly hangs: boolean
 }
 
 const aCase: fc.Arbitrary<Case> = fc.record({
@@ -37,6 +41,7 @@ const aCase: fc.Arbitrary<Case> = fc.record({
   jitter: fc.constantFrom(0, 20),
   brokenAt: fc.integer({ min: 3_000, max: 5_000 }),
   takes: fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 7, maxLength: 7 }),
+  hangs: fc.boolean(),
 })
 
 /** One service whose members are asked, from the probes to the weights, in virtual time. */
@@ -46,7 +51,10 @@ class Pool {
   asked = 0
   readonly #numbers: readonly number[]
 
-  constructor({ size, fall, interval, fastInterval, jitter, brokenAt, takes }: Case, isBroken: (number: number) => boolean) {
+  constructor(
+    { size, fall, interval, fastInterval, jitter, brokenAt, takes, hangs }: Case,
+    isBroken: (number: number) => boolean,
+  ) {
     this.#numbers = Array.from({ length: size }, (_, index) => index + 1)
     const check: CheckSpec = {
       ...tcpCheck,
@@ -67,8 +75,9 @@ class Pool {
           this.asked++
           const number = Number(address.split('.').at(-1))
           const broken = this.scheduler.now() >= brokenAt && isBroken(number)
-          const result: ProbeResult = broken ? STATUS : { outcome: 'passed' }
-          return new Promise((resolve) => this.scheduler.schedule(() => resolve(result), takes[number - 1]))
+          const result: ProbeResult = broken ? (hangs ? SILENCE : STATUS) : { outcome: 'passed' }
+          const delay = broken && hangs ? DEADLINE : takes[number - 1]
+          return new Promise((resolve) => this.scheduler.schedule(() => resolve(result), delay))
         },
       limit: 100,
       onResult: () => {},
@@ -95,7 +104,8 @@ class Pool {
   }
 }
 
-describe('a question that breaks', () => {
+// Half a minute of virtual time for each of many cases.
+describe('a question that breaks', { timeout: 120_000 }, () => {
   it('for all at once takes nobody out, not for a moment', async () => {
     let held = 0
     await fc.assert(
@@ -121,7 +131,7 @@ describe('a question that breaks', () => {
           expect(out.filter((number) => number !== 1)).toEqual([])
           if (out.includes(1)) outAt = Math.min(outAt, pool.scheduler.now())
         })
-        const slowest = Math.max(...one.takes)
+        const slowest = Math.max(...one.takes, one.hangs ? DEADLINE : 0)
         const late = 1 + jitter / 100
         const detection = interval * late + (fall - 1) * Math.max(fastInterval * late, slowest + fastInterval) + slowest
         // An answer that was on its way when the failure was found is asked for once more.
@@ -142,6 +152,7 @@ describe('a question that breaks', () => {
       jitter: 0,
       brokenAt: 3_000,
       takes: [1, 1, 1, 1, 1, 1, 1],
+      hangs: false,
     }
     let turn = 0
     const pool = new Pool(one, (number) => number === 1 && turn++ % 2 === 0)

@@ -126,3 +126,54 @@ describe('the agenda', () => {
     )
   })
 })
+
+describe('checks that are down', () => {
+  const [ANSWERS, TIMES_OUT] = [5, 3_000]
+
+  /** The most that anybody waited who lives, once everybody has been asked; `told`: whether the agenda is told who is down. */
+  function longestWait(dead: number, living: number, told: boolean): { readonly living: number; readonly dead: number } {
+    const agenda = new Agenda(8, () => 0)
+    const list = [...names(dead).map((name) => `dead ${name}`), ...names(living)]
+    const isDead = (key: string) => key.startsWith('dead')
+    agenda.follow(new Map(list.map((key) => [key, { interval: 1_000, isDown: told && isDead(key) }])), 0)
+    const waits = { living: 0, dead: 0 }
+    const asked = new Set<string>()
+    let begun = 0
+    const ends: { key: string; at: number }[] = []
+    // Who waited in the first round, while nobody was known, comes to his own moments after it.
+    let from = Number.POSITIVE_INFINITY
+    for (let now = 0; now < from + 120_000; ) {
+      const lates: number[] = []
+      for (const [index, key] of agenda.begin(now, (late) => lates.push(late)).entries()) {
+        ends.push({ key, at: now + (isDead(key) ? TIMES_OUT : ANSWERS) })
+        const who = isDead(key) ? 'dead' : 'living'
+        if (now < from) continue
+        waits[who] = Math.max(waits[who], lates[index] ?? 0)
+        if (isDead(key)) begun += 1
+      }
+      ends.sort((a, b) => a.at - b.at)
+      now = Math.max(now, Math.min(agenda.nextAt ?? Number.POSITIVE_INFINITY, ends[0]?.at ?? Number.POSITIVE_INFINITY))
+      while (ends[0] !== undefined && ends[0].at <= now) {
+        const { key = '' } = ends.shift() ?? {}
+        asked.add(key)
+        agenda.ended(key, now)
+      }
+      if (asked.size === list.length) from = Math.min(from, now + 10_000)
+    }
+    expect(begun, 'the dead are asked on').toBeGreaterThan(0)
+    return waits
+  }
+
+  it('however many they are and however long they take, leave half of the slots to those that live', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 20 }), (dead, living) => {
+        expect(longestWait(dead, living, true).living).toBeLessThanOrEqual(50)
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  it('would make them wait for seconds if nobody told who is down', () => {
+    expect(longestWait(100, 10, false).living).toBeGreaterThan(5_000)
+  })
+})

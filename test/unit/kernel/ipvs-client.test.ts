@@ -63,7 +63,9 @@ describe('writing and reading', () => {
   test('calls made at once have their turns', async () => {
     const it = await open('')
     const answers = await Promise.all([it.write(pool(A, 3_000)), it.readTable(), it.write(pool(B, 10)), it.readTable()])
-    expect([destinationsOf(answers[1])?.size, answers[1].size, answers[3].size]).toEqual([3_000, 1, 2])
+    expect([destinationsOf(answers[1])?.size, answers[1].size, answers[3].size], 'a write does not wait for a look').toEqual([
+      3_000, 2, 2,
+    ])
   })
 })
 
@@ -242,4 +244,27 @@ test('after it is disposed of every call rejects, and its end is no alarm', asyn
   await it[Symbol.asyncDispose]()
   await expect(it.readTable()).rejects.toMatchObject({ code: 'INTERNAL' })
   expect(onStuck).not.toHaveBeenCalled()
+})
+
+describe('who waits for whom', () => {
+  test('a look at everything gives way to a write, and sees it then; one that brings its own signal does so by that alone', async () => {
+    const it = await open('dump-ms=20')
+    await it.write([...pool(A, 3), ...pool(B, 3)])
+    await it.readTable()
+    const order: string[] = []
+    const look = it.readTable({ statistics: true }).finally(() => order.push('look'))
+    const write = it.write(pool(tcp('10.0.0.3'), 1)).finally(() => order.push('write'))
+    expect((await look).size).toBe(3)
+    expect((await write).failures).toEqual([])
+    expect(order).toEqual(['write', 'look'])
+
+    const asking = new AbortController()
+    const own = it.readTable({ signal: asking.signal })
+    await it.write(pool(tcp('10.0.0.4'), 1))
+    expect((await own).size, 'it was not broken off').toBe(3)
+    const broken = it.readTable({ signal: asking.signal })
+    asking.abort()
+    await expect(broken).rejects.toBe(asking.signal.reason)
+    expect((await it.readTable()).size).toBe(4)
+  })
 })

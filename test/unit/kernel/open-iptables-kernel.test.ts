@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openIptablesKernel } from '../../../src/kernel/open-iptables-kernel.ts'
+import { openIptablesFilter, openIptablesKernel } from '../../../src/kernel/open-iptables-kernel.ts'
 
 let folder: string
 beforeEach(() => {
@@ -54,5 +54,26 @@ describe('iptables', () => {
     await expect(open().saveNat('ipv4')).rejects.toMatchObject({ code: 'NFT_MISSING' })
     program('iptables-save', 'exec sleep 600')
     await expect(open({ deadlineMs: 50 }).saveNat('ipv4')).rejects.toMatchObject({ code: 'KERNEL_STUCK' })
+  })
+})
+
+describe('the filter tables of iptables', () => {
+  const filter = () => openIptablesFilter({ path: `${folder}:/usr/bin:/bin` })
+
+  it('are read and written by the variant that keeps them', async () => {
+    program('iptables-nft-save', 'echo ":INPUT DROP [0:0]"; echo "$@"')
+    program('ip6tables-legacy-restore', `printf "%s\\n" "$*" >${folder}/args; cat >${folder}/input`)
+    expect(await filter().save('nft', 'ipv4')).toEqual([':INPUT DROP [0:0]', '-t filter', ''])
+    await filter().restore('legacy', 'ipv6', ['-A INPUT -j DROP'])
+    expect(readFileSync(`${folder}/input`, 'utf8')).toBe('*filter\n-A INPUT -j DROP\nCOMMIT\n')
+    expect(readFileSync(`${folder}/args`, 'utf8')).toBe('-n -w 10\n')
+  })
+
+  it('of nftables that iptables cannot read are left to nftables; other trouble is told', async () => {
+    expect(await filter().save('nft', 'ipv4')).toBeUndefined()
+    program('iptables-nft-save', 'echo "table filter is incompatible, use nft tool." >&2; exit 1')
+    expect(await filter().save('nft', 'ipv4')).toBeUndefined()
+    program('iptables-nft-save', 'echo "Permission denied (you must be root)" >&2; exit 4')
+    await expect(filter().save('nft', 'ipv4')).rejects.toMatchObject({ code: 'NO_PERMISSION' })
   })
 })

@@ -3,7 +3,7 @@ import type { IpvsCommand } from '../../../src/kernel/for-sinks.ts'
 import { encodeBatches } from '../../../src/kernel/ipvs/batches.ts'
 import { COMMAND } from '../../../src/kernel/ipvs/constants.ts'
 import { MessageWriter } from '../../../src/kernel/netlink/message-writer.ts'
-import { CONTROL, ENTRY, type Jobs, WINDOW_BYTES, WINDOWS } from '../../../src/kernel/worker/jobs.ts'
+import { CONTROL, ENTRY, GAVE_WAY, type TableDelta, WINDOW_BYTES, WINDOWS } from '../../../src/kernel/worker/jobs.ts'
 import { KernelThread } from '../../../src/kernel/worker/kernel-thread.ts'
 import { destination, pool, tcp } from './support/objects.ts'
 import { ERRNO, overflow, ScriptedKernel } from './support/scripted-kernel.ts'
@@ -26,8 +26,9 @@ function thread(kernel = new ScriptedKernel(), loadModule: (name: string) => str
     return it.run('send', { window: 0, batches }).failures
   }
   let generation = -1
-  const read = (statistics = false): Jobs['read-table']['answer'] => {
+  const read = (statistics = false): TableDelta => {
     const delta = it.run('read-table', { generation, statistics })
+    if (delta === GAVE_WAY) throw new Error('nobody asked it to give way')
     generation = delta.generation
     return delta
   }
@@ -94,8 +95,8 @@ describe('a module that was loaded again', () => {
   })
 
   test('a read is asked again under it', () => {
-    const { it } = reloaded()
-    expect(changedServices(it.run('read-table', { generation: -1, statistics: false }))).toBe(0)
+    const { it, read } = reloaded()
+    expect(changedServices(read())).toBe(0)
     expect(it.family).toBe(41)
   })
 
@@ -213,4 +214,36 @@ test('a job that was given up stops before its next write', () => {
   }
   expect(() => write(pool(A, 200))).toThrow(expect.objectContaining({ code: 'KERNEL_STUCK' }))
   expect(kernel.sends.length - before).toBe(1)
+})
+
+describe('a reading that is to give way', () => {
+  test('is broken off between two questions, and the next one hands over what differs from the reading before', () => {
+    const { it, kernel, control, write, read } = thread()
+    it.run('open', {})
+    write([...pool(A, 3), ...pool(B, 2)])
+    read()
+    const { generation } = read()
+    write([{ kind: 'delete-destination', service: B, destination: destination('10.1.0.1') }])
+    const before = kernel.sends.length
+    control[CONTROL.giveWay] = 1
+    expect(it.run('read-table', { generation, statistics: false })).toBe(GAVE_WAY)
+    expect(kernel.sends.length - before, 'the services were listed, and none was looked into').toBe(1)
+    control[CONTROL.giveWay] = 0
+    const delta = read()
+    expect(delta.whole).toBe(false)
+    expect(changedServices(delta)).toBe(1)
+    expect(changedServices(read())).toBe(0)
+  })
+
+  test('that was to be a whole one is a whole one afterwards', () => {
+    const { it, control, write, read } = thread()
+    it.run('open', {})
+    write(pool(A, 3))
+    control[CONTROL.giveWay] = 1
+    expect(it.run('read-table', { generation: -1, statistics: false })).toBe(GAVE_WAY)
+    control[CONTROL.giveWay] = 0
+    const delta = read()
+    expect(delta.whole).toBe(true)
+    expect(changedServices(delta)).toBe(1)
+  })
 })

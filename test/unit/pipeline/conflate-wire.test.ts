@@ -15,20 +15,23 @@ interface Pass {
 }
 
 /** Passes that take `duration`; what they come to is the caller's. */
-function bench(duration: number, outcome: (pass: Pass) => PassOutcome = () => ({})) {
+function bench(duration: number, outcome: (pass: Pass) => PassOutcome = () => ({}), givesWay = false) {
   const updates$ = new Subject<DesiredUpdate>()
   const resync$ = new Subject<void>()
   const passes: Pass[] = []
   const results: PassResult<PassOutcome>[] = []
   let running = 0
   let completed = false
-  const reconcile = async (desired: DesiredState, scope: PassScope, now: number) => {
+  const reconcile = async (desired: DesiredState, scope: PassScope, now: number, signal: AbortSignal) => {
     expect(++running, 'passes never overlap').toBe(1)
     const pass = { desired, scope, at: now }
     passes.push(pass)
-    await new Promise((resolve) => setTimeout(resolve, duration))
+    await new Promise((resolve) => {
+      setTimeout(resolve, duration)
+      if (givesWay) signal.addEventListener('abort', resolve)
+    })
     running--
-    return outcome(pass)
+    return givesWay && signal.aborted ? { gaveWay: true as const } : outcome(pass)
   }
   const subscription = updates$
     .pipe(conflate(reconcile, { resyncInterval: 30_000, resync$, scheduler: asyncScheduler }))
@@ -156,5 +159,29 @@ describe('conflating passes', () => {
     await vi.advanceTimersByTimeAsync(100_000)
     expect(made.passes).toHaveLength(1)
     expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('passes that give way', () => {
+  it('let a change through while everything is read, and nothing is told of them', async () => {
+    const made = bench(200, () => ({}), true)
+    made.send()
+    await vi.advanceTimersByTimeAsync(1_000)
+    made.resync$.next()
+    await vi.advanceTimersByTimeAsync(50)
+    const newest = made.send(1_040)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(made.passes.map(({ scope, at }) => [scope, at])).toEqual([
+      ['full', 0],
+      ['full', 1_000],
+      ['changes', 1_050],
+      ['full', 1_250],
+    ])
+    expect(made.results.map(({ scope, eventAt }) => [scope, eventAt])).toEqual([
+      ['full', 0],
+      ['changes', 1_040],
+      ['full', undefined],
+    ])
+    expect(made.results.at(-1)?.desired).toBe(newest)
   })
 })

@@ -60,6 +60,56 @@ describe('timing the passes', () => {
     expect(play([[2_000, desired(two, 1_999)]], idle).last?.emit).toMatchObject({ scope: 'changes', eventAt: 1_999 })
   })
 
+  describe('while paused', () => {
+    const pause: PassEvent = { kind: 'pause', paused: true }
+    const resume: PassEvent = { kind: 'pause', paused: false }
+
+    it('begins no pass for news, for a resync or for time, and asks for no wake', () => {
+      const { answers } = play(
+        [
+          [2_000, pause],
+          [2_010, desired(two)],
+          [2_020, { kind: 'resync' }],
+          [99_000, WAKE],
+        ],
+        idle,
+      )
+      for (const answer of answers) expect(answer).toEqual({ emit: undefined, wakeAt: undefined })
+    })
+
+    it('a pass that runs ends as ever, and the first one afterwards is full, and its latency is nobody’s', () => {
+      const { answers } = play(
+        [
+          [2_000, desired(one, 1_999)],
+          [2_010, pause],
+          [2_020, desired(two, 2_015)],
+          [2_030, done],
+          [9_000, desired(one, 9_000)],
+          [10_000, resume],
+        ],
+        idle,
+      )
+      expect(answers.slice(1, 5).map(({ emit }) => emit)).toEqual([undefined, undefined, undefined, undefined])
+      expect(answers[5]?.emit).toEqual({ kind: 'start', desired: one, scope: 'full', startedAt: 10_000 })
+    })
+
+    it('the end comes at once, and what is unwritten stays so', () => {
+      const { last } = play(
+        [
+          [2_000, pause],
+          [2_010, desired(two)],
+          [2_020, { kind: 'closing' }],
+        ],
+        idle,
+      )
+      expect(last?.emit).toEqual({ kind: 'finish' })
+    })
+
+    it('said where nothing was paused, resume asks for nothing', () => {
+      expect(play([[2_000, resume]], idle).last).toEqual({ emit: undefined, wakeAt: 31_010 })
+    })
+  })
+
   it('keeps a distance between passes', () => {
     const { answers } = play(
       [
@@ -217,5 +267,81 @@ describe('closing', () => {
       idle,
     )
     expect(last?.emit).toEqual({ kind: 'finish' })
+  })
+})
+
+describe('a full pass that runs while something else comes', () => {
+  const GAVE_WAY: PassEvent = { kind: 'gave-way' }
+
+  it('is asked to give way; then the change is written at once, and everything is read after it', () => {
+    const { answers } = play(
+      [
+        [31_010, WAKE],
+        [31_020, desired(two, 31_015)],
+        [31_025, GAVE_WAY],
+        [31_030, done],
+        [31_080, WAKE],
+        [31_200, done],
+      ],
+      idle,
+    )
+    expect(answers[0]?.emit).toMatchObject({ kind: 'start', scope: 'full' })
+    expect(answers[1]?.emit).toEqual({ kind: 'give-way' })
+    expect(answers[2]?.emit).toEqual({ kind: 'start', desired: two, scope: 'changes', startedAt: 31_025, eventAt: 31_015 })
+    expect(answers[3]).toEqual({ emit: undefined, wakeAt: 31_075 })
+    expect(answers[4]?.emit).toMatchObject({ kind: 'start', scope: 'full', desired: two })
+    expect(answers[5]).toEqual({ emit: undefined, wakeAt: 61_200 })
+  })
+
+  it('gives way once: whatever comes while it is made after all waits for its end', () => {
+    const { answers } = play(
+      [
+        [31_010, WAKE],
+        [31_020, desired(two)],
+        [31_025, GAVE_WAY],
+        [31_030, done],
+        [31_080, WAKE],
+        [31_090, desired(one)],
+        [31_100, done],
+        [31_130, WAKE],
+        [31_140, done],
+        [61_200, WAKE],
+        [61_210, desired(two)],
+      ],
+      idle,
+    )
+    expect(answers[5]?.emit).toBeUndefined()
+    expect(answers[7]?.emit).toMatchObject({ scope: 'changes', desired: one })
+    expect(answers[9]?.emit).toMatchObject({ scope: 'full' })
+    expect(answers[10]?.emit, 'the next one may again').toEqual({ kind: 'give-way' })
+  })
+
+  it('is asked once only, and goes on as usual where it did not give way', () => {
+    const { answers } = play(
+      [
+        [31_010, WAKE],
+        [31_020, desired(two, 31_018)],
+        [31_021, desired(one, 31_021)],
+        [31_030, done],
+        [31_060, WAKE],
+      ],
+      idle,
+    )
+    expect(answers[2]?.emit).toBeUndefined()
+    expect(answers[4]?.emit).toMatchObject({ scope: 'changes', desired: one, eventAt: 31_018 })
+  })
+
+  it('is not asked where a pass could do nothing before: nobody knows what the kernel holds', () => {
+    const { answers } = play(
+      [
+        [31_010, WAKE],
+        [31_020, { kind: 'rejected' }],
+        [32_020, WAKE],
+        [32_030, desired(two)],
+      ],
+      idle,
+    )
+    expect(answers[2]?.emit).toMatchObject({ scope: 'full' })
+    expect(answers[3]?.emit).toBeUndefined()
   })
 })

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { firewallUseFile, openFirewallUse } from '../../../src/store/firewall-use.ts'
 import { openSnatUse, snatUseFile } from '../../../src/store/snat-use.ts'
 import { openSysctls, sysctlsFile } from '../../../src/store/sysctls.ts'
 import { temporaryDirectory } from '../daemon/rig.ts'
@@ -11,6 +12,30 @@ const LATER = { ...HERE, bootId: 'boot-2' }
 const NFT = { by: 'nftables', instance: 'blue' } as const
 const IPTABLES = { by: 'iptables', instance: 'blue' } as const
 const GREEN = { by: 'nftables', instance: 'green' } as const
+
+describe('whether there are rules of ours in filters', () => {
+  test('is known to the next process of the same boot, for each name of the instance, until they are gone', async () => {
+    const directory = join(await temporaryDirectory(), 'state')
+    const first = await openFirewallUse({ directory, place: HERE })
+    expect([first.isInUse, first.instances]).toEqual([false, []])
+    await first.begin('blue')
+    await first.begin('blue')
+    const second = await openFirewallUse({ directory, place: HERE })
+    await second.begin('green')
+    const third = await openFirewallUse({ directory, place: HERE })
+    expect([third.isInUse, third.instances]).toEqual([true, ['blue', 'green']])
+    expect((await openFirewallUse({ directory, place: LATER })).isInUse).toBe(false)
+    await third.end()
+    expect([third.isInUse, await readdir(directory)]).toEqual([false, []])
+  })
+
+  test('is supposed where the note cannot be understood', async () => {
+    const directory = await temporaryDirectory()
+    await writeFile(join(directory, firewallUseFile(HERE)), '{"boot')
+    const { isInUse, instances } = await openFirewallUse({ directory, place: HERE })
+    expect([isInUse, instances]).toEqual([true, []])
+  })
+})
 
 describe('whether source NAT is in use', () => {
   test('is known to the next process of the same boot, until it ends', async () => {

@@ -46,6 +46,32 @@ describe('the ownership record', () => {
     })
   })
 
+  it('names the services with drains, after any edits', () => {
+    const service = fc.constantFrom(WEB, DNS)
+    const destinations = fc.uniqueArray(fc.constantFrom(key('10.1.0.1:80'), key('10.1.0.2:80')), { minLength: 1 })
+    const edit: fc.Arbitrary<OwnershipEdit> = fc.oneof(
+      service.map((of): OwnershipEdit => ({ do: 'own-service', service: of, name: 'x' })),
+      service.map((of): OwnershipEdit => ({ do: 'forget-service', service: serviceKey(of) })),
+      fc
+        .tuple(fc.constantFrom('own', 'forget', 'undrain' as const), service, destinations)
+        .map(([verb, of, list]): OwnershipEdit => ({ do: verb, service: serviceKey(of), destinations: list })),
+      fc.tuple(service, destinations).map(([of, list]): OwnershipEdit => {
+        const drains = Object.fromEntries(list.map((one) => [one, { startedAt: 1, deadline: 2 }]))
+        return { do: 'drain', service: serviceKey(of), destinations: drains }
+      }),
+    )
+    fc.assert(
+      fc.property(fc.array(edit, { maxLength: 30 }), (history) => {
+        const record = new Ownership()
+        for (const one of history) {
+          record.apply(one)
+          const draining = [...record.services].filter(([, { drains }]) => drains.size > 0).map(([name]) => name)
+          expect([...record.draining].sort()).toEqual(draining.sort())
+        }
+      }),
+    )
+  })
+
   it('appends to the file, and forgets', async () => {
     const store = await reopen()
     await store.write(edits)

@@ -39,6 +39,10 @@ export function configured(number: number): ServiceSpec[] {
   return number === 3 ? [web] : [web, other]
 }
 
+/** `first`: of the pool to be down by a failure above connect, before the others were asked; `leaving`: up, and asks for drain. */
+const FOUND = ['up', 'down', 'sick', 'first', 'wavering', 'leaving'] as const
+type Found = (typeof FOUND)[number]
+
 const who = fc.uniqueArray(fc.constantFrom(...NUMBERS), { maxLength: NUMBERS.length })
 const path = fc.constantFrom(...PATHS)
 const which = fc.constantFrom(1, 2)
@@ -60,7 +64,7 @@ const happening = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('stale' as const, 'broken' as const), path, who }) },
   {
     weight: 6,
-    arbitrary: fc.record({ kind: fc.constantFrom('up' as const, 'down' as const, 'sick' as const), which, who }),
+    arbitrary: fc.record({ kind: fc.constantFrom(...FOUND), which, who }),
   },
   {
     weight: 2,
@@ -141,6 +145,9 @@ class World {
       case 'up':
       case 'down':
       case 'sick':
+      case 'first':
+      case 'wavering':
+      case 'leaving':
         this.#probe(service(one.which), one.kind, one.who, now)
         break
       case 'drain':
@@ -162,13 +169,20 @@ class World {
     }
   }
 
-  #probe(at: ServiceKey, found: 'up' | 'down' | 'sick', numbers: readonly number[], now: number): void {
+  #probe(at: ServiceKey, found: Found, numbers: readonly number[], now: number): void {
     const all = new Map(this.#found.get(at))
     for (const number of numbers) {
       const { turns = 0 } = all.get(key(number)) ?? {}
-      const failure = found === 'sick' ? ('wrong-answer' as const) : ('refused' as const)
-      const wrong = found === 'up' ? {} : { failure, message: `tcp: ${failure}` }
-      all.set(key(number), { health: found === 'up' ? 'up' : 'down', since: now, turns: turns + 1, ...wrong })
+      const failure = found === 'down' ? ('refused' as const) : ('wrong-answer' as const)
+      const passes = found === 'up' || found === 'leaving'
+      all.set(key(number), {
+        health: passes || found === 'wavering' ? 'up' : 'down',
+        since: now,
+        turns: turns + 1,
+        ...(!passes && { failure, message: `tcp: ${failure}` }),
+        ...(found === 'first' && { siblingsDue: true }),
+        ...(found === 'leaving' && { report: { wish: 'drain' } }),
+      })
     }
     this.#found.set(at, all)
     this.#made.operational$.next({ service: at, found: all })

@@ -8,7 +8,7 @@ import { errorBytes, ScriptedKernel } from './scripted-kernel.ts'
  * A kernel worker on a scripted kernel. What it misbehaves in is in the variable SCRIPTED_KERNEL: `slow-from=N&slow-ms=T` makes every send(2) from
  * the N-th batch on take T milliseconds; `tear=all` leaves out every second object of each dump, `tear=services` that of the
  * service list alone, `tear=once` that of the first destination dump alone; `garble=N` puts an answer to nobody before that of the N-th
- * batch; `traffic=1` changes connection counts all the time; `throw=N` throws outside of every job once the N-th batch is worked off,
+ * batch; `dump-ms=T` makes every list of destinations take T milliseconds; `traffic=1` changes connection counts all the time; `throw=N` throws outside of every job once the N-th batch is worked off,
  * `exit=N` ends the thread in the middle of it.
  */
 const settings = new URLSearchParams(process.env['SCRIPTED_KERNEL'])
@@ -27,6 +27,7 @@ class MisbehavingKernel extends ScriptedKernel {
       if (this.#batches === number('exit')) process.exit(7)
       if (settings.has('slow-ms') && this.#batches >= number('slow-from')) sleep(number('slow-ms'))
     }
+    if (settings.has('dump-ms') && bytes[16] === COMMAND.getDest) sleep(number('dump-ms'))
     if (settings.has('traffic')) this.active++
     super.send(bytes)
   }

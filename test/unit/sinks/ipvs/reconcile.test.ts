@@ -48,6 +48,22 @@ describe('the IPVS sink', () => {
     expect(second.transitions).toEqual([])
   })
 
+  it('records the new names of all services along with the next thing that it records', async () => {
+    const { sink, ownership } = rig()
+    const [web, other] = [service(WEB, ['10.1.0.1:80']), service('tcp/10.0.0.2:80', ['10.1.0.9:80'])]
+    await sink.reconcile(state([web, other]), 'changes', 1_000)
+    const renamed = [
+      { ...web, name: 'shop' },
+      { ...other, name: 'mail' },
+    ] as const
+    await sink.reconcile(state(renamed), 'changes', 2_000)
+    await sink.reconcile(state([renamed[0], { ...renamed[1], name: 'post' }]), 'changes', 3_000)
+    expect(ownership.record.services.get(webKey)?.name).toBe(WEB)
+    const grown = { ...service(WEB, ['10.1.0.1:80', '10.1.0.2:80']), name: 'shop' }
+    await sink.reconcile(state([grown, { ...renamed[1], name: 'post' }]), 'changes', 4_000)
+    expect([...ownership.record.services.values()].map(({ name }) => name)).toEqual(['shop', 'post'])
+  })
+
   it('renames without a write to the kernel', async () => {
     const { sink, written } = rig()
     const pool = service(WEB, ['10.1.0.1:80'])

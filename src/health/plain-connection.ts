@@ -1,0 +1,114 @@
+import { type StreamListener, StreamSocket, SystemCallError } from '../kernel/for-probes.ts'
+import { familyOf } from '../model/address.ts'
+import type { ProbeResult, ServiceFailure } from '../model/probe-result.ts'
+import { connectError, connectFailure, lostWords } from './connection.ts'
+import { problemOf } from './marked.ts'
+import { type ProbeTarget, targetName } from './target.ts'
+
+/** A connection on which the probe speaks first, or not at all: the cheap kind, for the thousands. */
+export interface PlainConnection {
+  send(text: string): void
+  /** Ends the probe and the connection, with a reset. */
+  settle(result: ProbeResult): void
+  /** The same, with a sentence that begins with the target's name. */
+  fail(failure: ServiceFailure, what: string): void
+  /** Told of each piece that comes in. */
+  hear: ((chunk: Buffer) => void) | undefined
+  /** Told when the backend has ended its side; what is not settled then has failed. */
+  ended: (() => void) | undefined
+  /** What is said when the deadline comes next. */
+  silence: string
+}
+
+/** As overConnection, which see, for probes that need no stream to read from and do not wait for a greeting. */
+export function overPlainConnection(
+  target: ProbeTarget,
+  signal: AbortSignal,
+  talk: (connection: PlainConnection) => void,
+  name: string = targetName(target),
+): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve(connectFailure(target, 'timed-out'))
+    const asking = new Asking(target, signal, talk, name, resolve)
+    asking.begin()
+  })
+}
+
+class Asking implements PlainConnection, StreamListener {
+  hear: PlainConnection['hear']
+  ended: () => void = () => this.#closed()
+  silence = 'accepts the connection and does not answer in time'
+  readonly #target: ProbeTarget
+  readonly #signal: AbortSignal
+  readonly #talk: (connection: PlainConnection) => void
+  readonly #name: string
+  readonly #resolve: (result: ProbeResult) => void
+  #socket: StreamSocket | undefined
+  #stands = false
+
+  constructor(
+    target: ProbeTarget,
+    signal: AbortSignal,
+    talk: (connection: PlainConnection) => void,
+    name: string,
+    resolve: (result: ProbeResult) => void,
+  ) {
+    this.#target = target
+    this.#signal = signal
+    this.#talk = talk
+    this.#name = name
+    this.#resolve = resolve
+  }
+
+  begin(): void {
+    try {
+      this.#socket = new StreamSocket({ ...this.#target, family: familyOf(this.#target.address) }, this)
+      this.#signal.addEventListener('abort', this.#abort)
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error
+      const { call, errno: code } = error
+      const isOurs = call === 'setsockopt' || call === 'bind'
+      this.#resolve(
+        isOurs ? { outcome: 'unknown', message: problemOf(error, this.#target) } : connectError(this.#target, { code }),
+      )
+    }
+  }
+
+  send(text: string): void {
+    this.#socket?.send(Buffer.from(text, 'latin1'))
+  }
+
+  settle(result: ProbeResult): void {
+    this.#signal.removeEventListener('abort', this.#abort)
+    this.#socket?.[Symbol.dispose]()
+    // What comes later changes nothing.
+    this.#resolve(result)
+  }
+
+  fail(failure: ServiceFailure, what: string): void {
+    this.settle({ outcome: 'failed', failure, message: `${this.#name} ${what}` })
+  }
+
+  connected(): void {
+    this.#stands = true
+    this.#talk(this)
+  }
+
+  received(bytes: Buffer): void {
+    this.hear?.(Buffer.from(bytes))
+  }
+
+  failed({ errno: code }: SystemCallError): void {
+    if (this.#stands) this.fail('closed', lostWords(code))
+    else this.settle(connectError(this.#target, { code }))
+  }
+
+  #closed(): void {
+    this.fail('closed', 'closes the connection without an answer')
+  }
+
+  readonly #abort = (): void => {
+    if (this.#stands) this.fail('no-answer', this.silence)
+    else this.settle(connectFailure(this.#target, 'timed-out'))
+  }
+}

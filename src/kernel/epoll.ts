@@ -1,0 +1,56 @@
+import { calls, failure, LITTLE_ENDIAN, onReadable, type Polling, type RawSocket } from './libc.ts'
+
+const EPOLL_CLOEXEC = 0x80000
+const EPOLL_CTL_ADD = 1
+
+/** Bits of `epoll_event.events` (`linux/eventpoll.h`). */
+export const EPOLLIN = 0x1
+export const EPOLLOUT = 0x4
+export const EPOLLERR = 0x8
+export const EPOLLHUP = 0x10
+export const EPOLLRDHUP = 0x2000
+export const EPOLLET = 0x8000_0000
+
+/** `struct epoll_event` has no gap on x86_64. */
+const EVENT = process.arch === 'x64' ? { bytes: 12, data: 4 } : { bytes: 16, data: 8 }
+const MOST_EVENTS = 256
+
+/** Many sockets in one descriptor (epoll(7)), which one handle of the event loop looks at. A closed socket leaves it by itself. */
+export class Epoll implements Disposable {
+  readonly #fd: number
+  readonly #eventBytes = new Uint8Array(EVENT.bytes)
+  readonly #event = new DataView(this.#eventBytes.buffer)
+  readonly #eventsBytes = new Uint8Array(EVENT.bytes * MOST_EVENTS)
+  readonly #events = new DataView(this.#eventsBytes.buffer)
+  readonly #polling: Polling
+
+  /** `listener` is called with the number of a socket and what happens on it. */
+  constructor(listener: (number: number, events: number) => void) {
+    this.#fd = calls().epoll_create1(EPOLL_CLOEXEC)
+    if (this.#fd < 0) throw failure('epoll_create1')
+    this.#polling = onReadable(this.#fd, () => this.#take(listener))
+  }
+
+  /** Tells of a socket from now on, under a number. Throws SystemCallError. */
+  add({ descriptor }: RawSocket, events: number, number: number): void {
+    this.#event.setUint32(0, events, LITTLE_ENDIAN)
+    this.#event.setUint32(EVENT.data, number, LITTLE_ENDIAN)
+    if (calls().epoll_ctl(this.#fd, EPOLL_CTL_ADD, descriptor, this.#eventBytes) < 0) throw failure('epoll_ctl')
+  }
+
+  /** Keeps the process alive, or no longer. */
+  hold(alive: boolean): void {
+    this.#polling.hold(alive)
+  }
+
+  #take(listener: (number: number, events: number) => void): void {
+    const count = calls().epoll_wait(this.#fd, this.#eventsBytes, MOST_EVENTS, 0)
+    for (let at = 0; at < count * EVENT.bytes; at += EVENT.bytes)
+      listener(this.#events.getUint32(at + EVENT.data, LITTLE_ENDIAN), this.#events.getUint32(at, LITTLE_ENDIAN))
+  }
+
+  [Symbol.dispose](): void {
+    this.#polling[Symbol.dispose]()
+    calls().close(this.#fd)
+  }
+}

@@ -1,0 +1,252 @@
+import { PointsmanError } from '../../errors.ts'
+import type { FirewallKernel } from '../../kernel/for-sinks.ts'
+import type { DesiredState } from '../../model/desired-state.ts'
+import type { DestinationKey } from '../../model/destination.ts'
+import type { IpvsTable } from '../../model/ipvs-table.ts'
+import type { ServiceKey } from '../../model/virtual-service.ts'
+import { Backoff } from '../ipvs/backoff.ts'
+import type { SinkLog } from '../ipvs/transition.ts'
+import { type HalfReport, joinedHalves } from '../reports.ts'
+import { TableWatch } from '../snat/table-watch.ts'
+import { type FilterTable, placeKey, placeName } from './filter.ts'
+import { iptablesLines } from './iptables-writes.ts'
+import { nftCommands } from './nft-writes.ts'
+import { type Openings, openingKey, wantedOpenings } from './opening.ts'
+import { markOf, ourJumps } from './ours.ts'
+import { type Edit, type FirewallImage, heldKey, imageOf, planRemoval, planTable } from './plan.ts'
+import { readFirewall } from './read-firewall.ts'
+
+/** What IPVS holds of ours, so that what drains is let through to its end. */
+export interface HeldServices {
+  readonly table: IpvsTable
+  holds(service: ServiceKey, destination?: DestinationKey): boolean
+}
+
+/** Rules of ours in chains of others that would drop packets of services. `open` comes before IPVS is written, `close` after it. */
+export interface FirewallSink extends AsyncDisposable {
+  readonly name: 'firewall'
+  /** Adds what is missing. `full` reads all filters of the host, repairs and counts drift. Rejects where they cannot be read. */
+  open(desired: DesiredState, held: HeldServices, scope: 'changes' | 'full', now: number): Promise<HalfReport>
+  /** Takes away what neither the desired state nor IPVS has any more. */
+  close(desired: DesiredState, held: HeldServices, now: number): Promise<HalfReport>
+  /** Everything of ours out of all filters. Rejects where that fails. */
+  remove(): Promise<void>
+  /** Called when somebody changed a filter so that a full pass is due. Returns the end of it. */
+  onDisturbed(listener: () => void): () => void
+}
+
+export interface FirewallSinkOptions {
+  readonly kernel: FirewallKernel
+  /** Tells instances in one network namespace apart. */
+  readonly instance?: string
+  /** Names under which earlier processes may have left rules. */
+  readonly former?: readonly (string | undefined)[]
+  /** Whether IPVS leaves its connections to connection tracking (net.ipv4.vs.conntrack). */
+  readonly tracked: () => boolean
+  /** Whether rules that others took away may be put back between passes; where this is left out they may. */
+  readonly mayRepair?: () => boolean
+  readonly log?: SinkLog
+  /** 0 up to 1, for the jitter of retries; Math.random by default. */
+  readonly random?: () => number
+}
+
+export function createFirewallSink(options: FirewallSinkOptions): FirewallSink {
+  return new ChainFirewallSink(options)
+}
+
+const NOTHING: Openings = new Map()
+const NOTHING_DONE: HalfReport = { applied: {}, failed: [], driftRepaired: 0 }
+
+class ChainFirewallSink implements FirewallSink {
+  readonly name = 'firewall'
+  readonly #options: FirewallSinkOptions
+  readonly #mark: string
+  readonly #former: readonly string[]
+  readonly #backoff: Backoff<string>
+  readonly #watch: TableWatch
+  readonly #listeners = new Set<() => void>()
+  #image: FirewallImage | undefined
+  /** The image is older than what was written since. */
+  #stale = false
+  #wanted: Openings = NOTHING
+  /** Where somebody took away or changed what we had put there, and it is not put right yet. */
+  readonly #lost = new Set<string>()
+  /** What was done between two passes. */
+  #meanwhile: HalfReport = NOTHING_DONE
+  /** Of the last pass: what failed in it is not tried again before the next. */
+  #now = 0
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(options: FirewallSinkOptions) {
+    this.#options = options
+    this.#mark = markOf(options.instance)
+    this.#former = (options.former ?? []).map(markOf).filter((mark) => mark !== this.#mark)
+    this.#backoff = new Backoff(options.random ?? Math.random)
+    this.#watch = new TableWatch({ look: () => this.#inTurn(() => this.#look()), changed: () => this.#tellDisturbed() })
+  }
+
+  open(desired: DesiredState, held: HeldServices, scope: 'changes' | 'full', now: number): Promise<HalfReport> {
+    return this.#inTurn(async () => {
+      this.#watch.follow({ onChange: (listener) => this.#onRuleset(listener) })
+      this.#wanted = wantedOpenings(desired, held.table, held.holds.bind(held))
+      this.#now = now
+      const image = scope === 'full' || this.#image === undefined ? await this.#read() : await this.#present()
+      const report = await this.#carryOut(image, 'open', now)
+      const { applied, driftRepaired } = joinedHalves([this.#meanwhile, report])
+      this.#meanwhile = NOTHING_DONE
+      return { ...report, applied, driftRepaired }
+    })
+  }
+
+  close(desired: DesiredState, held: HeldServices, now: number): Promise<HalfReport> {
+    return this.#inTurn(async () => {
+      this.#wanted = wantedOpenings(desired, held.table, held.holds.bind(held))
+      return this.#carryOut(await this.#present(), 'close', now)
+    })
+  }
+
+  remove(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#watch.end()
+      this.#wanted = NOTHING
+      this.#image = undefined
+      this.#lost.clear()
+      for (const table of await readFirewall(this.#options.kernel))
+        for (const mark of [this.#mark, ...this.#former]) await this.#write(table, mark, planRemoval(table, mark))
+    })
+  }
+
+  onDisturbed(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch.end()
+    await this.#turn
+  }
+
+  async #present(): Promise<FirewallImage> {
+    return this.#image === undefined || this.#stale ? await this.#read() : this.#image
+  }
+
+  async #read(): Promise<FirewallImage> {
+    const image = imageOf(await readFirewall(this.#options.kernel), this.#mark)
+    if (this.#image !== undefined && !this.#stale) this.#noteLost(this.#image, image)
+    this.#image = image
+    this.#stale = false
+    return image
+  }
+
+  #noteLost(before: FirewallImage, after: FirewallImage): void {
+    const were = jumpsOf(before, this.#mark)
+    const are = jumpsOf(after, this.#mark)
+    for (const [key, { state, openings }] of before.held) {
+      const now = after.held.get(key)
+      if (state !== 'sound') continue
+      const stands =
+        now?.state === 'sound' &&
+        now.openings.size === openings.size &&
+        [...openings.keys()].every((each) => now.openings.has(each))
+      if (!stands || were.get(key) !== are.get(key)) this.#lost.add(key)
+    }
+  }
+
+  async #carryOut(image: FirewallImage, half: 'open' | 'close', now: number): Promise<HalfReport> {
+    const applied: Record<string, number> = {}
+    let driftRepaired = 0
+    for (const table of image.tables) {
+      const edits = planTable(table, image, this.#input(), half)
+      const former = half === 'close' ? this.#former.filter((mark) => planRemoval(table, mark).length > 0) : []
+      const object = placeName(table.place)
+      if (edits.length + former.length === 0 || this.#backoff.holds(object, object, now)) continue
+      try {
+        await this.#write(table, this.#mark, edits)
+        for (const mark of former) await this.#write(table, mark, planRemoval(table, mark))
+        this.#backoff.clear(object)
+        for (const edit of edits) driftRepaired += this.#wrote(table, image, edit, applied)
+      } catch (error) {
+        if (!(error instanceof PointsmanError)) throw error
+        this.#stale = true
+        const message = `The rules for services cannot be brought into ${object}: ${error.message}`
+        this.#backoff.fail(object, object, object, now, { code: error.code, message })
+      }
+    }
+    const wakeAt = this.#backoff.nextRetry()
+    return { applied, failed: this.#backoff.list(), driftRepaired, ...(wakeAt !== undefined && { wakeAt }) }
+  }
+
+  #input() {
+    return { wanted: this.#wanted, mark: this.#mark, former: this.#former, tracked: this.#options.tracked() }
+  }
+
+  async #write(table: FilterTable, mark: string, edits: readonly Edit[]): Promise<void> {
+    if (edits.length === 0) return
+    const { nftables, iptables } = this.#options.kernel
+    if (table.place.kind === 'nft') await nftables.apply(nftCommands(table, mark, edits))
+    else await iptables.restore(table.place.variant, table.place.family, iptablesLines(table, mark, edits))
+  }
+
+  /** Notes what is in a table now, and gives whether that repaired something. */
+  #wrote(table: FilterTable, image: FirewallImage, edit: Edit, applied: Record<string, number>): number {
+    const count = (kind: string, number: number) => {
+      if (number > 0) applied[kind] = (applied[kind] ?? 0) + number
+    }
+    count('open-chain', edit.jump.length)
+    count('close-chain', edit.jump.length === 0 ? edit.unjump.length : 0)
+    count('add-rule', edit.put.length)
+    count('delete-rule', edit.drop.length)
+    const key = heldKey(table, edit.hook)
+    const openings = image.held.get(key)?.openings
+    if (edit.chain !== 'keep' || edit.jump.length + edit.unjump.length > 0) this.#stale = true
+    for (const opening of edit.put) openings?.set(openingKey(opening), opening)
+    for (const opening of edit.drop) openings?.delete(openingKey(opening))
+    const isRepair = this.#lost.delete(key)
+    if (isRepair)
+      this.#options.log?.warn(
+        { table: placeKey(table.place), hook: edit.hook },
+        `Somebody else changed ${placeName(table.place)}; the rules for services are in it again.`,
+      )
+    return isRepair ? 1 : 0
+  }
+
+  #onRuleset(listener: (certainty: 'changed' | 'perhaps') => void): () => void {
+    return this.#options.kernel.nftables.onChange(() => listener('perhaps'))
+  }
+
+  /** Puts back what is missing at once, for nothing passes meanwhile; the full pass that it asks for looks at the rest and tells what was done. */
+  async #look(): Promise<void> {
+    if (this.#image === undefined || this.#wanted.size === 0) return
+    // What is wrong is found by the next pass that may write.
+    if (this.#options.mayRepair?.() === false) return this.#tellDisturbed()
+    const { applied, driftRepaired } = await this.#carryOut(await this.#read(), 'open', this.#now)
+    if (Object.keys(applied).length === 0) return
+    this.#meanwhile = joinedHalves([this.#meanwhile, { applied, failed: [], driftRepaired }])
+    this.#tellDisturbed()
+  }
+
+  #tellDisturbed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** What reads and what writes never overlap, or the sink would take its own writing for somebody else's. */
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(step)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+}
+
+/** The base chains with a jump of ours, as one text for each table and hook. */
+function jumpsOf({ tables, held }: FirewallImage, mark: string): Map<string, string> {
+  const jumps = new Map<string, string>()
+  for (const table of tables) {
+    for (const chain of table.chains.values()) {
+      const hook = chain.base?.hook
+      if (hook === undefined || !held.has(heldKey(table, hook)) || ourJumps(chain, table.place, hook, mark).length === 0) continue
+      const key = heldKey(table, hook)
+      jumps.set(key, `${jumps.get(key) ?? ''} ${chain.name}`)
+    }
+  }
+  return jumps
+}

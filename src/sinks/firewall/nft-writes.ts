@@ -1,0 +1,122 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { NftCommand } from '../../kernel/for-sinks.ts'
+import { ruleComment } from '../snat/ruleset.ts'
+import type { FilterPlace, FilterTable } from './filter.ts'
+import { type FirewallHook, type Opening, openingFamily, openingKey, PROTOCOL_NUMBERS } from './opening.ts'
+import { type Held, type OpeningSet, ourChain, ourSets, parseOpening } from './ours.ts'
+import type { Edit } from './plan.ts'
+import { protocolNamed } from './protocols.ts'
+
+/** An expression or a statement in libnftables' JSON. */
+type Json = Readonly<Record<string, unknown>>
+type NftPlace = FilterPlace & { readonly kind: 'nft' }
+
+/** What of ours is in a table of nftables at one hook. */
+export function readNftHeld(table: FilterTable, hook: FirewallHook, mark: string): Held {
+  const place = table.place as NftPlace
+  const openings: Held['openings'] = new Map()
+  const sets = ourSets(place, hook, mark)
+  const chain = table.chains.get(ourChain(place, hook, mark))
+  if (chain === undefined && sets.every(({ name }) => !table.sets.has(name))) return { state: 'absent', openings }
+  let sound = chain !== undefined && chain.base === undefined
+  for (const set of sets) {
+    const read = table.sets.get(set.name)
+    if (read === undefined || !isDeepStrictEqual(read.type, set.type)) sound = false
+    for (const element of read?.elements ?? []) {
+      const opening = readElement(set, hook, element)
+      if (opening === undefined) sound = false
+      else openings.set(openingKey(opening), opening)
+    }
+  }
+  const comments = chain?.rules.map(({ comment }) => comment)
+  if (!isDeepStrictEqual(comments, rulesOf(place, hook, sets).map(ruleComment))) sound = false
+  return { state: sound ? 'sound' : 'damaged', openings }
+}
+
+/** One transaction for a table: with it no moment has a packet less than before. */
+export function nftCommands(table: FilterTable, mark: string, edits: readonly Edit[]): NftCommand[] {
+  return edits.flatMap((edit) => commandsOf(table, mark, edit))
+}
+
+function commandsOf(table: FilterTable, mark: string, edit: Edit): NftCommand[] {
+  const place = table.place as NftPlace
+  const at = { family: place.family, table: place.table }
+  const name = ourChain(place, edit.hook, mark)
+  const chain = { chain: { ...at, name } }
+  const sets = ourSets(place, edit.hook, mark)
+  const away = [
+    ...(table.chains.has(name) ? [{ flush: chain }, { delete: chain }] : []),
+    ...sets.flatMap((set) => (table.sets.has(set.name) ? [{ delete: { set: { ...at, name: set.name } } }] : [])),
+  ]
+  const made = [
+    { add: chain },
+    ...sets.map((set) => ({ add: { set: { ...at, name: set.name, type: set.type } } })),
+    ...rulesOf(place, edit.hook, sets).map((expr) => ({
+      add: { rule: { ...at, chain: name, comment: ruleComment(expr), expr } },
+    })),
+  ]
+  const elements = (verb: 'add' | 'delete', openings: readonly Opening[]) =>
+    sets.flatMap((set) => {
+      const elem = openings.filter((opening) => isIn(set, opening)).map(elementOf)
+      return elem.length > 0 ? [{ [verb]: { element: { ...at, name: set.name, elem } } }] : []
+    })
+  return [
+    ...edit.unjump.flatMap(({ rules }) =>
+      rules.map(({ base, handle }) => ({ delete: { rule: { ...at, chain: base, handle } } })),
+    ),
+    ...(edit.chain === 'keep' ? [] : away),
+    ...(edit.chain === 'make' ? made : []),
+    ...elements('delete', edit.drop),
+    ...elements('add', edit.put),
+    ...edit.jump.map(({ base, before }) => {
+      const rule = { ...at, chain: base, comment: mark, expr: [{ counter: null }, { jump: { target: name } }] }
+      return before === undefined ? { add: { rule } } : { insert: { rule: { ...rule, handle: before } } }
+    }),
+  ]
+}
+
+function rulesOf({ family: tableFamily }: NftPlace, hook: FirewallHook, sets: readonly OpeningSet[]): Json[][] {
+  return sets.map(({ name, family, kind }) => {
+    const ip = family === 'ipv4' ? 'ip' : 'ip6'
+    const left = hook === 'forward' ? 'saddr' : 'daddr'
+    const protocol = { meta: { key: 'l4proto' } }
+    const address = { payload: { protocol: ip, field: left } }
+    const set = `@${name}`
+    if (kind === 'mark') {
+      const ofFamily = tableFamily === 'inet' ? [equals({ meta: { key: 'nfproto' } }, family)] : []
+      return [...ofFamily, equals({ meta: { key: 'mark' } }, set), { accept: null }]
+    }
+    if (kind === 'any-port') return [equals({ concat: [protocol, address] }, set), { accept: null }]
+    const port = { payload: { protocol: 'th', field: left === 'saddr' ? 'sport' : 'dport' } }
+    // Others have no ports, and something else stands in their place.
+    const transport = equals(protocol, { set: ['tcp', 'udp', 'sctp'] })
+    return [transport, equals({ concat: [protocol, address, port] }, set), { accept: null }]
+  })
+}
+
+function equals(left: Json, right: unknown): Json {
+  return { match: { op: '==', left, right } }
+}
+
+function isIn({ family, kind }: OpeningSet, opening: Opening): boolean {
+  if (openingFamily(opening) !== family) return false
+  if (opening.kind === 'mark') return kind === 'mark'
+  return kind === (opening.port === 0 ? 'any-port' : 'port')
+}
+
+function elementOf(opening: Opening): unknown {
+  if (opening.kind === 'mark') return opening.mark
+  const { protocol, address, port } = opening
+  // Not every system has names for all of them.
+  const named = protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp' ? protocol : String(PROTOCOL_NUMBERS[protocol])
+  return { concat: [named, address, ...(port === 0 ? [] : [port])] }
+}
+
+function readElement({ family, kind }: OpeningSet, hook: FirewallHook, element: unknown): Opening | undefined {
+  if (kind === 'mark') return typeof element === 'number' ? parseOpening(hook, `mark/${element}/${family}`) : undefined
+  const parts = (element as { concat?: unknown } | null)?.concat
+  if (!Array.isArray(parts)) return undefined
+  const [protocol, address, port = 0] = parts
+  const host = family === 'ipv6' ? `[${address}]` : address
+  return parseOpening(hook, `${protocolNamed(String(protocol))}/${host}:${port}`)
+}

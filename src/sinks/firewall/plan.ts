@@ -1,0 +1,179 @@
+import { baseChains, type FilterChain, type FilterRule, type FilterTable, placeFamilies, placeKey } from './filter.ts'
+import { readIptablesHeld } from './iptables-writes.ts'
+import { judge, packetOf } from './judge.ts'
+import { readNftHeld } from './nft-writes.ts'
+import { type FirewallHook, HOOKS, type Opening, type OpeningKey, type Openings, openingFamily } from './opening.ts'
+import { type Held, isAnyOurs, isOurJump, ourJumps } from './ours.ts'
+
+/** What is done to one table at one hook, in one transaction with what is done at the others. */
+export interface Edit {
+  readonly hook: FirewallHook
+  /** Our chain: made anew and empty, taken away, or kept as it is. */
+  readonly chain: 'make' | 'unmake' | 'keep'
+  readonly put: readonly Opening[]
+  readonly drop: readonly Opening[]
+  /** Jumps of ours that are taken away first. */
+  readonly unjump: readonly {
+    readonly base: string
+    readonly rules: readonly { readonly base: string; readonly handle: number | undefined }[]
+  }[]
+  /** Jumps that are made: before the rule with a handle (nftables) or as the rule of a number (iptables); undefined: as the last. */
+  readonly jump: readonly { readonly base: string; readonly before: number | undefined; readonly number: number | undefined }[]
+}
+
+/** The filters of the host as they were read, with what is ours in them. */
+export interface FirewallImage {
+  readonly tables: readonly FilterTable[]
+  /** By `heldKey`. */
+  readonly held: ReadonlyMap<string, Held>
+}
+
+export function heldKey(table: FilterTable, hook: FirewallHook): string {
+  return `${placeKey(table.place)} ${hook}`
+}
+
+export function imageOf(tables: readonly FilterTable[], mark: string): FirewallImage {
+  const held = new Map<string, Held>()
+  for (const table of tables)
+    for (const hook of HOOKS)
+      held.set(heldKey(table, hook), (table.place.kind === 'nft' ? readNftHeld : readIptablesHeld)(table, hook, mark))
+  return { tables, held }
+}
+
+export interface PlanInput {
+  readonly wanted: Openings
+  readonly mark: string
+  /** Marks of earlier names of the instance, whose rules go. */
+  readonly former: readonly string[]
+  /** As for `packetOf`. */
+  readonly tracked: boolean
+}
+
+/**
+ * What has to be done to a table. `open` adds what is missing; `close` takes away what nobody needs any more, the last rule of ours with the chain. Pure:
+ * a chain is opened where a packet that no doubtful rule meets is dropped, in front of the rule that drops it, so that what others refuse before that stays
+ * refused.
+ */
+export function planTable(table: FilterTable, { held }: FirewallImage, input: PlanInput, half: 'open' | 'close'): Edit[] {
+  return HOOKS.flatMap((hook) => {
+    const ours = held.get(heldKey(table, hook)) ?? { state: 'absent', openings: new Map<OpeningKey, Opening>() }
+    const edit = planHook(table, hook, ours, input, half)
+    return edit === undefined ? [] : [edit]
+  })
+}
+
+/** Everything of an instance out of a table. */
+export function planRemoval(table: FilterTable, mark: string): Edit[] {
+  return HOOKS.flatMap((hook): Edit[] =>
+    isAnyOurs(table, hook, mark)
+      ? [{ hook, chain: 'unmake', put: [], drop: [], unjump: jumpsIn(table, hook, mark), jump: [] }]
+      : [],
+  )
+}
+
+function planHook(
+  table: FilterTable,
+  hook: FirewallHook,
+  ours: Held,
+  { wanted, mark, former, tracked }: PlanInput,
+  half: 'open' | 'close',
+): Edit | undefined {
+  const families = placeFamilies(table.place)
+  const here = new Map([...wanted].filter(([, opening]) => opening.hook === hook && families.includes(openingFamily(opening))))
+  const isOurs = (rule: FilterRule) => isOurJump(rule, table.place, hook, mark)
+  const isPassedOver = (rule: FilterRule) => isOurs(rule) || former.some((each) => isOurJump(rule, table.place, hook, each))
+  const dropping = baseChains(table, hook).flatMap((base) => {
+    const at = droppedAt(table, base, here, tracked, isPassedOver)
+    return at === undefined ? [] : [{ base, at }]
+  })
+  if (half === 'close') return planClosing(table, hook, ours, here, dropping, mark)
+  if (dropping.length === 0) return undefined
+  const make = ours.state !== 'sound'
+  const jumps = dropping.filter(({ base, at }) => {
+    const there = ourJumps(base, table.place, hook, mark)
+    return make || there.length !== 1 || there.some((jump) => jump.at > at)
+  })
+  const put = [...here].filter(([key]) => make || !ours.openings.has(key)).map(([, opening]) => opening)
+  if (!make && jumps.length === 0 && put.length === 0) return undefined
+  const changed = new Set(jumps.map(({ base }) => base.name))
+  return {
+    hook,
+    chain: make ? 'make' : 'keep',
+    put,
+    drop: [],
+    unjump: jumpsIn(table, hook, mark).filter(({ base }) => make || changed.has(base)),
+    jump: jumps.map(({ base, at }) => jumpBefore(base, at, isOurs)),
+  }
+}
+
+function planClosing(
+  table: FilterTable,
+  hook: FirewallHook,
+  ours: Held,
+  here: Openings,
+  dropping: readonly { readonly base: FilterChain }[],
+  mark: string,
+): Edit | undefined {
+  if (dropping.length === 0) return planRemoval(table, mark).find((edit) => edit.hook === hook)
+  if (ours.state !== 'sound') return undefined
+  const drop = [...ours.openings].filter(([key]) => !here.has(key)).map(([, opening]) => opening)
+  const needed = new Set(dropping.map(({ base }) => base.name))
+  const unjump = jumpsIn(table, hook, mark).filter(({ base }) => !needed.has(base))
+  return drop.length + unjump.length === 0 ? undefined : { hook, chain: 'keep', put: [], drop, unjump, jump: [] }
+}
+
+/** Where each packet is dropped in a chain, as long as the chain is not read again. */
+const JUDGED = {
+  tracked: new WeakMap<FilterChain, Map<OpeningKey, number | undefined>>(),
+  untracked: new WeakMap<FilterChain, Map<OpeningKey, number | undefined>>(),
+}
+
+/** The first place at which a packet of these is dropped for certain; undefined where none is. */
+function droppedAt(
+  table: FilterTable,
+  base: FilterChain & { readonly base?: { readonly policy: 'accept' | 'drop' } },
+  openings: Openings,
+  tracked: boolean,
+  isOurs: (rule: FilterRule) => boolean,
+): number | undefined {
+  if (base.base?.policy === 'accept' && !mayDrop(table, base)) return undefined
+  let first: number | undefined
+  const judged = JUDGED[tracked ? 'tracked' : 'untracked']
+  const known = judged.get(base) ?? new Map<OpeningKey, number | undefined>()
+  judged.set(base, known)
+  for (const [key, opening] of openings) {
+    if (!known.has(key)) {
+      const { otherwise, at } = judge(table, base, packetOf(opening, tracked), isOurs)
+      known.set(key, otherwise === 'drop' ? at : undefined)
+    }
+    const at = known.get(key)
+    if (at !== undefined) first = Math.min(first ?? at, at)
+  }
+  return first
+}
+
+/** Whether there is any rule that drops, so that packets need not be followed through the others. */
+function mayDrop({ chains }: FilterTable, base: FilterChain, seen = new Set<string>()): boolean {
+  if (seen.has(base.name)) return false
+  seen.add(base.name)
+  return base.rules.some(({ verdict }) => {
+    if (verdict.kind === 'drop' || verdict.kind === 'unknown') return true
+    if (verdict.kind !== 'jump' && verdict.kind !== 'goto') return false
+    const target = chains.get(verdict.target)
+    return target !== undefined && mayDrop({ chains } as FilterTable, target, seen)
+  })
+}
+
+function jumpsIn(table: FilterTable, hook: FirewallHook, mark: string): Edit['unjump'] {
+  return [...table.chains.values()].flatMap((chain) => {
+    const rules = ourJumps(chain, table.place, hook, mark).map(({ rule }) => ({ base: chain.name, handle: rule.handle }))
+    return rules.length > 0 ? [{ base: chain.name, rules }] : []
+  })
+}
+
+/** iptables counts without those of ours, which are taken away before. */
+function jumpBefore(base: FilterChain, at: number, isOurs: (rule: FilterRule) => boolean): Edit['jump'][number] {
+  const rule = base.rules[at]
+  if (rule === undefined) return { base: base.name, before: undefined, number: undefined }
+  return { base: base.name, before: rule.handle, number: base.rules.slice(0, at).filter((each) => !isOurs(each)).length + 1 }
+}
