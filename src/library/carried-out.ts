@@ -18,7 +18,7 @@ export function assertPlanned(planned: readonly Change[], found: readonly Change
   const more = unplanned.length === 1 ? '' : ` and ${unplanned.length - 1} more`
   throw new PointsmanError(
     'PLAN_OUTDATED',
-    `Nothing was changed, because the table is not the one that was planned for (${first.kind} ${objectOf(first)}${more}): plan again.`,
+    `Nothing was changed, because the table is not the one that was planned for (${first.kind} ${objectOf(first)}${more}): read it and plan again, with what is ours (owned) where there is a record of it.`,
     { detail: { unplanned } },
   )
 }
