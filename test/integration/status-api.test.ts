@@ -143,7 +143,8 @@ describe('a busy director', () => {
       expect(text).toContain('pointsman_status_clients 4')
       await new Promise((resolve) => setTimeout(resolve, 1_000))
     }
-    for (const { events } of followers) expect(events.filter(({ name }) => name === 'delta').length).toBeGreaterThan(1)
+    const deltas = () => followers.map(({ events }) => events.filter(({ name }) => name === 'delta').length)
+    await until(() => Math.min(...deltas())).toBeGreaterThan(1)
     const { text } = await daemon.fetch('/metrics')
     expect(text).not.toMatch(/^pointsman_scrape_errors_total/m)
   })
