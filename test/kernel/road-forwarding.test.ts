@@ -280,42 +280,28 @@ describe('direct routing and tunnels on one link', () => {
 
   const gue = `{ tunnel: { type: gue, port: ${guePort} } }`
   const printedGue = `-i -w 1 --tun-type gue --tun-port ${guePort} --tun-nocsum`
+  const gre = '{ tunnel: { type: gre } }'
+  const printedGre = '-i -w 1 --tun-type gre --tun-nocsum'
+  const printedIpip = '-i -w 1 --tun-type ipip'
   const roads: readonly Road[] = [
     { id: 'direct-tcp', protocol: 'tcp', family: 4, port: 8001, forwarding: 'direct', printed: '-g -w 1' },
     { id: 'direct-udp', protocol: 'udp', family: 4, port: 8001, forwarding: 'direct', printed: '-g -w 1' },
     { id: 'direct-tcp6', protocol: 'tcp', family: 6, port: 8001, forwarding: 'direct', printed: '-g -w 1' },
     { id: 'direct-udp6', protocol: 'udp', family: 6, port: 8001, forwarding: 'direct', printed: '-g -w 1' },
-    { id: 'ipip-tcp', protocol: 'tcp', family: 4, port: 8002, forwarding: 'tunnel', printed: '-i -w 1 --tun-type ipip' },
-    { id: 'ipip-udp', protocol: 'udp', family: 4, port: 8002, forwarding: 'tunnel', printed: '-i -w 1 --tun-type ipip' },
-    { id: 'ipip-tcp6', protocol: 'tcp', family: 6, port: 8002, forwarding: 'tunnel', printed: '-i -w 1 --tun-type ipip' },
+    { id: 'ipip-tcp', protocol: 'tcp', family: 4, port: 8002, forwarding: 'tunnel', printed: printedIpip },
+    { id: 'ipip-udp', protocol: 'udp', family: 4, port: 8002, forwarding: 'tunnel', printed: printedIpip },
+    { id: 'ipip-tcp6', protocol: 'tcp', family: 6, port: 8002, forwarding: 'tunnel', printed: printedIpip },
+    { id: 'ipip-udp6', protocol: 'udp', family: 6, port: 8002, forwarding: 'tunnel', printed: printedIpip },
     { id: 'gue-tcp', protocol: 'tcp', family: 4, port: 8003, forwarding: gue, printed: printedGue },
     { id: 'gue-udp', protocol: 'udp', family: 4, port: 8003, forwarding: gue, printed: printedGue },
     { id: 'gue-tcp6', protocol: 'tcp', family: 6, port: 8003, forwarding: gue, printed: printedGue },
-    {
-      id: 'gre-tcp',
-      protocol: 'tcp',
-      family: 4,
-      port: 8004,
-      forwarding: '{ tunnel: { type: gre } }',
-      printed: '-i -w 1 --tun-type gre --tun-nocsum',
-    },
-    {
-      id: 'gre-tcp6',
-      protocol: 'tcp',
-      family: 6,
-      port: 8004,
-      forwarding: '{ tunnel: { type: gre } }',
-      printed: '-i -w 1 --tun-type gre --tun-nocsum',
-    },
-    {
-      id: 'mixed-tcp',
-      protocol: 'tcp',
-      family: 4,
-      port: 8005,
-      forwarding: 'tunnel',
-      printed: '-i -w 1 --tun-type ipip',
-      mixed: true,
-    },
+    { id: 'gue-udp6', protocol: 'udp', family: 6, port: 8003, forwarding: gue, printed: printedGue },
+    { id: 'gre-tcp', protocol: 'tcp', family: 4, port: 8004, forwarding: gre, printed: printedGre },
+    { id: 'gre-udp', protocol: 'udp', family: 4, port: 8004, forwarding: gre, printed: printedGre },
+    { id: 'gre-tcp6', protocol: 'tcp', family: 6, port: 8004, forwarding: gre, printed: printedGre },
+    { id: 'gre-udp6', protocol: 'udp', family: 6, port: 8004, forwarding: gre, printed: printedGre },
+    { id: 'mixed-tcp', protocol: 'tcp', family: 4, port: 8005, forwarding: 'tunnel', printed: printedIpip, mixed: true },
+    { id: 'mixed-udp', protocol: 'udp', family: 4, port: 8005, forwarding: 'tunnel', printed: printedIpip, mixed: true },
   ]
 
   const endpoint = (address: string, port: number): string =>
