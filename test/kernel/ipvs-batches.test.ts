@@ -60,6 +60,7 @@ describe('refusals', () => {
       { kind: 'zero', service: ABSENT },
       { kind: 'stop-sync-daemon', role: 'master' },
       { kind: 'start-sync-daemon', daemon: { role: 'master', interface: 'nosuch0', id: 1 } },
+      { kind: 'start-sync-daemon', daemon: { role: 'master', interface: 'a-name-that-is-far-too-long', id: 1 } },
       add(server(5)),
     ]
     const [report, table] = await ipvsSteps(lab, NAMESPACE, [{ do: 'write', commands }, { do: 'read' }])
@@ -77,6 +78,11 @@ describe('refusals', () => {
       [12, 'ESRCH'],
       [13, 'ESRCH'],
       [14, 'ENODEV'],
+      [15, expect.stringMatching(/^(EINVAL|ERANGE)$/)],
+    ])
+    // Of these attributes alone the kernel says in words what it refuses.
+    expect(report.failures.filter(({ message }) => message !== undefined)).toMatchObject([
+      { index: 15, message: 'Attribute failed policy validation' },
     ])
     expect(table.map(({ destinations }) => destinations.length)).toEqual([2])
   })
