@@ -1,6 +1,7 @@
 /** The commands that end by themselves, on a real table: plan, once, apply, get, doctor. */
 
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { inCheckout, type Lab, type RunResult } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
@@ -141,6 +142,35 @@ describe('a file in the manner of ezlb', () => {
     `
     await expectTable(lab, made, { netns })
     expect(await run(['plan', '-c', config, ...state()])).toMatchObject({ code: 0 })
+  })
+})
+
+const samples = process.env['POINTSMAN_SAMPLES']
+
+/** That text is not ours to copy; POINTSMAN_SAMPLES says where it is. */
+describe.skipIf(samples === undefined)('the example of ezlb (only where POINTSMAN_SAMPLES names its directory)', () => {
+  it('runs unchanged: validate takes it, once makes the table of it, and apply finds nothing left to do', async () => {
+    const config = await configured(readFileSync(join(samples ?? '', 'ezlb/readme.yaml'), 'utf8'))
+    expect(await run(['validate', '-c', config])).toMatchObject({ code: 0, stdout: `${config}: valid, 3 services.\n` })
+    expect(await run(['once', '-c', config, '--no-probes', ...state()])).toMatchObject({ code: 0, stderr: '' })
+    const made = `
+      -A -t 10.0.0.1:80 -s wrr
+      -a -t 10.0.0.1:80 -r 192.168.1.10:8080 -m -w 5
+      -a -t 10.0.0.1:80 -r 192.168.1.11:8080 -m -w 3
+      -A -t 10.0.0.1:443 -s wlc
+      -a -t 10.0.0.1:443 -r 192.168.2.10:8443 -m -w 1
+      -a -t 10.0.0.1:443 -r 192.168.2.11:8443 -m -w 1
+      -A -u 10.0.0.2:53 -s rr
+      -a -u 10.0.0.2:53 -r 192.168.3.10:53 -m -w 1
+      -a -u 10.0.0.2:53 -r 192.168.3.11:53 -m -w 1
+    `
+    await expectTable(lab, made, { netns })
+    const rules = await lab.check(['nft', 'list', 'table', 'inet', 'pointsman'], { netns })
+    expect(rules).toMatch(/udp \. 10\.0\.0\.2 \. 53 .*: 10\.0\.0\.2 /)
+    expect(await run(['apply', '-f', config, ...state()])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Nothing to change'),
+    })
   })
 })
 
