@@ -3,6 +3,7 @@
 import { loadavg } from 'node:os'
 import { LabError } from '../lab/lab.ts'
 import { consulBinary } from '../peers/consul.ts'
+import { unpackedIptables } from '../peers/iptables.ts'
 import { type Bar, judge } from './bars.ts'
 import { type Rig, Rigs } from './in-lab.ts'
 import { describeMachine } from './machine.ts'
@@ -10,6 +11,7 @@ import { measureIdle } from './native/consul-idle.ts'
 import { measureHold, profileHold } from './native/hold.ts'
 import { measureProbes, profileProbes } from './native/probes.ts'
 import { type BenchOptions, readOptions, USAGE } from './options.ts'
+import { packetPlanFor } from './packet-plan.ts'
 import { consulPlanFor, planFor, sizesFor } from './plan.ts'
 import { probePlanFor } from './probe-plan.ts'
 import { jsonReport, type Results, textReport } from './report.ts'
@@ -48,6 +50,12 @@ async function measure(rigs: Rigs, options: BenchOptions): Promise<Results> {
   if (plan.tables.length > 0) {
     const rig = await rigs.get(tables)
     await rig.run((programs) => ({ kind: 'measure', plan, programs }), take)
+  }
+  if (options.only.includes('packets')) {
+    // User-mode Linux has no NAT by nftables.
+    const rig = await rigs.get('vm')
+    const iptables = await unpackedIptables()
+    await rig.run(() => ({ kind: 'packets', plan: packetPlanFor(options), iptables }), take)
   }
   const held = options.tables.filter((table) => !options.quick || table === 'large')
   if (options.only.includes('hold'))

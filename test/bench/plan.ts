@@ -5,14 +5,27 @@ import type { Shape } from './shape.ts'
 /**
  * `apply` fills an empty kernel; `start` stands for the whole programs, keepalived and the daemon; `daemon` for the daemon's
  * memory, scrapes and main thread; `hold` is the main thread once more, outside the lab; `consul` is the whole road from a
- * registration in a Consul agent to the kernel; `probes` is what asking thousands of backends costs beside HAProxy.
+ * registration in a Consul agent to the kernel; `probes` is what asking thousands of backends costs beside HAProxy; `packets` is what
+ * source NAT does to packets.
  */
-export const STEPS = ['apply', 'resync', 'change', 'count', 'blocked', 'start', 'daemon', 'hold', 'consul', 'probes'] as const
+export const STEPS = [
+  'apply',
+  'resync',
+  'change',
+  'count',
+  'blocked',
+  'start',
+  'daemon',
+  'hold',
+  'consul',
+  'probes',
+  'packets',
+] as const
 
 export type Step = (typeof STEPS)[number]
 
 /** Steps that belong to a table of a plan. */
-export type TableStep = Exclude<Step, 'hold' | 'consul' | 'probes'>
+export type TableStep = Exclude<Step, 'hold' | 'consul' | 'probes' | 'packets'>
 
 /** 100 x 100, 1,000 x 10, 1 x 10,000. */
 export const TABLES = ['wide', 'many', 'large'] as const

@@ -58,6 +58,9 @@ const SECTIONS: readonly Section[] = [
   { measure: 'probe-late', title: 'After its moment a probe begins at most', unit: 'ms' },
   { measure: 'probe-rate', title: 'Probes, counted as connections that were begun', unit: 'a second' },
   { measure: 'probe-memory', title: 'Resident memory meanwhile', unit: 'MB', base: 'HAProxy' },
+  { measure: 'packet-rate', title: 'Packets of one connection through source NAT', unit: 'a second', base: 'no source NAT' },
+  { measure: 'connection-rate', title: 'Connections of one packet through source NAT', unit: 'a second', base: 'no source NAT' },
+  { measure: 'packet-add', title: 'One service with source NAT more', unit: 'ms', base: 'pointsman' },
 ]
 
 const LEGEND = `pass: a pass of the sink (plan, ownership record, kernel), in a process that lives as long as a daemon and is warm; peers run as the processes that they are.

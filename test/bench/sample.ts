@@ -1,5 +1,6 @@
 /** What the host asks of the program in the lab, and what that tells it, one JSON object in a line of its output. */
 
+import type { PacketPlan } from './packet-plan.ts'
 import type { ConsulPlan, Plan, Programs } from './plan.ts'
 import type { Shape } from './shape.ts'
 
@@ -7,6 +8,12 @@ export type Task =
   | { readonly kind: 'measure'; readonly plan: Plan; readonly programs: Programs }
   /** `agent`: the program of Consul. */
   | { readonly kind: 'consul'; readonly plan: ConsulPlan; readonly programs: Programs; readonly agent: string }
+  /** `iptables`: where Debian's programs are, and what they need in their environment. */
+  | {
+      readonly kind: 'packets'
+      readonly plan: PacketPlan
+      readonly iptables: { readonly path: string; readonly env: Readonly<Record<string, string>> }
+    }
   | { readonly kind: 'profile'; readonly cases: readonly ProfileCase[]; readonly rounds: number }
 
 /** `apply`: a first pass each round. */
@@ -56,6 +63,12 @@ export type Measure =
   | 'probe-rate'
   /** Resident memory meanwhile, in MB. */
   | 'probe-memory'
+  /** Packets of one connection a second that reach the server through IPVS and source NAT. */
+  | 'packet-rate'
+  /** The same, every packet a connection of its own. */
+  | 'connection-rate'
+  /** One service more with source NAT. */
+  | 'packet-add'
 
 export interface Sample {
   readonly kind: 'sample'

@@ -49,6 +49,15 @@ const LARGE_TABLE: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+/** Only where there are rules one can be added. */
+const SNAT_WAYS = ['iptables-legacy', 'iptables-nft', 'pointsman']
+
+const PACKETS: Readonly<Record<string, readonly string[]>> = {
+  'packet-rate': [...SNAT_WAYS.slice(0, 2), 'no source NAT', 'pointsman'],
+  'connection-rate': [...SNAT_WAYS.slice(0, 2), 'no source NAT', 'pointsman'],
+  'packet-add': SNAT_WAYS,
+}
+
 /** The table of 1,000 services stands in a Consul agent, too. */
 const CONSUL_WAYS = ['http', 'http, a connection each', 'https']
 
@@ -81,6 +90,10 @@ describe('npm run bench -- --quick', () => {
 
   it.each(Object.entries(CONSUL))('measures %s beside a Consul agent', (measure, expected) => {
     expect(subjects(measure, '20 x 2')).toEqual(expected)
+  })
+
+  it.each(Object.entries(PACKETS))('measures %s of packets through source NAT', (measure, expected) => {
+    expect(subjects(measure, '5 services')).toEqual(expected)
   })
 
   it('times every registration and asks over few connections by https', () => {

@@ -147,6 +147,10 @@ async function strictLinks(host: Host): Promise<string[]> {
 /** One for each service and way: its backends are reached alike, most of the time. */
 async function lostWaysBack(host: Host, { services, probeRoads }: Configuration, members: Members): Promise<LostProbe[]> {
   const lost = new Map<string, LostProbe>()
+  // All backends ask the same of this host, and there may be many.
+  const wayBackOf = remembered((method: Forwarding['method'], source: IpAddress) =>
+    lostWayBack(source, method, (name) => host.readSysctl(name)),
+  )
   for (const service of services.filter(isProbedThrough)) {
     for (const backend of members.get(service.name) ?? []) {
       const { identity } = service
@@ -154,12 +158,25 @@ async function lostWaysBack(host: Host, { services, probeRoads }: Configuration,
       const written = probeRoads.sources.find((source) => familyOf(source) === family)
       const source = written ?? (await addressTowards(backend.address))
       if (source === undefined || familyOf(source) !== family) continue
-      const found = lostWayBack(source, forwardingOf(service, backend).method, (name) => host.readSysctl(name))
+      const found = wayBackOf(forwardingOf(service, backend).method, source)
       if (found !== undefined)
         lost.set(`${service.name} ${found.why} ${found.sysctls.join(' ')}`, { service: service.name, ...found })
     }
   }
   return [...lost.values()]
+}
+
+/** Asks the same once. */
+function remembered<Question extends readonly string[], Answer>(
+  ask: (...question: Question) => Answer,
+): (...question: Question) => Answer {
+  const known = new Map<string, { readonly answer: Answer }>()
+  return (...question) => {
+    const key = question.join(' ')
+    const { answer } = known.get(key) ?? { answer: ask(...question) }
+    known.set(key, { answer })
+    return answer
+  }
 }
 
 function isProbedThrough({ checks }: ServiceSpec): boolean {
@@ -168,6 +185,7 @@ function isProbedThrough({ checks }: ServiceSpec): boolean {
 
 async function tunnelWays(host: Host, services: readonly ServiceSpec[], members: Members): Promise<TunnelWay[]> {
   const ways = new Map<string, TunnelWay>()
+  const linkOf = remembered(interfaceWith)
   let mtus: ReadonlyMap<string, number> | undefined
   for (const service of services) {
     for (const backend of members.get(service.name) ?? []) {
@@ -177,7 +195,7 @@ async function tunnelWays(host: Host, services: readonly ServiceSpec[], members:
       const { tunnel } = forwarding
       const overhead = overheadOf(tunnel, backend.address)
       const source = await addressTowards(backend.address)
-      const name = source === undefined ? undefined : interfaceWith(source)
+      const name = source === undefined ? undefined : linkOf(source)
       const mtu = name === undefined ? undefined : mtus.get(name)
       const link = name === undefined || mtu === undefined ? undefined : { name, mtu }
       ways.set(`${tunnel.type} ${overhead} ${name}`, {

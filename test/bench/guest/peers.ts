@@ -9,7 +9,7 @@ import { objectsIn, type Shape, WEIGHT } from '../shape.ts'
 import { countDestinations, firstListed } from './kernel-module.ts'
 
 /** Milliseconds of a line for the shell, by the shell's own clock: starting it through Node would add to what it takes. */
-function timed(line: string): number {
+export function timed(line: string): number {
   const script = `began=$EPOCHREALTIME; ${line} || exit 1; echo "$began $EPOCHREALTIME"`
   const [began = 0, ended = 0] = execFileSync('bash', ['-c', script], { encoding: 'utf8' }).trim().split(' ').map(Number)
   return (ended - began) * 1000

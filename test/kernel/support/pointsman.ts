@@ -108,6 +108,7 @@ export class Daemon implements AsyncDisposable {
   readonly process: LabProcess
   readonly log: LogLine[] = []
   readonly #listeners = new Set<(line: LogLine) => void>()
+  #settledAt = 0
 
   private constructor(lab: Lab, process: LabProcess, directory: string, configPath: string, netns: string) {
     this.lab = lab
@@ -162,9 +163,11 @@ export class Daemon implements AsyncDisposable {
     await this.waitForLog(({ msg }) => msg.startsWith('ready: '), timeoutMs)
   }
 
-  /** Log lines so far that a test may complain about. */
-  complaints(): LogLine[] {
-    return this.log.filter(({ level }) => level === 'error' || level === 'fatal')
+  /** Log lines so far that a test may complain about. Since it was settled: without those that say that this machine is slow. */
+  complaints(since: 'start' | 'settled' = 'start'): LogLine[] {
+    const errors = ({ level }: LogLine) => level === 'error' || level === 'fatal'
+    if (since === 'start') return this.log.filter(errors)
+    return this.log.slice(this.#settledAt).filter((line) => errors(line) && !line.msg.startsWith('The kernel takes long'))
   }
 
   async metrics(): Promise<MetricsText> {
@@ -194,6 +197,14 @@ export class Daemon implements AsyncDisposable {
         throw new LabError(`${timeoutMs / 1000} s passed before ${what}; the log's end: ${this.#lastWords()}`)
       await setTimeout(200)
     }
+  }
+
+  /** The last pass that had something to say left nothing undone: services that waited for their source NAT, which may be late at first, are open. */
+  async settled(timeoutMs = 90_000): Promise<void> {
+    const isPass = ({ msg }: LogLine) => msg.startsWith('pass: ')
+    const last = this.log.findLastIndex(isPass)
+    if (last >= 0) await this.waitForLog((line) => isPass(line) && line['failed'] === 0, timeoutMs, last)
+    this.#settledAt = this.log.length
   }
 
   /** Waits until `count` further full passes have ended, so that whatever they would find has been found. */

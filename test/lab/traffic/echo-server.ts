@@ -1,5 +1,5 @@
 /**
- * A real server: answers each line over TCP and each datagram over UDP with its own name and what it got.
+ * A real server: answers each line over TCP and SCTP and each datagram over UDP with its own name and what it got.
  *
  * Usage: `echo-server NAME tcp:ADDRESS:PORT udp:ADDRESS:PORT…`. Prints `ready` when all is open.
  */
@@ -50,10 +50,11 @@ function answerAll(fd: number): void {
 }
 
 for (const listener of listeners) {
-  const [, protocol, address = '', port] = /^(tcp|udp):(.*):(\d+)$/.exec(listener) ?? []
-  if (protocol === undefined) throw new Error(`'${listener}' is no listener: write tcp:ADDRESS:PORT or udp:ADDRESS:PORT`)
+  const [, protocol, address = '', port] = /^(tcp|udp|sctp):(.*):(\d+)$/.exec(listener) ?? []
+  if (protocol === undefined)
+    throw new Error(`'${listener}' is no listener: write tcp:ADDRESS:PORT, udp:ADDRESS:PORT or sctp:ADDRESS:PORT`)
   const fd = listenOn(protocol as Protocol, socketAddress(address, Number(port)))
-  poller.add(fd, readable, () => (protocol === 'tcp' ? acceptAll(fd) : answerAll(fd)))
+  poller.add(fd, readable, () => (protocol === 'udp' ? answerAll(fd) : acceptAll(fd)))
 }
 writeSync(1, 'ready\n')
 for (;;) poller.wait(-1)

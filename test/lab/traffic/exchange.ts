@@ -1,4 +1,4 @@
-/** One socket of the generator and the questions asked on it, over TCP or UDP. */
+/** One socket of the generator and the questions asked on it, over TCP, SCTP or UDP. */
 
 import type { Failure, FailureKind, Flow } from './flow.ts'
 import {

@@ -3,7 +3,7 @@
 /** One stream of traffic against one address. */
 export interface Flow {
   readonly id: string
-  readonly protocol: 'tcp' | 'udp'
+  readonly protocol: 'tcp' | 'udp' | 'sctp'
   readonly address: string
   readonly port: number
   /** Short connections (UDP: exchanges, each from a new port) open at the same time. Default 8. */

@@ -37,6 +37,7 @@ const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
+const IPPROTO_SCTP = 132
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 const MSG_NOSIGNAL = 0x4000
@@ -60,7 +61,7 @@ function checked(result: number, what: string): number {
   return result
 }
 
-export type Protocol = 'tcp' | 'udp'
+export type Protocol = 'tcp' | 'udp' | 'sctp'
 
 /** An address as the kernel wants it. */
 export interface SocketAddress {
@@ -83,8 +84,8 @@ export function socketAddress(address: string, port: number): SocketAddress {
 const one = Buffer.from([1, 0, 0, 0])
 
 function openSocket(protocol: Protocol, family: number): number {
-  const type = (protocol === 'tcp' ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK_CLOEXEC
-  return checked(call.socket(family, type, 0), 'socket')
+  const type = (protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK_CLOEXEC
+  return checked(call.socket(family, type, protocol === 'sctp' ? IPPROTO_SCTP : 0), 'socket')
 }
 
 /** A socket that is connecting, from any port or the one given; whether it succeeds shows in the first `send`. */
@@ -101,13 +102,13 @@ export function connectTo(protocol: Protocol, { family, bytes }: SocketAddress, 
   throw error
 }
 
-/** A listening (TCP) or bound (UDP) socket; IPv6 ones take IPv6 alone. */
+/** A listening (TCP, SCTP) or bound (UDP) socket; IPv6 ones take IPv6 alone. */
 export function listenOn(protocol: Protocol, { family, bytes }: SocketAddress): number {
   const fd = openSocket(protocol, family)
   call.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4)
   if (family === AF_INET6) call.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, one, 4)
   checked(call.bind(fd, bytes, bytes.length), 'bind')
-  if (protocol === 'tcp') checked(call.listen(fd, 4096), 'listen')
+  if (protocol !== 'udp') checked(call.listen(fd, 4096), 'listen')
   return fd
 }
 

@@ -7,7 +7,7 @@ import type { Counts, Flow, GeneratorCommand, GeneratorLine, GeneratorOptions, R
 export type { Counts, Flow, FlowReport, Report } from './flow.ts'
 
 /** Where a server listens: `tcp:10.2.1.2:80`, `udp:fd00::1:53`, `tcp::::80` (all addresses of both families). */
-export type Listener = `${'tcp' | 'udp'}:${string}:${number}`
+export type Listener = `${'tcp' | 'udp' | 'sctp'}:${string}:${number}`
 
 /** Starts the echo server on a host, by the host's role as its name; resolves when it listens. */
 export async function startServer(lab: Lab, host: Host, listeners: readonly Listener[]): Promise<LabProcess> {
