@@ -21,11 +21,11 @@ function run([verb, ...args]) {
       prepare()
       return 0
     case 'test':
-      prepare({ onlyNode: args.length > 0 && !needsLab(args) })
+      prepare({ onlyNode: args.length > 0 && !needsLab(args), command: 'npm test' })
       return runTests(args)
     case 'demo':
     case 'bench':
-      prepare()
+      prepare({ command: `npm run ${verb}` })
       return runScript(SCRIPTS[verb], args)
     case 'deb':
     case 'package':

@@ -38,14 +38,14 @@ const PACKAGES = {
 
 export const nodeBin = (name) => join(root, 'node_modules/.bin', name)
 
-/** Node packages first (they bring Node 24), then what the lab needs. */
-export function prepare({ onlyNode = false } = {}) {
+/** Node packages first (they bring Node 24), then what the lab needs. `command`: what the user typed. */
+export function prepare({ onlyNode = false, command = 'npm run setup' } = {}) {
   if (process.platform !== 'linux')
     throw new SetupError(
       `Pointsman drives the Linux kernel; this is ${process.platform}. Use a Debian 12 machine or virtual machine.`,
     )
   installNodePackages()
-  if (!onlyNode) installDebianPackages()
+  if (!onlyNode) installDebianPackages(command)
 }
 
 /** What a machine that cannot be set up by us would have to bring itself, a line each. */
@@ -72,13 +72,13 @@ function installNodePackages() {
   writeFileSync(stamp, wanted)
 }
 
-function installDebianPackages() {
+function installDebianPackages(command) {
   const missing = Object.keys(PACKAGES).filter((name) => !onPath(PACKAGES[name]))
   const isRoot = process.getuid() === 0
   if (missing.length === 0 && isRoot) return
   if (!isRoot)
     throw new SetupError(
-      'This needs root: it makes network namespaces, mounts and a virtual machine. Run it as root (sudo npm test).',
+      `This needs root: it makes network namespaces, mounts and a virtual machine. Run it as root (sudo ${command}).`,
     )
   if (!onPath('apt-get')) {
     const error = new SetupError(

@@ -11,6 +11,7 @@ import { unansweredText } from './unanswered.ts'
 
 interface Options extends Readonly<Record<string, unknown>> {
   readonly config: string
+  readonly file?: string
   readonly json?: boolean
   readonly color?: string
   readonly probes?: boolean
@@ -20,7 +21,7 @@ interface Options extends Readonly<Record<string, unknown>> {
 /** `pointsman plan`: exit code 0 where nothing would change, 10 where something would. */
 export async function run(options: Options): Promise<number> {
   const probing = probingOf(options.probes === true, options.probeTimeout)
-  const { configuration, warnings } = await readConfiguration(options.config, overridesFrom(options))
+  const { configuration, warnings } = await readConfiguration(options.file ?? options.config, overridesFrom(options))
   sayWarnings(warnings)
   const result = await planNow(realHost(), configuration, probing)
   const { plan, unanswered, held, notes } = result

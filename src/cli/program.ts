@@ -107,7 +107,12 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
   const replay = command('replay', 'show what a journal makes of its own, or another, configuration', () => import('./replay.ts'))
   const version = command('version', 'print which version runs', () => import('./version.ts'))
 
-  for (const each of [start, once, plan, validate, doctor]) config(each)
+  for (const each of [start, once, doctor]) config(each)
+  for (const each of [plan, validate]) {
+    config(each)
+    const file = new Option('-f, --file <file>', 'the same as --config; - is standard input')
+    each.addOption(file.argParser(fileNameOf('--file')).conflicts('config'))
+  }
   for (const each of [start, validate]) settings(each, Object.keys(SETTING_FLAGS) as SettingName[])
   for (const each of [once, plan, apply, doctor]) settings(each, ['state_dir', 'kernel_deadline'])
   for (const each of [get, importing]) settings(each, ['state_dir', 'kernel_deadline'])
@@ -182,7 +187,6 @@ function commands(ended: (exitCode: number) => void, helps: (text: string) => vo
     each.option('--probe-timeout <duration>', 'how long asking the backends may take; 10s by default')
   // So that a command line of start is one of validate, but for that word.
   for (const each of ['--shadow', '--journal <file>', '--journal-limit <size>']) validate.addOption(new Option(each).hideHelp())
-  validate.option('-f, --file <file>', 'the same as --config; - is standard input', fileNameOf('--file'))
   return program
 }
 

@@ -116,7 +116,12 @@ export interface Configuration {
 /** Issues are in the order of the file; there is at least one where `ok` is false. */
 export type LoadResult =
   | { readonly ok: true; readonly configuration: Configuration; readonly warnings: readonly Issue[] }
-  | { readonly ok: false; readonly issues: readonly Issue[] }
+  | {
+      readonly ok: false
+      readonly issues: readonly Issue[]
+      /** How many further ones there are, where another thread found them and handed over the first alone. */
+      readonly omitted?: number
+    }
 
 /** The keys of `global:` that a flag or a `POINTSMAN_*` variable may also set. */
 export type SettingName =

@@ -1,10 +1,11 @@
 import type { Configuration } from '../config/configuration.ts'
-import { formatIssue, type Issue } from '../document/issue.ts'
+import { formatIssue, type Issue, MAX_ISSUES_TOLD } from '../document/issue.ts'
 import type { PointsmanError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { OwnershipOrigin, OwnershipStore } from '../store/ownership.ts'
 import type { SnapshotStore } from '../store/snapshots.ts'
+import { counted } from './counted.ts'
 import { adviseExecUsers } from './exec-users.ts'
 import type { Host } from './host.ts'
 import { snapshotsSentence } from './last-good.ts'
@@ -30,14 +31,20 @@ export function announceStart(
   void adviseExecUsers(logger, facts.configuration.services)
 }
 
-/** One line for each warning of a configuration. */
+/** One line for each of the first warnings of a configuration, and how many more there are. */
 export function logWarnings(logger: Logger, warnings: readonly Issue[]): void {
-  for (const warning of warnings) logger.warn({ path: warning.path }, formatIssue(warning))
+  logFirst(logger, {}, warnings)
 }
 
-/** One line for each oddity of a source's answer that is good all the same. */
+/** The same for the oddities of a source's answer that is good all the same. */
 export function logSourceWarnings(logger: Logger, source: string, service: ServiceSpec, warnings: readonly Issue[]): void {
-  for (const warning of warnings) logger.warn({ service: service.name, source, path: warning.path }, formatIssue(warning))
+  logFirst(logger, { service: service.name, source }, warnings)
+}
+
+function logFirst(logger: Logger, subject: object, warnings: readonly Issue[]): void {
+  for (const warning of warnings.slice(0, MAX_ISSUES_TOLD)) logger.warn({ ...subject, path: warning.path }, formatIssue(warning))
+  const untold = warnings.length - MAX_ISSUES_TOLD
+  if (untold > 0) logger.warn(subject, `and ${counted(untold, 'more warning')} like these`)
 }
 
 /** Something that was tried beside the road of events did not succeed; the road itself goes on. */

@@ -2,6 +2,7 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import type { Overrides } from '../config/configuration.ts'
 import { type Loaded, loadFrom } from '../config/load-from.ts'
 import type { ReadNote } from '../config/read-trace.ts'
+import { MAX_ISSUES_TOLD } from '../document/issue.ts'
 import { realReach } from './reach.ts'
 
 /** What a thread is started with to load one configuration. */
@@ -23,6 +24,15 @@ export function runLoadWorkerIfAsked(): boolean {
   if (isMainThread || parentPort === null || job?.pointsmanWorker !== 'configuration') return false
   const port = parentPort
   const say = (word: LoadWord) => port.postMessage(word)
-  void loadFrom(job.source, job.overrides, realReach(), (note) => say({ note })).then((loaded) => say({ loaded }))
+  void loadFrom(job.source, job.overrides, realReach(), (note) => say({ note })).then((loaded) =>
+    say({ loaded: handedOver(loaded) }),
+  )
   return true
+}
+
+/** The thread that runs would stand still while it takes in tens of thousands of issues; it tells no more than these anyway. */
+function handedOver({ result, read }: Loaded): Loaded {
+  if (result.ok || result.issues.length <= MAX_ISSUES_TOLD) return { result, read }
+  const issues = result.issues.slice(0, MAX_ISSUES_TOLD)
+  return { result: { ok: false, issues, omitted: result.issues.length - issues.length }, read }
 }

@@ -3,6 +3,7 @@ import type { Observable, Subject, Subscription } from 'rxjs'
 import type { Metrics } from '../admin/metrics.ts'
 import type { Configuration, Overrides } from '../config/configuration.ts'
 import type { WhatWasRead } from '../config/read-trace.ts'
+import { andMore } from '../document/issue.ts'
 import type { Logger } from '../log.ts'
 import { adviseSysctls, logWarnings } from './announce.ts'
 import { counted } from './counted.ts'
@@ -52,19 +53,31 @@ export function followConfiguration(source: Source, parts: Parts): Subscription 
 }
 
 function accept(reload: Reload, started: Configuration, parts: Parts): void {
-  const { status, metrics, logger } = parts
+  const { logger } = parts
   switch (reload.kind) {
     case 'unchanged':
       logger.info('the configuration says what it said before')
       return
     case 'rejected':
-      metrics.configRejected()
-      status.configRejected(reload.sentences.join(' | '))
-      for (const sentence of reload.sentences) logger.error({ code: 'CONFIG_INVALID' }, sentence)
-      logger.error('the new configuration is rejected, the running one stays')
+      reject(reload, started, parts)
       return
     case 'accepted':
       take(reload, started, parts)
+  }
+}
+
+/** The verdict comes first: of a long list the log may lose the end. */
+function reject(reload: Reload & { kind: 'rejected' }, started: Configuration, { status, metrics, logger }: Parts): void {
+  const { sentences, problems } = reload
+  const code = 'CONFIG_INVALID'
+  metrics.configRejected()
+  status.configRejected(andMore(sentences[0] ?? 'it is not valid', problems - 1))
+  logger.error({ code, problems }, `the new configuration is rejected for ${counted(problems, 'problem')}, the running one stays`)
+  for (const sentence of sentences) logger.error({ code }, sentence)
+  const untold = problems - sentences.length
+  if (untold > 0) {
+    const cure = `pointsman validate -c ${started.path} names them all`
+    logger.error({ code }, `and ${counted(untold, 'more problem')}; ${cure}`)
   }
 }
 

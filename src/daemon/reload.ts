@@ -11,9 +11,9 @@ import {
   switchMap,
   tap,
 } from 'rxjs'
-import type { Configuration, Overrides, Settings } from '../config/configuration.ts'
+import type { Configuration, LoadResult, Overrides, Settings } from '../config/configuration.ts'
 import { fingerprintOf, NOTHING_BESIDE, type WhatWasRead } from '../config/read-trace.ts'
-import { formatIssue, type Issue } from '../document/issue.ts'
+import { formatIssue, type Issue, MAX_ISSUES_TOLD } from '../document/issue.ts'
 import { type FileObservation, watchFile } from '../watch/watch-file.ts'
 import { loadBeside } from './load-beside.ts'
 import { watchBeside } from './watch-beside.ts'
@@ -21,8 +21,8 @@ import { watchBeside } from './watch-beside.ts'
 /** What became of a look at the configuration file after the start. */
 export type Reload =
   | { readonly kind: 'accepted'; readonly configuration: Configuration; readonly warnings: readonly Issue[] }
-  /** One sentence for each problem; the running configuration stays. */
-  | { readonly kind: 'rejected'; readonly sentences: readonly string[] }
+  /** One sentence for each of the first problems, and how many there are; the running configuration stays. */
+  | { readonly kind: 'rejected'; readonly sentences: readonly string[]; readonly problems: number }
   /** Asked for by a signal, and the file says what it said before. */
   | { readonly kind: 'unchanged' }
 
@@ -89,20 +89,20 @@ function judgement({ path, overrides, bytes, load = loadBeside }: ReloadOptions,
   let current: string | undefined = fingerprintOf(bytes)
   let running = wholeOf(current, read$.value)
   let rejection: Reload | undefined
-  const rejected = (sentences: readonly string[]): Reload => {
-    rejection = { kind: 'rejected', sentences }
+  const rejected = (faults: Faults): Reload => {
+    rejection = rejectionOf(faults)
     return rejection
   }
   const look = async (wasAsked: boolean): Promise<Reload | undefined> => {
     const loaded = await load({ path, bytes: last }, overrides)
     if ('readByThen' in loaded) {
       byThen$.next(loaded.readByThen)
-      return rejected(loaded.result.issues.map(formatIssue))
+      return rejected(loaded.result)
     }
     const { result, read } = loaded
     byThen$.next(NOTHING_BESIDE)
     read$.next(read)
-    if (!result.ok) return rejected(result.issues.map(formatIssue))
+    if (!result.ok) return rejected(result)
     const whole = wholeOf(fingerprintOf(last), read)
     if (whole === running && rejection === undefined) return wasAsked ? { kind: 'unchanged' } : undefined
     rejection = undefined
@@ -115,7 +115,7 @@ function judgement({ path, overrides, bytes, load = loadBeside }: ReloadOptions,
     const { observation, wasAsked } = occasion
     if (observation.kind !== 'content') {
       current = undefined
-      return rejected([notThere(path, observation)])
+      return rejected({ issues: [notThere(path, observation)] })
     }
     const print = fingerprintOf(observation.bytes)
     // Web servers and interfaces tell nothing of their changes, nor does a machine that was short of memory: whoever asks has
@@ -132,9 +132,17 @@ function wholeOf(print: string, { fingerprint }: WhatWasRead): string {
   return `${print} ${fingerprint}`
 }
 
-function notThere(path: string, observation: Exclude<FileObservation, { kind: 'content' }>): string {
-  if (observation.kind === 'unreadable') return formatIssue(observation.issue)
-  return `${path}: the file is gone; put it back, the configuration that was read last stays in force`
+type Faults = Pick<LoadResult & { readonly ok: false }, 'issues' | 'omitted'>
+
+function rejectionOf({ issues, omitted = 0 }: Faults): Reload {
+  const sentences = issues.slice(0, MAX_ISSUES_TOLD).map(formatIssue)
+  return { kind: 'rejected', sentences, problems: issues.length + omitted }
+}
+
+function notThere(path: string, observation: Exclude<FileObservation, { kind: 'content' }>): Issue {
+  if (observation.kind === 'unreadable') return observation.issue
+  const remedy = 'put it back, the configuration that was read last stays in force'
+  return { file: path, path: '', problem: 'the file is gone', remedy }
 }
 
 /** Settings that only a start can give effect to. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ProbeRoadSettings } from '../config/configuration.ts'
-import type { Probe } from '../health/probe.ts'
+import type { EndSignal, Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
 import { throughVip } from '../health/through-vip.ts'
 import { wayBackLacks } from '../health/way-back.ts'
@@ -105,7 +105,7 @@ export class RoadKeeper {
       get sources() {
         return settings().sources
       },
-      stands: (signal: AbortSignal) => this.#stands(road, signal),
+      stands: (signal: EndSignal) => this.#stands(road, signal),
       isVirtual: (address: IpAddress) => this.#addresses().has(address),
       lacks: (source: IpAddress) => this.#lacks(source, road.forwarding.method),
     }
@@ -155,7 +155,7 @@ export class RoadKeeper {
     return this.#virtual
   }
 
-  #stands(road: Road, signal: AbortSignal): Promise<boolean> {
+  #stands(road: Road, signal: EndSignal): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = () => {
         const stands = this.#standing.has(road)

@@ -32,11 +32,17 @@ export function formatIssueWithExcerpt(issue: Issue): string {
   return issue.excerpt === undefined ? formatIssue(issue) : `${formatIssue(issue)}\n${issue.excerpt}`
 }
 
+/** How many issues of one text a log is told one by one: a list that is wrong in every entry must not drown everything else. */
+export const MAX_ISSUES_TOLD = 100
+
+/** The sentence, and that so many further problems follow. */
+export function andMore(sentence: string, more: number): string {
+  return more === 0 ? sentence : `${sentence} (and ${more} more ${more === 1 ? 'problem' : 'problems'})`
+}
+
 /** An error whose sentence is the first issue and how many follow; all of them are in `detail.issues`. */
 export function issuesError(code: ErrorCode, issues: readonly Issue[]): PointsmanError {
   const [first] = issues
-  const more = issues.length - 1
-  const others = more === 0 ? '' : ` (and ${more} more ${more === 1 ? 'problem' : 'problems'})`
-  const message = first === undefined ? 'The input is not valid.' : `${formatIssue(first)}${others}`
+  const message = first === undefined ? 'The input is not valid.' : andMore(formatIssue(first), issues.length - 1)
   return new PointsmanError(code, message, { detail: { issues } })
 }

@@ -1,8 +1,15 @@
-import { type Alias, LineCounter, parseDocument as parseYamlDocument, visit, type Document as YamlDocument } from 'yaml'
+import {
+  type Alias,
+  LineCounter,
+  parseDocument as parseYamlDocument,
+  visit,
+  type YAMLError,
+  type Document as YamlDocument,
+} from 'yaml'
 import { type Document, excerptOf, locateInYaml, type Place, placeAt } from './document.ts'
 import type { Issue } from './issue.ts'
 import { decodeText, saysNothing } from './text.ts'
-import { yamlProblem } from './yaml-problem.ts'
+import { type UnclosedBracket, yamlProblem } from './yaml-problem.ts'
 
 export type ParseResult =
   | { readonly ok: true; readonly document: Document }
@@ -98,7 +105,7 @@ function parseYaml(path: string, text: string): ParseResult {
   const { yaml, lines } = readTree(text)
   const lineText = lineTextOf(text)
   if (yaml.errors.some((error) => error.message.startsWith('Maximum call stack'))) throw new RangeError('nested too deeply')
-  if (yaml.errors.length + yaml.warnings.length > 0) return { ok: false, issues: syntaxIssues(path, yaml, lines, lineText) }
+  if (yaml.errors.length + yaml.warnings.length > 0) return { ok: false, issues: syntaxIssues(path, text, yaml, lines, lineText) }
   const locate: Document['locate'] = (at, spot) => locateInYaml(yaml, lines, at, spot)
   const bare: Document = { file: path, value: undefined, lineText, locate }
   try {
@@ -109,16 +116,36 @@ function parseYaml(path: string, text: string): ParseResult {
 }
 
 /** One issue per line, ten at most: what follows a broken line is often only its echo. */
-function syntaxIssues(path: string, yaml: YamlDocument, lines: LineCounter, lineText: LineText): Issue[] {
+function syntaxIssues(path: string, text: string, yaml: YamlDocument, lines: LineCounter, lineText: LineText): Issue[] {
   const issues = new Map<number, Issue>()
   for (const error of [...yaml.errors, ...yaml.warnings]) {
     const place = placeAt(lines, error.pos[0])
     if (issues.has(place.line) || issues.size === 10) continue
-    const { problem, remedy, column } = yamlProblem(error, lineText(place.line))
-    const at = { line: place.line, column: column ?? place.column }
+    const unclosed = unclosedBracket(error, text, yaml, lines)
+    const { problem, remedy, line, column } = yamlProblem(error, lineText(place.line), unclosed)
+    const at = { line: line ?? place.line, column: column ?? place.column }
     issues.set(place.line, textIssue(path, at, lineText, problem, remedy))
   }
   return [...issues.values()]
+}
+
+/** The innermost one that ends where the parser misses a bracket; undefined where it misses none. */
+function unclosedBracket(error: YAMLError, text: string, yaml: YamlDocument, lines: LineCounter): UnclosedBracket | undefined {
+  if (!/^Flow (map|sequence) .*end with a /.test(error.message)) return undefined
+  const [position] = error.pos
+  let opened: number | undefined
+  visit(yaml, {
+    Collection: (_, { flow, range }) => {
+      if (flow === true && range?.[1] === position) opened = range[0]
+    },
+  })
+  if (opened === undefined) return undefined
+  const bracket = text[opened] === '[' ? '[' : '{'
+  const opens = placeAt(lines, opened)
+  if (text.slice(position).trim() === '') return { bracket, opens }
+  const found = placeAt(lines, position)
+  const startsLine = text.slice(position - found.column + 1, position).trim() === ''
+  return { bracket, opens, found: { ...found, character: text[position] ?? '', startsLine } }
 }
 
 /** JSON that is none, or that has a key twice. */

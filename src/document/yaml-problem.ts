@@ -1,14 +1,24 @@
 import type { YAMLError } from 'yaml'
+import type { Place } from './document.ts'
 
 interface ExplainedProblem {
   readonly problem: string
   readonly remedy: string
-  /** Where on the line, if elsewhere than the parser says. */
+  /** Where, if elsewhere than the parser says. */
+  readonly line?: number
   readonly column?: number
 }
 
+/** A list or mapping in brackets whose end the parser misses. */
+export interface UnclosedBracket {
+  readonly bracket: '[' | '{'
+  readonly opens: Place
+  /** What stands where the end was due: its first character, and whether that begins its line; undefined at the end of the text. */
+  readonly found?: Place & { readonly character: string; readonly startsLine: boolean }
+}
+
 /** What a message of the YAML parser means to the person who wrote the file. */
-export function yamlProblem(error: YAMLError, line: string): ExplainedProblem {
+export function yamlProblem(error: YAMLError, line: string, unclosed?: UnclosedBracket): ExplainedProblem {
   const bareIpv6 = /(?<=(?:^|[\s,[:-])\s*)\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]:\w*/.exec(line)
   if (bareIpv6 && error.code !== 'TAB_AS_INDENT') {
     return {
@@ -25,10 +35,24 @@ export function yamlProblem(error: YAMLError, line: string): ExplainedProblem {
       column: bareParameter.index + 1,
     }
   }
+  if (unclosed !== undefined) return unclosedProblem(unclosed)
   const known = EXPLANATIONS[error.code]
   if (known) return known
   const words = error.message.split('\n', 1)[0] ?? error.message
   return { problem: `this is not YAML (${words})`, remedy: 'correct the line, or put the value in quotes' }
+}
+
+function unclosedProblem({ bracket, opens, found }: UnclosedBracket): ExplainedProblem {
+  const closing = bracket === '[' ? ']' : '}'
+  const close = `write ${closing} where it ends`
+  const problem = `the bracket ${bracket} that opens here is not closed`
+  if (found === undefined) return { problem, remedy: close, ...opens }
+  if (!found.startsLine) return { problem, remedy: `${close}, before column ${found.column} of line ${found.line}`, ...opens }
+  if (found.character === closing) {
+    const tooFarLeft = `the ${closing} of the bracket that opens here stands too far to the left`
+    return { problem: tooFarLeft, remedy: `indent line ${found.line} further`, ...opens }
+  }
+  return { problem, remedy: `${close}, before line ${found.line}, or indent that line further if it belongs inside`, ...opens }
 }
 
 const EXPLANATIONS: { readonly [code in YAMLError['code']]?: ExplainedProblem } = {

@@ -2,7 +2,7 @@ import { Observable, type OperatorFunction, type SchedulerLike, Subscription } f
 import type { ProbeResult } from '../model/probe-result.ts'
 import { Agenda, type Pace } from './agenda.ts'
 import { type Due, Earliest } from './earliest.ts'
-import type { Probe } from './probe.ts'
+import type { EndSignal, Probe } from './probe.ts'
 
 /** Something that is asked again and again. Milliseconds; `timeout` is the most that one answer may take. */
 export interface Check extends Pace {
@@ -82,7 +82,7 @@ interface Running {
 }
 
 /** A probe under way. */
-class Asking implements Due {
+class Asking implements Due, EndSignal {
   readonly of: Running
   readonly timeout: number
   readonly begun: number
@@ -90,7 +90,8 @@ class Asking implements Due {
   readonly at: number
   /** Whether nobody waits for it any more. */
   over = false
-  readonly #controller = new AbortController()
+  aborted = false
+  #listeners: readonly (() => void)[] = []
 
   constructor(of: Running, timeout: number, begun: number) {
     this.of = of
@@ -100,11 +101,24 @@ class Asking implements Due {
   }
 
   ask(probe: Probe): Promise<ProbeResult> {
-    return Promise.resolve(this.#controller.signal).then(probe)
+    return Promise.resolve<EndSignal>(this).then(probe)
+  }
+
+  /** Each is called once. */
+  addEventListener(_: 'abort', listener: () => void): void {
+    this.#listeners = [...this.#listeners, listener]
+  }
+
+  removeEventListener(_: 'abort', listener: () => void): void {
+    this.#listeners = this.#listeners.filter((other) => other !== listener)
   }
 
   abort(): void {
-    this.#controller.abort()
+    if (this.aborted) return
+    this.aborted = true
+    const listeners = this.#listeners
+    this.#listeners = []
+    for (const listener of listeners) listener()
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ConnectFailure, ProbeResult, ServiceFailure } from '../model/probe-result.ts'
 import { tcpSocketFor } from './marked.ts'
+import type { EndSignal } from './probe.ts'
 import { type ProbeTarget, targetName } from './target.ts'
 
 /** A connection that stands, for as long as one probe lasts. */
@@ -44,7 +45,7 @@ const MESSAGES: Readonly<Record<ConnectFailure, (name: string) => string>> = {
  */
 export function overConnection(
   target: ProbeTarget,
-  signal: AbortSignal,
+  signal: EndSignal,
   talk: (connection: Connection) => void,
   name: string = targetName(target),
 ): Promise<ProbeResult> {
@@ -56,7 +57,7 @@ export function overConnection(
 
 function connect(
   target: ProbeTarget,
-  signal: AbortSignal,
+  signal: EndSignal,
   talk: (connection: Connection) => void,
   name: string,
   resolve: (result: ProbeResult) => void,

@@ -3,6 +3,7 @@ import { familyOf } from '../model/address.ts'
 import type { ProbeResult, ServiceFailure } from '../model/probe-result.ts'
 import { connectError } from './connection.ts'
 import { markedDescriptor } from './marked.ts'
+import type { EndSignal } from './probe.ts'
 import { type ProbeTarget, targetName } from './target.ts'
 
 /** A UDP socket of which the kernel knows the peer, for as long as one probe lasts. */
@@ -26,7 +27,7 @@ export interface DatagramTalk {
  * Talks in datagrams on a connected socket: the kernel passes on datagrams of the target alone, and its ICMP messages, so that a
  * port where nobody listens refuses.
  */
-export function overDatagrams(target: ProbeTarget, signal: AbortSignal, talk: DatagramTalk): Promise<ProbeResult> {
+export function overDatagrams(target: ProbeTarget, signal: EndSignal, talk: DatagramTalk): Promise<ProbeResult> {
   const { promise, resolve } = Promise.withResolvers<ProbeResult>()
   if (signal.aborted) return Promise.resolve(notAsked(target))
   const marked = markedDescriptor(target, 'udp')

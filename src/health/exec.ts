@@ -4,7 +4,7 @@ import type { ProbeResult } from '../model/probe-result.ts'
 import type { ExecProbeSpec } from '../model/probe-spec.ts'
 import { type Account, accountOf, ownAccount } from './account.ts'
 import { excerpt } from './excerpt.ts'
-import type { Probe } from './probe.ts'
+import type { EndSignal, Probe } from './probe.ts'
 import { killGroup, PROGRAM_PATH } from './program.ts'
 import type { ProbeTarget } from './target.ts'
 
@@ -37,7 +37,7 @@ export function execUser({ user }: Pick<ExecProbeSpec, 'user'>): string | undefi
   return user ?? (process.getuid?.() === 0 ? 'nobody' : undefined)
 }
 
-function run(target: ProbeTarget, spec: ExecProbeSpec, account: Account, signal: AbortSignal): Promise<ProbeResult> {
+function run(target: ProbeTarget, spec: ExecProbeSpec, account: Account, signal: EndSignal): Promise<ProbeResult> {
   const [program = '', ...args] = spec.command
   const { promise, resolve } = Promise.withResolvers<ProbeResult>()
   const child: ChildProcess = spawn(program, args, {

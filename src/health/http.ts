@@ -8,7 +8,7 @@ import { askHttp1, askHttp2, askPlainly } from './http-exchange.ts'
 import { firstQuestion, type HttpQuestion, redirected } from './http-question.ts'
 import { type HttpRoute, requestTarget, routeOf, throughTunnel } from './http-route.ts'
 import { overPlainConnection, type PlainConnection } from './plain-connection.ts'
-import type { Probe } from './probe.ts'
+import type { EndSignal, Probe } from './probe.ts'
 import type { ProbeTarget } from './target.ts'
 import { secure } from './tls-handshake.ts'
 import { tlsMaterial } from './tls-material.ts'
@@ -39,7 +39,7 @@ interface Asking {
   readonly spec: HttpProbeSpec
   readonly route: HttpRoute
   readonly context: SecureContext | undefined
-  readonly signal: AbortSignal
+  readonly signal: EndSignal
 }
 
 /** The verdict, unless the answer is a redirect that is to be followed. */

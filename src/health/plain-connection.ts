@@ -3,6 +3,7 @@ import { familyOf } from '../model/address.ts'
 import type { ProbeResult, ServiceFailure } from '../model/probe-result.ts'
 import { connectError, connectFailure, lostWords } from './connection.ts'
 import { problemOf } from './marked.ts'
+import type { EndSignal } from './probe.ts'
 import { type ProbeTarget, targetName } from './target.ts'
 
 /** A connection on which the probe speaks first, or not at all: the cheap kind, for the thousands. */
@@ -23,7 +24,7 @@ export interface PlainConnection {
 /** As overConnection, which see, for probes that need no stream to read from and do not wait for a greeting. */
 export function overPlainConnection(
   target: ProbeTarget,
-  signal: AbortSignal,
+  signal: EndSignal,
   talk: (connection: PlainConnection) => void,
   name: string = targetName(target),
 ): Promise<ProbeResult> {
@@ -39,7 +40,7 @@ class Asking implements PlainConnection, StreamListener {
   ended: () => void = () => this.#closed()
   silence = 'accepts the connection and does not answer in time'
   readonly #target: ProbeTarget
-  readonly #signal: AbortSignal
+  readonly #signal: EndSignal
   readonly #talk: (connection: PlainConnection) => void
   readonly #name: string
   readonly #resolve: (result: ProbeResult) => void
@@ -48,7 +49,7 @@ class Asking implements PlainConnection, StreamListener {
 
   constructor(
     target: ProbeTarget,
-    signal: AbortSignal,
+    signal: EndSignal,
     talk: (connection: PlainConnection) => void,
     name: string,
     resolve: (result: ProbeResult) => void,

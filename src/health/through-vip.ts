@@ -1,6 +1,6 @@
 import { familyOf, type IpAddress } from '../model/address.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
-import type { Probe } from './probe.ts'
+import type { EndSignal, Probe } from './probe.ts'
 import { addressTowards } from './source-address.ts'
 import { type ProbeTarget, targetName } from './target.ts'
 
@@ -9,7 +9,7 @@ export interface VipRoad {
   /** The backend's own address. */
   readonly towards: IpAddress
   /** Resolves with true when the kernel sends packets with the target's mark to this backend, and with false when `signal` aborts before. */
-  stands(signal: AbortSignal): Promise<boolean>
+  stands(signal: EndSignal): Promise<boolean>
   /** Where probes come from, at most one of each family; else the route decides. */
   readonly sources: readonly IpAddress[]
   /** Whether an address of this host is one of its virtual services: replies to it would not come back to the probe. */

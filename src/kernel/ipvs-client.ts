@@ -5,7 +5,7 @@ import { ATTR, COMMAND } from './ipvs/constants.ts'
 import { decodeInfo, decodeTimeouts } from './ipvs/settings-codec.ts'
 import { decodeSyncDaemon } from './ipvs/sync-daemon-codec.ts'
 import { TableReader } from './ipvs/table-reader.ts'
-import type { CommandFailure, IpvsCommand, IpvsInfo, IpvsKernel, ReadOptions, WriteReport } from './ipvs-kernel.ts'
+import type { AnyIpvsCommand, CommandFailure, IpvsInfo, IpvsKernel, ReadOptions, WriteReport } from './ipvs-kernel.ts'
 import { AttributeCursor } from './netlink/attribute-cursor.ts'
 import { GENERIC_HEADER, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from './netlink/constants.ts'
 import { MessageCursor } from './netlink/message-cursor.ts'
@@ -71,7 +71,7 @@ export class IpvsClient implements IpvsKernel {
     })
   }
 
-  write(commands: readonly IpvsCommand[]): Promise<WriteReport> {
+  write(commands: readonly AnyIpvsCommand[]): Promise<WriteReport> {
     return this.#urgently(() => this.#write(commands))
   }
 
@@ -80,7 +80,7 @@ export class IpvsClient implements IpvsKernel {
   }
 
   /** While the worker sends from one window the next commands are encoded into the others. */
-  async #write(commands: readonly IpvsCommand[]): Promise<WriteReport> {
+  async #write(commands: readonly AnyIpvsCommand[]): Promise<WriteReport> {
     const report = { failures: [] as CommandFailure[], sent: commands.length, bytes: 0, sends: 0 }
     const inFlight: Promise<Jobs['send']['answer']>[] = []
     const pace = new Pace()

@@ -20,8 +20,14 @@ export type IpvsCommand =
   | { readonly kind: 'stop-sync-daemon'; readonly role: SyncDaemon['role'] }
   /** Counters to zero, of one service or of all. */
   | { readonly kind: 'zero'; readonly service?: ServiceIdentity }
-  /** Empties the table. The daemon never sends it. */
-  | { readonly kind: 'flush' }
+
+/** Empties the table, what is not ours with it: nothing that is behind `IpvsKernel` can ask for it. */
+export interface FlushCommand {
+  readonly kind: 'flush'
+}
+
+/** All that can be encoded. */
+export type AnyIpvsCommand = IpvsCommand | FlushCommand
 
 /** One command that the kernel refused. */
 export interface CommandFailure {

@@ -27,6 +27,11 @@ describe('usage', () => {
     ['an unknown command', ['strat'], /^pointsman: unknown command 'strat'\n\(Did you mean start\?\)\n$/],
     ['an unknown option', ['validate', '--conifg', 'x'], /^pointsman: unknown option '--conifg'/],
     ['an argument too many', ['version', 'now'], /^pointsman: too many arguments/],
+    ...['validate', 'plan'].map((command): [string, string[], RegExp] => [
+      `${command} with two files`,
+      [command, '-c', 'bad.yaml', '-f', 'good.yaml'],
+      /^pointsman: option '-f, --file <file>' cannot be used with option '-c, --config <file>'\n$/,
+    ]),
     ['apply without a file', ['apply'], /^pointsman: required option '-f, --file <file>' not specified\n$/],
     ['--version behind a command', ['validate', '--version'], /^pointsman: unknown option '--version'/],
     ['an option without its value', ['start', '--log-level'], /^pointsman: option '--log-level <level>' argument missing\n$/],
@@ -183,6 +188,10 @@ describe('options with values that make no sense', () => {
   })
 
   test('start from standard input', async () => {
+    expect(await pointsman(['plan', '-f', '-'], { input: 'services: 7' })).toMatchObject({
+      code: 32,
+      err: expect.stringMatching(/^-:1:11: services: /),
+    })
     expect(await pointsman(['start', '-c', '-'], { input: GOOD })).toMatchObject({ code: 33, out: '' })
   })
 })

@@ -4,11 +4,11 @@ import { sharedLab } from '../lab/shared.ts'
 import { coverageOf, coverageText } from '../support/random-tables/coverage.ts'
 import type { DriveResult } from '../support/random-tables/drive.ts'
 import { randomTables } from '../support/random-tables/generate.ts'
+import { randomSeed } from '../support/seed.ts'
 import { privateNamespace } from './support/namespace.ts'
 
 const TABLES = 1_000
-/** Another seed drives other tables: `RANDOM_TABLES_SEED=7 npm run test:kernel`. */
-const SEED = Number(process.env['RANDOM_TABLES_SEED'] ?? 20_260_101)
+const SEED = randomSeed()
 
 let lab: Lab
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { type ErrorCode, PointsmanError } from '../../src/errors.ts'
 import type { CommandFailure, IpvsCommand, IpvsInfo, IpvsKernel, ReadOptions, WriteReport } from '../../src/kernel/for-sinks.ts'
+import type { AnyIpvsCommand } from '../../src/kernel/ipvs-kernel.ts'
 import { type AddressFamily, familyOf } from '../../src/model/address.ts'
 import { type Destination, type DestinationKey, destinationKey } from '../../src/model/destination.ts'
 import type {
@@ -170,7 +171,7 @@ export class FakeKernel implements IpvsKernel {
   }
 
   /** The errno that the kernel gives, or undefined when it does what is asked. */
-  #run(command: IpvsCommand): string | undefined {
+  #run(command: AnyIpvsCommand): string | undefined {
     switch (command.kind) {
       case 'add-service':
         return this.#addService(command.service)

@@ -4,6 +4,7 @@ import type { Destination, Forwarding } from '../../src/model/destination.ts'
 import type { SyncDaemon } from '../../src/model/ipvs-table.ts'
 import { serviceKey, type VirtualService } from '../../src/model/virtual-service.ts'
 import { held, identity, key, virtual } from './desired.ts'
+import { withFlush } from './flush.ts'
 
 /** What a check may use besides the kernel. */
 export interface ContractGround {
@@ -354,7 +355,7 @@ export interface CheckResult {
 export async function runContract(kernel: IpvsKernel, ground: ContractGround): Promise<CheckResult[]> {
   const results: CheckResult[] = []
   for (const { name, run } of KERNEL_CONTRACT) {
-    await kernel.write([{ kind: 'flush' }])
+    await withFlush(kernel).write([{ kind: 'flush' }])
     try {
       await run(kernel, ground)
       results.push({ name })
@@ -362,6 +363,6 @@ export async function runContract(kernel: IpvsKernel, ground: ContractGround): P
       results.push({ name, fault: error instanceof Error ? error.message : String(error) })
     }
   }
-  await kernel.write([{ kind: 'flush' }])
+  await withFlush(kernel).write([{ kind: 'flush' }])
   return results
 }

@@ -1,4 +1,4 @@
-import type { IpvsCommand } from '../ipvs-kernel.ts'
+import type { AnyIpvsCommand } from '../ipvs-kernel.ts'
 import { NLM_F_ACK, NLM_F_REQUEST } from '../netlink/constants.ts'
 import type { MessageWriter } from '../netlink/message-writer.ts'
 import { encodeCommand, LARGEST_MESSAGE } from './command-codec.ts'
@@ -31,7 +31,7 @@ export function indexOf(sequence: number): number {
  */
 export function encodeBatches(
   writer: MessageWriter,
-  commands: readonly IpvsCommand[],
+  commands: readonly AnyIpvsCommand[],
   from: number,
   family: number,
 ): { readonly batches: readonly EncodedBatch[]; readonly next: number } {
@@ -46,14 +46,14 @@ export function encodeBatches(
   return { batches, next }
 }
 
-function encodeBatch(writer: MessageWriter, commands: readonly IpvsCommand[], from: number, family: number): EncodedBatch {
+function encodeBatch(writer: MessageWriter, commands: readonly AnyIpvsCommand[], from: number, family: number): EncodedBatch {
   const start = writer.position
   const limit = start + BATCH_BYTES - LARGEST_MESSAGE
   let index = from
   let last = start
   while (index < commands.length && index - from < BATCH_MESSAGES && writer.position <= limit) {
     last = writer.position
-    encodeCommand(writer, commands[index] as IpvsCommand, family, sequenceOf(index))
+    encodeCommand(writer, commands[index] as AnyIpvsCommand, family, sequenceOf(index))
     index++
   }
   writer.setFlags(last, NLM_F_REQUEST | NLM_F_ACK)

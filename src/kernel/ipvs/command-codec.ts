@@ -1,4 +1,4 @@
-import type { IpvsCommand } from '../ipvs-kernel.ts'
+import type { AnyIpvsCommand } from '../ipvs-kernel.ts'
 import { NLM_F_REQUEST } from '../netlink/constants.ts'
 import type { MessageWriter } from '../netlink/message-writer.ts'
 import { COMMAND } from './constants.ts'
@@ -7,7 +7,7 @@ import { encodeIdentityNest, encodeService } from './service-codec.ts'
 import { encodeTimeouts } from './settings-codec.ts'
 import { encodeSyncDaemon, encodeSyncDaemonRole } from './sync-daemon-codec.ts'
 
-const NUMBER: Readonly<Record<IpvsCommand['kind'], number>> = {
+const NUMBER: Readonly<Record<AnyIpvsCommand['kind'], number>> = {
   'add-service': COMMAND.newService,
   'edit-service': COMMAND.setService,
   'delete-service': COMMAND.delService,
@@ -28,13 +28,13 @@ const NUMBER: Readonly<Record<IpvsCommand['kind'], number>> = {
 export const LARGEST_MESSAGE = 512
 
 /** Writes one command as a message that asks for no acknowledgement: only a refusal is answered. */
-export function encodeCommand(writer: MessageWriter, command: IpvsCommand, family: number, sequence: number): void {
+export function encodeCommand(writer: MessageWriter, command: AnyIpvsCommand, family: number, sequence: number): void {
   const start = writer.begin(family, NLM_F_REQUEST, sequence, NUMBER[command.kind])
   encodeAttributes(writer, command)
   writer.end(start)
 }
 
-function encodeAttributes(writer: MessageWriter, command: IpvsCommand): void {
+function encodeAttributes(writer: MessageWriter, command: AnyIpvsCommand): void {
   switch (command.kind) {
     case 'add-destination':
     case 'edit-destination':

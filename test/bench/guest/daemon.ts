@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { memoryParts, reporting } from '../memory-parts.ts'
+import { YOUNG_GENERATION } from '../node-options.ts'
 import { configurationText } from '../own-tables.ts'
 import { memoryOf, processorTime } from '../process-facts.ts'
 import type { Shape } from '../shape.ts'
@@ -14,8 +15,6 @@ import { untilFull } from './peers.ts'
 
 const PORT = 9095
 const LONGEST_START = 300_000
-/** As bin/pointsman.cjs and the Debian package start it. */
-const YOUNG_GENERATION = '--max-semi-space-size=8'
 
 export interface DaemonOptions {
   /** The bundle of src/main.ts. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Haproxy, haproxyPrograms } from '../../peers/haproxy.ts'
 import { PeerProcess } from '../../peers/peer-process.ts'
 import { peerFolder } from '../../peers/place.ts'
+import { YOUNG_GENERATION } from '../node-options.ts'
 import { haproxySections, type ProbeTable, probingConfigurationText } from '../probe-tables.ts'
 
 const PROGRAM = fileURLToPath(new URL('./probing-daemon.ts', import.meta.url))
@@ -35,7 +36,7 @@ export async function startDaemon(table: ProbeTable, nodeOptions: readonly strin
   const stateDirectory = join(place.path, 'state')
   mkdirSync(stateDirectory)
   writeFileSync(path, probingConfigurationText(table, { stateDirectory, adminPort: ADMIN_PORT }))
-  const process_ = new PeerProcess([process.execPath, ...nodeOptions, PROGRAM, path])
+  const process_ = new PeerProcess([process.execPath, YOUNG_GENERATION, ...nodeOptions, PROGRAM, path])
   const ask = async (page: string) => fetch(`http://127.0.0.1:${ADMIN_PORT}${page}`)
   await process_.until(async () => (await ask('/readyz')).status === 200, 'ready', 60_000)
   return {

@@ -1,10 +1,11 @@
-import type { CommandFailure, IpvsCommand, IpvsInfo, WriteReport } from '../../../src/kernel/for-sinks.ts'
+import type { CommandFailure, IpvsInfo, WriteReport } from '../../../src/kernel/for-sinks.ts'
+import type { AnyIpvsCommand } from '../../../src/kernel/ipvs-kernel.ts'
 import type { DestinationReading, IpvsTimeouts, SyncDaemon } from '../../../src/model/ipvs-table.ts'
 import type { ServiceIdentity, VirtualService } from '../../../src/model/virtual-service.ts'
 
 /** What ipvs-steps.ts can be told to do. */
 export type Step =
-  | { readonly do: 'write'; readonly commands: readonly IpvsCommand[] }
+  | { readonly do: 'write'; readonly commands: readonly AnyIpvsCommand[] }
   | { readonly do: 'read'; readonly statistics?: boolean }
   | { readonly do: 'read-services'; readonly services: readonly ServiceIdentity[] }
   | { readonly do: 'read-timeouts' | 'read-sync-daemons' | 'info' }

@@ -10,6 +10,7 @@ import { holdTable, openIpvsKernel, runIpvsWorkerIfAsked } from '../../../src/ke
 import type { IpvsKernel } from '../../../src/kernel/for-sinks.ts'
 import type { DestinationKey } from '../../../src/model/destination.ts'
 import type { IpvsTable } from '../../../src/model/ipvs-table.ts'
+import { withFlush } from '../../support/flush.ts'
 import type { Step } from './ipvs-step.ts'
 
 const runProgram = promisify(execFile)
@@ -30,7 +31,7 @@ async function main(): Promise<void> {
 async function run(kernel: IpvsKernel, step: Step): Promise<unknown> {
   switch (step.do) {
     case 'write':
-      return kernel.write(step.commands)
+      return withFlush(kernel).write(step.commands)
     case 'read':
       return plain(await kernel.readTable({ statistics: step.statistics ?? false }))
     case 'read-services':

@@ -8,6 +8,7 @@ import type { IpvsCommand, IpvsKernel } from '../../../src/kernel/for-sinks.ts'
 import { type IpAddress, parseAddress } from '../../../src/model/address.ts'
 import { type DestinationKey, destinationKey } from '../../../src/model/destination.ts'
 import { type ServiceIdentity, serviceKey } from '../../../src/model/virtual-service.ts'
+import { withFlush } from '../../support/flush.ts'
 
 export interface TornReport {
   readonly reads: number
@@ -67,7 +68,7 @@ function visitors(): string {
 
 async function main(): Promise<void> {
   await using kernel = await openIpvsKernel()
-  await kernel.write([{ kind: 'flush' }])
+  await withFlush(kernel).write([{ kind: 'flush' }])
   const { failures } = await kernel.write(ours())
   if (failures.length > 0) throw new Error(`the table could not be made: ${JSON.stringify(failures[0])}`)
   const visitor = spawn('bash', ['-c', visitors()], { stdio: 'ignore', detached: true })

@@ -1,6 +1,7 @@
 import { VirtualTimeScheduler } from 'rxjs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { askOnce, type FoundOnce, inOneRound, unknownSentence } from '../../../src/daemon/ask-once.ts'
+import type { EndSignal } from '../../../src/health/probe.ts'
 import { formatEndpoint } from '../../../src/model/address.ts'
 import type { AdminState } from '../../../src/model/admin-state.ts'
 import type { ProbeResult } from '../../../src/model/probe-result.ts'
@@ -73,7 +74,7 @@ class Bench {
     }
   }
 
-  async #answer(name: string, signal: AbortSignal): Promise<ProbeResult> {
+  async #answer(name: string, signal: EndSignal): Promise<ProbeResult> {
     this.asked.push([name, this.scheduler.now()])
     this.underWay += 1
     this.most = Math.max(this.most, this.underWay)

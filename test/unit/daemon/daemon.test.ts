@@ -159,6 +159,25 @@ describe('a changed configuration', () => {
     expect(rig.host.kernel.written.length).toBe(written)
   })
 
+  test('that is bad in every entry is told with its number, and a hundred sentences at the most', async () => {
+    const rig = await startDaemon((directory, port) => yamlOf(directory, port, web(B1)))
+    await ready(rig)
+    const before = levels(rig, 'error').length
+    const bad = Array.from({ length: 3_000 }, (_, index) => `{ address: 10.1.${index >> 8}.${index & 255}:80, weight: 70000 }`)
+    await rig.reconfigure(yamlOf(rig.directory, 9, web(...bad)).replace(/ {2}admin.*\n/, ''))
+    const told = () => levels(rig, 'error').slice(before)
+    const last = `and 2900 more problems; pointsman validate -c ${join(rig.directory, 'pointsman.yaml')} names them all`
+    await expect.poll(() => told().at(-1), { interval: 10, timeout: 25_000 }).toBe(last)
+    expect(told()).toHaveLength(1 + 100 + 1)
+    expect(told()[0]).toBe('the new configuration is rejected for 3000 problems, the running one stays')
+    const [reason] = JSON.parse((await rig.fetch('/readyz')).text).reasons
+    expect(reason).toMatchObject({
+      reason: 'config-rejected',
+      message: expect.stringMatching(/backends\[0\]\.weight: 70000 is above 65535; .* \(and 2999 more problems\)$/),
+    })
+    expect(reason.message.length).toBeLessThan(500)
+  }, 30_000)
+
   test('SIGHUP on an unchanged file says so, tells systemd, and looks at the whole table', async () => {
     const rig = await startDaemon((directory, port) => yamlOf(directory, port, web(B1)))
     await ready(rig)

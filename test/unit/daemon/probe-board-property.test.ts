@@ -144,6 +144,7 @@ it('comes to the same checks and findings over any history as looking at all ser
         for (const of of all.keys()) expectSame(told.get(of) ?? new Map(), whole.found(of))
       }
     }),
+    { numRuns: 40 },
   )
   expect(inheriting, 'standings that went over to a new check').toBeGreaterThan(0)
 })

@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Subject } from 'rxjs'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -71,6 +71,19 @@ test('loading beside gives what loading on the spot gives, good or bad', async (
   expect(await loadBeside(good, overrides)).toEqual({ result: loadConfiguration(good, overrides), read: NOTHING_BESIDE })
   const bad = { path: 'c.yaml', bytes: Buffer.from(yamlWith(...many(2_000), '10.0.0.1:http')) }
   expect(await loadBeside(bad, {})).toEqual({ result: loadConfiguration(bad, {}), read: NOTHING_BESIDE })
+}, 30_000)
+
+test('of thousands of problems the first hundred are handed over, with their true number', async () => {
+  const { path, nth } = await follow(yamlWith())
+  await writeFile(path, yamlWith(...many(3_000).map((address) => `{ address: ${address}, weight: 70000 }`)))
+  const reload = await nth(1)
+  if (reload.kind !== 'rejected') throw new Error(reload.kind)
+  expect(reload.problems).toBe(3_000)
+  expect(reload.sentences).toHaveLength(100)
+  expect(reload.sentences[0]).toMatch(/services\[0\]\.backends\[0\]\.weight: 70000 is above 65535/)
+  const beside = await loadBeside({ path, bytes: await readFile(path) }, {})
+  expect(beside.result).toMatchObject({ ok: false, omitted: 2_900 })
+  expect(beside.result.ok ? 0 : beside.result.issues.length).toBe(100)
 }, 30_000)
 
 test('settings that wait for a restart are named as the file names them', () => {

@@ -23,6 +23,31 @@ describe('a document that is none', () => {
     ],
     ['a key twice', 'a: 1\nb:\n  c: 1\n  c: 2\n', 'pointsman.yaml:4:3: the key is written twice; keep one of the two'],
     [
+      'a bracket that is open at the end',
+      'services:\n  - name: web\n    backends: [ { address: 10.0.0.1 }, { address: 10.0.0.2 }\n',
+      'pointsman.yaml:3:15: the bracket [ that opens here is not closed; write ] where it ends',
+    ],
+    [
+      'the inner one of two open brackets',
+      'services: [\n  { name: web,\n    listen: 10.0.0.1:80\n',
+      'pointsman.yaml:2:3: the bracket { that opens here is not closed; write } where it ends',
+    ],
+    [
+      'a bracket that is open when the next entry begins',
+      'services:\n  - { name: web\n  - { name: dns }\n',
+      'pointsman.yaml:2:5: the bracket { that opens here is not closed; write } where it ends, before line 3, or indent that line further if it belongs inside',
+    ],
+    [
+      'a bracket that another one closes',
+      'a: [ { b: 1 ]\n',
+      'pointsman.yaml:1:6: the bracket { that opens here is not closed; write } where it ends, before column 13 of line 1',
+    ],
+    [
+      'a bracket whose end is not indented',
+      'services:\n  - backends: [\n      10.0.0.1:80\n  ]\n',
+      'pointsman.yaml:2:15: the ] of the bracket that opens here stands too far to the left; indent line 4 further',
+    ],
+    [
       'two documents',
       'a: 1\n---\nb: 2\n',
       'pointsman.yaml:2:1: a second document begins here; write one document only, without a line that holds --- in the middle',

@@ -11,7 +11,7 @@ import {
 import { decodeService, encodeService } from '../../../src/kernel/ipvs/service-codec.ts'
 import { decodeInfo, decodeTimeouts, encodeTimeouts } from '../../../src/kernel/ipvs/settings-codec.ts'
 import { decodeSyncDaemon, encodeSyncDaemon } from '../../../src/kernel/ipvs/sync-daemon-codec.ts'
-import type { IpvsCommand } from '../../../src/kernel/ipvs-kernel.ts'
+import type { AnyIpvsCommand } from '../../../src/kernel/ipvs-kernel.ts'
 import { AttributeCursor } from '../../../src/kernel/netlink/attribute-cursor.ts'
 import { MessageWriter } from '../../../src/kernel/netlink/message-writer.ts'
 import type { SyncDaemon } from '../../../src/model/ipvs-table.ts'
@@ -25,7 +25,7 @@ function nest(write: (writer: MessageWriter) => void): Uint8Array {
   return writer.bytes.slice(4, writer.position)
 }
 
-function commandHex(command: IpvsCommand): string {
+function commandHex(command: AnyIpvsCommand): string {
   const writer = new MessageWriter(new Uint8Array(512).fill(0xaa))
   encodeCommand(writer, command, 0x25, 1)
   return Buffer.from(writer.bytes.subarray(0, writer.position)).toString('hex')

@@ -1,0 +1,2 @@
+/** As the packages start Node (deploy/debian/pointsman.sh, package.json). */
+export const YOUNG_GENERATION = '--max-semi-space-size=8'
