@@ -53,6 +53,9 @@ const DOCKER = [
   'iptables-nft -A FORWARD -i docker0 ! -o docker0 -j ACCEPT',
 ].join('\n')
 
+/** A machine with much else to do keeps a pass waiting; it goes on, and the sink comes after. */
+const SLOW = /takes long to answer/
+
 interface Check {
   readonly check: string
   readonly verdict: string
@@ -209,7 +212,7 @@ describe('filters that drop packets of services', () => {
     await net.check(net.director, 'iptables-legacy -F INPUT; iptables-legacy -A INPUT -i lo -j ACCEPT')
     daemon.process.kill('SIGHUP')
     await expect.poll(rulesets, { timeout: 30_000, interval: 300 }).toBe(opened)
-    expect(daemon.complaints()).toEqual([])
+    expect(daemon.complaints().filter(({ msg }) => !SLOW.test(msg))).toEqual([])
     await daemon.stop('SIGKILL')
   })
 
@@ -230,7 +233,7 @@ describe('filters that drop packets of services', () => {
     await expect.poll(rulesets, { timeout: 30_000, interval: 200 }).toContain('pointsman-forward')
     // What is in IPVS from before is let through until it is gone.
     await expect.poll(rulesets, { timeout: 30_000, interval: 200 }).not.toContain(WEB6)
-    expect(daemon.complaints()).toEqual([])
+    expect(daemon.complaints().filter(({ msg }) => !SLOW.test(msg))).toEqual([])
     expect((await daemon.stop()).code).toBe(0)
     expect(await rulesets()).toBe(before)
   })
