@@ -1,6 +1,7 @@
-#!/usr/bin/env -S node --max-semi-space-size=8
-// What npm puts on the PATH. A daemon that runs for months needs no young generation of 100 MB and more, which is what V8 gives it on
-// a large machine (docs/decisions/a-small-young-generation.md).
+#!/bin/sh
+':' //; exec node --max-semi-space-size=8 "$0" "$@"
+// What npm puts on the PATH: a shell reads the line above and starts Node with this very file, and to Node that line is a text and a
+// comment. docs/decisions/a-small-young-generation.md says why.
 // It is written for any Node, however old: the program itself would end there with a syntax error.
 const { existsSync } = require('node:fs')
 const { join } = require('node:path')

@@ -30,6 +30,11 @@ beforeAll(async () => {
   topology = parts.use(await buildTopology(lab, { name: 'vrrp', kind: 'bridge', realServers: 2 }))
   // The address is where keepalived puts it.
   await topology.check(topology.director, `ip addr del ${VIP}/32 dev eth0`)
+  // The link between the directors, of which there is one here; the kernel asks for an address on it.
+  await topology.check(
+    topology.director,
+    'ip link add eth1 type dummy && ip link set eth1 up && ip addr add 10.9.9.1/24 dev eth1',
+  )
   await Promise.all(topology.realServers.map((host) => startServer(lab, host, listenersOn([host.addresses.ipv4, VIP], [80]))))
 })
 afterAll(() => parts.disposeAsync())
