@@ -154,9 +154,9 @@ const totalsSchema = z.strictObject({
   backends: count(),
   serving: count().describe('Backends with a weight above 0.'),
   weight: z.number().min(0),
-  active: count(),
-  inactive: count(),
-  persistent: count(),
+  active: count().exactOptional().describe('This and the following: absent where the kernel could not be asked.'),
+  inactive: count().exactOptional(),
+  persistent: count().exactOptional(),
 })
 
 const serviceSchema = z.strictObject({
