@@ -166,13 +166,17 @@ function trafficIn({ table, rates }: Seen, key: ServiceKey, backend?: Destinatio
   return { traffic: trafficReport(counters), ...(known !== undefined && { rates: known }) }
 }
 
-/** `known`: the kernel could be asked; what it was not asked is left out, for 0 is another answer. */
+/**
+ * `known`: the kernel could be asked. What it was not asked is left out, for 0 is another answer; who serves is then who should, and else who
+ * does.
+ */
 export function totalsOf(standings: readonly BackendStanding[], known: boolean): ServiceReport['totals'] {
   const wanted = { backends: standings.length, serving: 0, weight: 0 }
-  const held = { active: 0, inactive: 0, persistent: 0 }
+  const held = { kernel_weight: 0, active: 0, inactive: 0, persistent: 0 }
   for (const { weight, kernel } of standings) {
-    if ((weight ?? 0) > 0) wanted.serving += 1
+    if (((known ? kernel?.weight : weight) ?? 0) > 0) wanted.serving += 1
     wanted.weight += weight ?? 0
+    held.kernel_weight += kernel?.weight ?? 0
     held.active += kernel?.active ?? 0
     held.inactive += kernel?.inactive ?? 0
     held.persistent += kernel?.persistent ?? 0

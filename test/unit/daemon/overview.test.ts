@@ -58,10 +58,19 @@ describe('the totals of a service', () => {
       backends: 2,
       serving: 1,
       weight: 1,
+      kernel_weight: 2,
       active: 3,
       inactive: 4,
       persistent: 5,
     })
+  })
+
+  test('say who serves by the kernel, whatever is wanted', () => {
+    const refused = { ...STANDING, kernel: null }
+    const zeroed = { ...STANDING, kernel: kernel(0) }
+    const foreign = { ...STANDING, weight: null, kernel: kernel(7) }
+    expect(totalsOf([refused, zeroed], true)).toMatchObject({ backends: 2, serving: 0, weight: 2, kernel_weight: 0 })
+    expect(totalsOf([foreign], true)).toMatchObject({ serving: 1, weight: 0, kernel_weight: 7 })
   })
 
   test('leave out what the kernel could not be asked', () => {
