@@ -247,8 +247,8 @@ function push(client: Client): void {
   }
 }
 
-/** A comment (HTML standard, section 9.2.5): nothing is told. */
-const ALIVE = Buffer.from(':\n\n')
+/** Nothing is told, and whoever listens hears it: EventSource keeps comments to itself. */
+const ALIVE = Buffer.from('event: alive\ndata: {}\n\n')
 
 function deltaEvent(before: Look, now: Look, delta: StatusDelta): Promise<Buffer> {
   return eventOf('delta', { from: before.revision, revision: now.revision, at: now.report.at, ...delta })

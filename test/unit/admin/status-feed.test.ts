@@ -143,7 +143,7 @@ describe('telling', () => {
     const reader = new Reader()
     feed.follow(response(reader))
     await pass(6_000)
-    expect(reader.told.slice(1)).toEqual([':\n\n'])
+    expect(reader.told.slice(1)).toEqual(['event: alive\ndata: {}\n\n'])
   })
 
   test('who comes later gets the whole as it is then, and the others go on', async () => {
