@@ -136,6 +136,8 @@ const addresses: readonly Fault[] = ['10.9.0.2', '10.9.0.3', '2001:db8:9::1'].ma
   line: new RegExp(`^${address} \\(\\w+\\) is on no interface`),
   verdict: 'warn',
   well: /^every address of a service is on this host$/,
+  // Elsewhere a VRRP daemon may run out of sight.
+  ofMachine: true,
 }))
 
 const FAULTS: readonly Fault[] = [
@@ -164,6 +166,7 @@ const FAULTS: readonly Fault[] = [
     line: /^10\.9\.0\.9 \(snat_ip of web\) is on no interface/,
     verdict: 'fail',
     well: /^snat_ip of web is on this host$/,
+    ofMachine: true,
   },
   {
     what: 'an interface that is switched off',
@@ -184,12 +187,13 @@ const FAULTS: readonly Fault[] = [
     line: /^the interface kube-ipvs0 is there/,
     verdict: 'warn',
     well: /^none found$/,
+    ofMachine: true,
   },
   {
     what: 'another writer',
     line: /^keepalived \(process \d+\) runs in this network namespace/,
     verdict: 'fail',
-    well: /^none found$/,
+    well: /^none found/,
   },
   {
     what: 'a holder that says nothing',
@@ -247,9 +251,9 @@ const OF_MACHINE: readonly Fault[] = [
     ofMachine: true,
   },
   {
-    what: 'a state directory of another user',
-    breaks: `umount ${state}; chmod 0700 ${state}`,
-    line: /^\/var\/lib\/pointsman-cures\/state cannot be written \(EACCES\)$/,
+    what: 'a state directory that this user cannot make',
+    breaks: `umount ${state}; rmdir ${state}`,
+    line: /^\/var\/lib\/pointsman-cures\/state cannot be made in \/var\/lib\/pointsman-cures \(EACCES\)$/,
     verdict: 'fail',
     well: /^\/var\/lib\/pointsman-cures\/state is writable$/,
   },
@@ -307,7 +311,9 @@ describe('what root finds broken', () => {
   it.for(faults)('$what is named with its cure, and ok after it', (fault, context) => expectCured(fault, context))
 
   it('is all that failed', () => {
-    expect(well.filter(({ verdict }) => verdict === 'fail')).toEqual([])
+    const left = faults.filter((fault) => !isOurs(fault))
+    const failed = well.filter(({ verdict, message }) => verdict === 'fail' && !left.some(({ line }) => line.test(message)))
+    expect(failed).toEqual([])
   })
 
   it('is kept so by the second command', async () => {
@@ -333,4 +339,15 @@ describe('what another user finds broken', () => {
   afterAll(async () => void (await sh('modprobe ip_vs', false)))
 
   it.for(OF_MACHINE)('$what is named with its cure, and ok after it', (fault, context) => expectCured(fault, context))
+
+  it('of a state directory of another user no command takes it away', async () => {
+    await sh(`chown 0:0 ${state}; chmod 0700 ${state}`)
+    const { checks } = await doctor(':', nobody)
+    const line = checks.find(({ check }) => check === 'state directory')
+    expect(line).toMatchObject({
+      verdict: 'fail',
+      cure: expect.stringMatching(/^run the doctor as root, .*\(it belongs to user 0\)/),
+    })
+    expect(line).not.toHaveProperty('run')
+  })
 })

@@ -1,5 +1,5 @@
 import { counted } from '../counted.ts'
-import { stopCure, unitDropIn } from './cures.ts'
+import { type OtherProcess, stopCure, unitDropIn } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
 
 /** Descriptors beside those of probes: sources, programs, clients of the admin address. */
@@ -94,20 +94,49 @@ export function diagnoseAdmin({ admin, holder }: DoctorFacts): Finding[] {
   }
 }
 
-export function diagnoseOtherWriters({ otherWriters: writers, kubeInterface }: DoctorFacts): Finding[] {
-  const findings = writers.map((writer) => {
-    const { pid, program } = writer
-    const problem = `${program} (process ${pid}) runs in this network namespace and may write the same IPVS table`
-    // The kubelet would start it again.
-    if (program.startsWith('kube-')) return fail('other writer', problem, KUBE)
-    const cure = `or give it or Pointsman a network namespace of its own`
-    return fail('other writer', problem, { cure, ...stopCure(writer) })
-  })
-  if (kubeInterface && !writers.some(({ program }) => program === 'kube-proxy')) {
-    const cure = { cure: 'once kube-proxy is gone from here, or runs in another mode', run: 'ip link delete kube-ipvs0' }
-    findings.push(warn('other writer', 'the interface kube-ipvs0 is there: kube-proxy uses or used IPVS here', cure))
+export function diagnoseOtherWriters(facts: DoctorFacts): Finding[] {
+  const findings = [...facts.otherWriters.map(otherWriter), ...besideVrrp(facts), ...kubeTrace(facts)]
+  if (findings.length > 0) return findings
+  const where = facts.seesEveryProcess ? '' : ' among the processes that can be seen from here'
+  return [ok('other writer', `none found${where}`)]
+}
+
+function otherWriter(writer: OtherProcess): Finding {
+  const { pid, program } = writer
+  const problem = `${program} (process ${pid}) runs in this network namespace and may write the same IPVS table`
+  // The kubelet would start it again.
+  if (program.startsWith('kube-')) return fail('other writer', problem, KUBE)
+  const apart = 'or give it or Pointsman a network namespace of its own'
+  const cure = program === 'keepalived' ? `${APART_FROM_VRRP}; ${apart}` : apart
+  return fail('other writer', problem, { cure, ...stopCure(writer) })
+}
+
+const APART_FROM_VRRP = 'where it moves addresses, start it with --vrrp instead: stopping it lets them go'
+
+function besideVrrp({ addressMovers, otherWriters }: DoctorFacts): Finding[] {
+  const alone = addressMovers.filter(
+    ({ program, pid }) => program === 'keepalived' && !otherWriters.some((writer) => writer.pid === pid),
+  )
+  return alone.map(({ program, pid }) =>
+    ok('other writer', `${program} (process ${pid}) runs for VRRP alone (--vrrp), and writes no IPVS table`),
+  )
+}
+
+/** Without the interface kube-proxy serves nobody, and whether it runs is not always seen from here. */
+function kubeTrace({ otherWriters, kubeInterface: trace, seesEveryProcess }: DoctorFacts): Finding[] {
+  if (trace === undefined || otherWriters.some(({ program }) => program === 'kube-proxy')) return []
+  const { addresses } = trace
+  const cleaned =
+    'once it is gone for good, or runs in another mode, "kube-proxy --cleanup" or "ip link delete kube-ipvs0" ends this'
+  if (addresses !== undefined && addresses > 0) {
+    const problem = `the interface kube-ipvs0 carries addresses (${addresses}): kube-proxy writes the same IPVS table, or ended without cleaning up`
+    return [fail('other writer', problem, `${KUBE}; ${cleaned}`)]
   }
-  return findings.length > 0 ? findings : [ok('other writer', 'none found')]
+  const problem = 'the interface kube-ipvs0 is there: kube-proxy uses or used IPVS here'
+  if (addresses === undefined || !seesEveryProcess)
+    return [warn('other writer', problem, `look in the host whether kube-proxy runs; ${cleaned}`)]
+  const cure = { cure: 'once kube-proxy is gone from here, or runs in another mode', run: 'ip link delete kube-ipvs0' }
+  return [warn('other writer', problem, cure)]
 }
 
 const KUBE = 'switch it to another mode (kube-proxy: iptables or nftables), or run Pointsman in another network namespace'

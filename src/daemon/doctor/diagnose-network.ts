@@ -1,7 +1,7 @@
 import { addressesOf } from '../../document/values/address-range.ts'
 import { familyOf, type IpAddress } from '../../model/address.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
-import { quoted, sysctlCure } from './cures.ts'
+import { type OtherProcess, quoted, sysctlCure } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, ok, type TunnelWay, warn } from './facts.ts'
 
 /** Percent of its connection table above which a host should have a larger one. */
@@ -56,7 +56,8 @@ function connections({ conntrack, isHostNamespace = true }: DoctorFacts): Findin
 }
 
 /** Replies of backends go to the source address: it has to be here. */
-function sources({ network }: DoctorFacts, translated: readonly ServiceSpec[], placed: readonly ServiceSpec[]): Finding[] {
+function sources(facts: DoctorFacts, translated: readonly ServiceSpec[], placed: readonly ServiceSpec[]): Finding[] {
+  const { network } = facts
   if (network === undefined || 'problem' in network) return []
   const ours = new Set([...network.addresses, ...placed.flatMap(addressOf)])
   return translated.flatMap(({ name, snatRange }) => {
@@ -66,7 +67,10 @@ function sources({ network }: DoctorFacts, translated: readonly ServiceSpec[], p
     if (first === undefined) return [ok('source NAT', `snat_ip of ${name} is on this host`)]
     const more = missing.length === 1 ? '' : ` and ${missing.length - 1} more`
     const problem = `${first}${more} (snat_ip of ${name}) is on no interface of this host, so the replies of backends to it get lost`
+    const [mover] = facts.addressMovers
+    if (mover !== undefined) return [warn('source NAT', problem, movedBy(mover))]
     const cure = `or write an address of this host, or leave snat_ip out; to keep it, put it where this host's network is configured`
+    if (!facts.seesEveryProcess) return [fail('source NAT', problem, `${cure.slice(3)}; ${UNSEEN}`)]
     return [fail('source NAT', problem, { cure, run: missing.map(addAddress).join(' && ') })]
   })
 }
@@ -90,7 +94,7 @@ function interfaces({ network }: DoctorFacts, placed: readonly ServiceSpec[]): F
 }
 
 /** Addresses that somebody else puts here: VRRP, or the host's own network configuration. */
-function addresses({ lostAddresses }: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
+function addresses({ lostAddresses, addressMovers, seesEveryProcess }: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
   if (lostAddresses === undefined) return []
   const names = new Map<IpAddress, string[]>()
   for (const service of services.filter(({ virtualAddress }) => virtualAddress === undefined))
@@ -99,10 +103,21 @@ function addresses({ lostAddresses }: DoctorFacts, services: readonly ServiceSpe
   if (names.size > 0 && lost.length === 0) return [ok('virtual address', 'every address of a service is on this host')]
   return lost.map(([address, of]) => {
     const problem = `${address} (${nameSome(of)}) is on no interface of this host: packets to it are not delivered to IPVS`
+    const [mover] = addressMovers
+    if (mover !== undefined)
+      return warn('virtual address', problem, `${movedBy(mover)}; where no other director has it, write virtual_address: true`)
     const cure = 'or write virtual_address: true, which also keeps it; right as it is on a VRRP backup'
+    if (!seesEveryProcess) return warn('virtual address', problem, `${cure.slice(3)}; ${UNSEEN}`)
     return warn('virtual address', problem, { cure, run: addAddress(address) })
   })
 }
+
+/** Two directors with one address both answer for it. */
+function movedBy({ program, pid }: OtherProcess): string {
+  return `right as it is while another director has the address: ${program} (process ${pid}) moves addresses here, and one that is added by hand is answered for beside it`
+}
+
+const UNSEEN = 'no command, for a VRRP daemon may run out of sight, as the processes of this host are not to be seen from here'
 
 function tunnelSizes({ tunnels = [] }: DoctorFacts): Finding[] {
   const narrow = new Map<string, TunnelWay & { readonly link: { readonly name: string; readonly mtu: number } }>()

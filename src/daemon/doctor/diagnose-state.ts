@@ -1,17 +1,19 @@
+import { dirname } from 'node:path'
 import type { OwnershipOrigin } from '../../store/ownership.ts'
 import { quoted } from './cures.ts'
-import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
+import { type Cure, type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
 
 /** Bytes that the state of a large director needs. */
 const ROOM = 16 * 1024 * 1024
 /** Bytes that `sun_path` takes (unix(7)), less the terminating zero. */
 const LONGEST_SOCKET_PATH = 107
 
-export function diagnoseStateDirectory({ stateDirectory: state }: DoctorFacts): Finding[] {
-  return [stateDirectory(state), ...stateFileSystem(state), ...operatorSocket(state)]
+export function diagnoseStateDirectory({ stateDirectory: state, holder }: DoctorFacts): Finding[] {
+  return [stateDirectory(state, holder), ...stateFileSystem(state), ...operatorSocket(state)]
 }
 
-function stateDirectory({ path, problem, errno, user, fileSystem }: DoctorFacts['stateDirectory']): Finding {
+function stateDirectory(state: DoctorFacts['stateDirectory'], holder: DoctorFacts['holder']): Finding {
+  const { path, problem, errno, fileSystem } = state
   if (problem === undefined) return ok('state directory', `${path} is writable`)
   const elsewhere = 'or set global.state_dir to another'
   switch (errno) {
@@ -20,16 +22,29 @@ function stateDirectory({ path, problem, errno, user, fileSystem }: DoctorFacts[
       return fail('state directory', problem, { cure: elsewhere, run: `mount -o remount,rw ${quoted(fileSystem.mount)}` })
     case 'EACCES':
     case 'EPERM':
-      if (user === undefined) break
-      return fail('state directory', problem, {
-        cure: elsewhere,
-        run: `mkdir -p ${quoted(path)} && chown -R ${user} ${quoted(path)}`,
-      })
+      return fail('state directory', problem, cureOfRights(state, holder))
     case 'ENOSPC':
     case 'EDQUOT':
       return fail('state directory', problem, `make room on ${fileSystem?.mount ?? 'its file system'}, ${elsewhere}`)
   }
   return fail('state directory', problem, `make ${path} writable for the user of Pointsman, ${elsewhere}`)
+}
+
+/** Nothing that takes the directory away from whoever has it: a daemon that runs could not write its record any more. */
+function cureOfRights(
+  { path, errno, user, owner, missing }: DoctorFacts['stateDirectory'],
+  holder: DoctorFacts['holder'],
+): string | Cure {
+  const elsewhere = 'or set global.state_dir to another'
+  const asRoot = 'run the doctor as root, or as the user whose daemon it is'
+  if (typeof holder === 'object') return `process ${holder.pid} (pointsman ${holder.command}) runs and may have it: ${asRoot}`
+  if (holder !== undefined || user === undefined) return `${asRoot}, ${elsewhere}`
+  const [directory, parent] = [quoted(path), quoted(dirname(path))]
+  // Where it is there by the time that this is run mkdir fails, and nothing is given away.
+  if (missing) return { cure: elsewhere, run: `mkdir -p ${parent} && mkdir ${directory} && chown ${user} ${directory}` }
+  if (owner === user && errno === 'EACCES') return { cure: elsewhere, run: `chmod u+rwx ${directory}` }
+  const whose = owner === undefined ? '' : ` (it belongs to user ${owner})`
+  return `${asRoot}${whose}, ${elsewhere}`
 }
 
 function stateFileSystem({ path, problem, fileSystem }: DoctorFacts['stateDirectory']): Finding[] {

@@ -81,8 +81,12 @@ export interface DoctorFacts {
   /** Absent where no service is there to be let through. */
   readonly firewall?: FirewallFacts
   readonly otherWriters: readonly OtherProcess[]
-  /** kube-proxy in IPVS mode binds its service addresses to this interface. */
-  readonly kubeInterface: boolean
+  /** They bring addresses of services here and take them away: VRRP and the like. */
+  readonly addressMovers: readonly OtherProcess[]
+  /** Every process of this host can be seen from here, so that what is not found does not run. */
+  readonly seesEveryProcess: boolean
+  /** kube-proxy in IPVS mode binds its service addresses to this interface; absent where it is not there. `addresses`: how many, where that is known. */
+  readonly kubeInterface?: { readonly addresses?: number }
   readonly holder: TableHolder | undefined
   /** Who has the table's socket, where it does not say so itself. */
   readonly silentHolder?: OtherProcess
@@ -102,6 +106,10 @@ export interface StateDirectoryFacts {
   readonly errno?: string
   /** The user who looked. */
   readonly user?: number
+  /** To whom the directory belongs; absent where it is not there, or is not to be seen. */
+  readonly owner?: number
+  /** It is not there, for certain. */
+  readonly missing?: true
   /** Of the nearest directory that is there. */
   readonly fileSystem?: { readonly kind: 'disk' | 'memory' | 'network'; readonly mount: string; readonly freeBytes: number }
   /** Bytes of the path of the operator's socket in it. */

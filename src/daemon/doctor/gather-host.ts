@@ -25,8 +25,18 @@ export async function stateDirectoryFacts(path: string): Promise<StateDirectoryF
     path,
     ...(trouble !== undefined && { problem: trouble.problem, ...(trouble.errno !== undefined && { errno: trouble.errno }) }),
     ...(process.getuid !== undefined && { user: process.getuid() }),
+    ...(await ownerOf(path)),
     ...(fileSystem !== undefined && { fileSystem }),
     socketPath: Buffer.byteLength(join(path, controlSocket(netns))),
+  }
+}
+
+async function ownerOf(path: string): Promise<Pick<StateDirectoryFacts, 'owner' | 'missing'>> {
+  try {
+    return { owner: (await stat(path)).uid }
+  } catch (error) {
+    // Behind a directory that may not be looked into it may be there.
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? { missing: true } : {}
   }
 }
 

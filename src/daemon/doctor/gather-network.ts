@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import type { Configuration, SnatSettings } from '../../config/configuration.ts'
 import { addressTowards, interfaceWith } from '../../health/source-address.ts'
 import { lostWayBack } from '../../health/way-back.ts'
@@ -87,6 +87,20 @@ async function askNetwork(host: Host): Promise<Pick<DoctorFacts, 'network' | 'ne
   } catch (error) {
     return { network: { problem: asPointsmanError(error).message } }
   }
+}
+
+/** kube-proxy leaves it switched off: /proc/net/dev names it all the same, and only netlink tells its addresses. */
+export async function kubeInterface(host: Host): Promise<Pick<DoctorFacts, 'kubeInterface'>> {
+  const name = 'kube-ipvs0'
+  const devices = await readFile('/proc/net/dev', 'utf8').catch(() => '')
+  if (!devices.split('\n').some((line) => line.trim().startsWith(`${name}:`))) return {}
+  const read = await askNetwork(host)
+  const { links, held } = read.neighbourhood ?? {}
+  const index = links?.find((link) => link.name === name)?.index
+  if (held === undefined || index === undefined) return { kubeInterface: {} }
+  // The kernel's own, where somebody switched it on.
+  const addresses = held.filter(({ link, address }) => link === index && !address.startsWith('fe80:')).length
+  return { kubeInterface: { addresses } }
 }
 
 function arpOf(host: Host, links: Neighbourhood['links']): Neighbourhood['arp'] {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import type { Configuration } from '../../config/configuration.ts'
 import { effectiveCapabilities, moduleState, schedulerState, TABLE_SOCKET } from '../../kernel/for-daemon.ts'
@@ -9,9 +8,10 @@ import { asPointsmanError } from '../passes.ts'
 import { type DoctorFacts, type ModuleState, SYSCTLS } from './facts.ts'
 import { gatherFirewall } from './gather-firewall.ts'
 import { adminFacts, clockFacts, descriptorFacts, installer, stateDirectoryFacts, systemdRuns } from './gather-host.ts'
-import { gatherNetwork } from './gather-network.ts'
+import { gatherNetwork, kubeInterface } from './gather-network.ts'
 import { askSources } from './gather-sources.ts'
-import { abstractListener, findOtherWriters, holderOfSocket } from './processes.ts'
+import { findOtherPrograms, seesEveryProcess } from './other-programs.ts'
+import { abstractListener, holderOfSocket } from './processes.ts'
 
 /** What is gathered for: a configuration, or why there is none, and the directory that would be used. */
 export interface DoctorInput {
@@ -59,8 +59,9 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
     ...(await gatherNetwork(host, configuration, members)),
     ...(firewall !== undefined && { firewall }),
     sources,
-    otherWriters: await findOtherWriters(),
-    kubeInterface: await hasInterface('kube-ipvs0'),
+    ...(await findOtherPrograms()),
+    seesEveryProcess: await seesEveryProcess(),
+    ...(await kubeInterface(host)),
     holder,
     ...(silentHolder !== undefined && { silentHolder }),
     ...(admin !== undefined && { admin }),
@@ -107,12 +108,6 @@ function sysctls(host: Host): Map<string, number> {
     if (value !== undefined) values.set(name, value)
   }
   return values
-}
-
-/** Every interface of the network namespace, also one that is down (/proc/net/dev). */
-async function hasInterface(name: string): Promise<boolean> {
-  const devices = await readFile('/proc/net/dev', 'utf8').catch(() => '')
-  return devices.split('\n').some((line) => line.trim().startsWith(`${name}:`))
 }
 
 async function readRecord(directory: string): Promise<DoctorFacts['record']> {

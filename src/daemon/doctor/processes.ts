@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { endianness } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { addressBytes, type IpAddress } from '../../model/address.ts'
 import type { OtherProcess } from './cures.ts'
 
@@ -79,40 +79,15 @@ export async function abstractListener(name: string, proc = '/proc'): Promise<st
   return undefined
 }
 
-/** Programs that write IPVS tables, by the name under which they run. ldirectord is a Perl script: its name is an argument. */
-const WRITERS: ReadonlySet<string> = new Set(['kube-proxy', 'kube-router', 'keepalived', 'ldirectord'])
-
-/** Processes in the network namespace of this one that are known to write IPVS tables; one for each program. */
-export async function findOtherWriters(proc = '/proc'): Promise<OtherProcess[]> {
-  const own = await linkOf(join(proc, 'self/ns/net'))
-  const found = new Map<string, number>()
-  for (const entry of await readdir(proc)) {
-    if (!/^\d+$/.test(entry)) continue
-    const program = await writerIn(join(proc, entry))
-    const before = found.get(program ?? '')
-    // The lowest number of a program is its parent, most of the time: the others end with it.
-    if (program === undefined || (before !== undefined && before < Number(entry))) continue
-    // Another user's namespace cannot be seen without rights: better one suspect too many.
-    const theirs = await linkOf(join(proc, entry, 'ns/net'))
-    if (own === undefined || theirs === undefined || own === theirs) found.set(program, Number(entry))
-  }
-  return Promise.all([...found].map(async ([program, pid]) => ({ ...(await processOf(pid, proc)), program })))
-}
-
-async function writerIn(directory: string): Promise<string | undefined> {
-  const words = (await textOf(join(directory, 'cmdline'))).split('\0')
-  const names = [(await textOf(join(directory, 'comm'))).trim(), ...words.slice(0, 3).map((word) => basename(word))]
-  return names.find((name) => WRITERS.has(name))
-}
-
 async function namesIn(directory: string): Promise<string[]> {
   return readdir(directory).catch(() => [])
 }
 
-async function textOf(path: string): Promise<string> {
+/** Empty where it cannot be read. */
+export async function textOf(path: string): Promise<string> {
   return readFile(path, 'utf8').catch(() => '')
 }
 
-async function linkOf(path: string): Promise<string | undefined> {
+export async function linkOf(path: string): Promise<string | undefined> {
   return readlink(path).catch(() => undefined)
 }

@@ -11,7 +11,8 @@ import { diagnose } from '../../../src/daemon/doctor/diagnose.ts'
 import type { DoctorFacts, Finding } from '../../../src/daemon/doctor/facts.ts'
 import { gatherFacts } from '../../../src/daemon/doctor/gather.ts'
 import { installerIn, limitIn, mountOf } from '../../../src/daemon/doctor/gather-host.ts'
-import { abstractListener, findOtherWriters, holderOfSocket, listenerOn, unitIn } from '../../../src/daemon/doctor/processes.ts'
+import { findOtherPrograms, keepalivedHalf, seesEveryProcess } from '../../../src/daemon/doctor/other-programs.ts'
+import { abstractListener, holderOfSocket, listenerOn, unitIn } from '../../../src/daemon/doctor/processes.ts'
 import type { IpAddress } from '../../../src/model/address.ts'
 import { FakeHost } from './fake-host.ts'
 
@@ -43,7 +44,8 @@ const HEALTHY: DoctorFacts = {
   ]),
   routesLostToForwarding: [],
   otherWriters: [],
-  kubeInterface: false,
+  addressMovers: [],
+  seesEveryProcess: true,
   holder: undefined,
   stateDirectory: { path: '/var/lib/pointsman' },
   record: { origin: { kind: 'loaded' } },
@@ -96,7 +98,8 @@ describe('what the doctor finds', () => {
     ['an old kernel that delays them', { kernelRelease: '5.8.9' }, 'warn', /delays reused ports/],
     ['a strict reverse path', { sysctls: withSysctl('net.ipv4.conf.all.rp_filter', 1) }, 'warn', /rp_filter is 1/],
     ['another writer', { otherWriters: [{ pid: 7, program: 'keepalived' }] }, 'fail', /keepalived \(process 7\)/],
-    ['a trace of kube-proxy', { kubeInterface: true }, 'warn', /kube-ipvs0/],
+    ['a trace of kube-proxy', { kubeInterface: { addresses: 0 } }, 'warn', /kube-ipvs0/],
+    ['kube-proxy at work', { kubeInterface: { addresses: 2 } }, 'fail', /kube-ipvs0 carries addresses \(2\): kube-proxy writes/],
     ['a silent holder', { holder: 'silent' }, 'warn', /does not say who it is/],
     [
       'a state directory that cannot be written',
@@ -239,7 +242,7 @@ describe('cures', () => {
       { sysctls: withSysctl('net.ipv4.ip_forward', 0) },
       { otherWriters: [{ pid: 7, program: 'keepalived' }] },
       { holder: 'silent' },
-      { kubeInterface: true },
+      { kubeInterface: {} },
     ]
     for (const { cure, run } of all.flatMap(wrong)) expect(cure ?? run).toBeDefined()
   })
@@ -256,6 +259,7 @@ describe('cures', () => {
   test('of processes: by the unit where systemd would start them again, and never of those that the kubelet would', () => {
     expect(one({ otherWriters: [{ pid: 7, program: 'ldirectord' }] })?.[1]).toMatchObject({ run: 'kill 7' })
     expect(one({ otherWriters: [{ pid: 7, program: 'keepalived', unit: 'keepalived.service' }] })?.[1]).toMatchObject({
+      cure: expect.stringContaining('start it with --vrrp instead'),
       run: 'systemctl stop keepalived.service',
       keep: 'systemctl disable keepalived.service',
     })
@@ -263,6 +267,29 @@ describe('cures', () => {
       verdict: 'fail',
       cure: expect.stringContaining('switch it to another mode'),
     })
+  })
+
+  test('of kube-ipvs0: no command where kube-proxy may run out of sight, or is at work', () => {
+    const of = (facts: Partial<DoctorFacts>) => one(facts)?.[1]
+    expect(of({ kubeInterface: { addresses: 0 } })).toMatchObject({ run: 'ip link delete kube-ipvs0' })
+    const unseen = { verdict: 'warn', cure: expect.stringContaining('look in the host whether kube-proxy runs') }
+    expect(of({ kubeInterface: { addresses: 0 }, seesEveryProcess: false })).toEqual(unseen)
+    expect(of({ kubeInterface: {} })).toEqual(unseen)
+    expect(of({ kubeInterface: { addresses: 1 } })).toEqual({ verdict: 'fail', cure: expect.stringContaining('once it is gone') })
+  })
+
+  test('of keepalived that runs for VRRP alone: it is named, and none is needed', () => {
+    const keepalived = { pid: 7, program: 'keepalived', unit: 'keepalived.service' }
+    expect(wrong({ addressMovers: [keepalived] })).toEqual([])
+    expect(diagnose({ ...HEALTHY, addressMovers: [keepalived] })).toContainEqual({
+      check: 'other writer',
+      verdict: 'ok',
+      message: 'keepalived (process 7) runs for VRRP alone (--vrrp), and writes no IPVS table',
+    })
+    expect(wrong({ addressMovers: [keepalived], otherWriters: [keepalived] })).toHaveLength(1)
+  })
+
+  test('of a holder that says nothing', () => {
     expect(one({ holder: 'silent', silentHolder: { pid: 8, program: 'perl' } })).toEqual([
       'table: perl (process 8) holds the table and does not say who it is: no start can write it',
       { verdict: 'warn', run: 'kill 8' },
@@ -351,8 +378,8 @@ describe('cures', () => {
       keep: "printf '%s\\n' 'net.ipv4.conf.a;reboot.accept_local=1' > '/etc/sysctl.d/60-pointsman-net.ipv4.conf.a;reboot.accept_local.conf'",
     })
     const path = "/it's $(here)"
-    expect(one({ stateDirectory: { path, problem: 'p', errno: 'EACCES', user: 0 } })?.[1]).toMatchObject({
-      run: "mkdir -p '/it'\\''s $(here)' && chown -R 0 '/it'\\''s $(here)'",
+    expect(one({ stateDirectory: { path, problem: 'p', errno: 'EACCES', user: 0, missing: true } })?.[1]).toMatchObject({
+      run: "mkdir -p / && mkdir '/it'\\''s $(here)' && chown 0 '/it'\\''s $(here)'",
     })
   })
 
@@ -458,6 +485,25 @@ describe('cures', () => {
     expect(wrong({ configuration: configuration('virtual_address: true'), lostAddresses })).toEqual([])
   })
 
+  test('of addresses that VRRP moves: words, for the other director answers for them', () => {
+    const addressMovers = [{ pid: 7, program: 'keepalived', unit: 'keepalived.service' }]
+    const lost = { configuration: configuration('scheduler: wrr'), lostAddresses: new Set(['10.0.0.1'] as never[]) }
+    const cure = expect.stringMatching(/^right as it is while another director has the address: keepalived \(process 7\) /)
+    expect(one({ ...lost, addressMovers })?.[1]).toEqual({ verdict: 'warn', cure })
+    expect(one({ ...lost, seesEveryProcess: false })?.[1]).toEqual({
+      verdict: 'warn',
+      cure: expect.stringContaining('out of sight'),
+    })
+    const network = { interfaces: new Set(['eth0']), addresses: new Set<never>() }
+    const translated = { configuration: configuration('full_nat: true, snat_ip: 10.0.0.9'), network }
+    expect(one({ ...translated, addressMovers })?.[1]).toEqual({ verdict: 'warn', cure })
+    expect(one({ ...translated, seesEveryProcess: false })?.[1]).toEqual({
+      verdict: 'fail',
+      cure: expect.stringContaining('out of sight'),
+    })
+    expect(one(translated)?.[1]).toMatchObject({ verdict: 'fail', run: 'ip address add 10.0.0.9/32 dev lo' })
+  })
+
   test('of an interface that is switched off', () => {
     const network = { interfaces: new Set(['eth0']), addresses: new Set<never>(), down: new Set(['eth0']) }
     expect(one({ configuration: configuration('virtual_address: { interface: eth0 }'), network })).toEqual([
@@ -487,9 +533,14 @@ describe('cures', () => {
       { verdict: 'fail', run: "mount -o remount,rw '/mnt/a b'" },
     ],
     [
-      'a stranger',
-      { path: '/s', problem: 'p', errno: 'EACCES', user: 33 },
-      { verdict: 'fail', run: 'mkdir -p /s && chown -R 33 /s' },
+      'a stranger, where it is not there yet',
+      { path: '/v/s', problem: 'p', errno: 'EACCES', user: 33, missing: true },
+      { verdict: 'fail', run: 'mkdir -p /v && mkdir /v/s && chown 33 /v/s' },
+    ],
+    [
+      'its own user, who may not write it',
+      { path: '/s', problem: 'p', errno: 'EACCES', user: 33, owner: 33 },
+      { verdict: 'fail', run: 'chmod u+rwx /s' },
     ],
     [
       'a full disk',
@@ -505,6 +556,21 @@ describe('cures', () => {
   ])('of a state directory: %s', (_, stateDirectory, expected) => {
     const found = wrong({ stateDirectory })
     expect(found).toEqual(expected === undefined ? [] : [expect.objectContaining(expected)])
+  })
+
+  test.each<[string, Partial<DoctorFacts['stateDirectory']>, DoctorFacts['holder']]>([
+    ['that belongs to another', { owner: 998 }, undefined],
+    ['that nobody may look into', {}, undefined],
+    ['of his own, without its rights', { owner: 33, errno: 'EPERM' }, undefined],
+    ['of his own, beside a daemon', { owner: 33 }, { pid: 5, command: 'start', since: '2026-01-01T00:00:00Z' }],
+    ['that is not there, beside one that says nothing', { missing: true }, 'silent'],
+  ])('of a stranger and a directory %s: words, and no command that would take it away', (_, state, holder) => {
+    const stateDirectory = { path: '/var/lib/pointsman', problem: 'p', errno: 'EACCES', user: 33, ...state }
+    const found = wrong({ stateDirectory, ...(holder !== undefined && { holder }) })
+    const [finding, ...others] = found.filter(({ check }) => check === 'state directory')
+    expect(others).toEqual([])
+    expect(finding).toMatchObject({ verdict: 'fail', cure: expect.stringContaining('run the doctor as root, or as the user') })
+    expect(finding).not.toHaveProperty('run')
   })
 
   test.each<[string, DoctorFacts['admin'] & object, object | undefined]>([
@@ -615,7 +681,7 @@ test('the report: one line each, the cure below it, and a count', () => {
   )
 })
 
-describe('other writers', () => {
+describe('other programs', () => {
   async function procWith(processes: Record<string, { comm: string; cmdline: string[]; net: string }>): Promise<string> {
     const proc = await mkdtemp(join(tmpdir(), 'pointsman-proc-'))
     onTestFinished(() => rm(proc, { recursive: true }))
@@ -639,11 +705,58 @@ describe('other writers', () => {
       13: { comm: 'kube-proxy', cmdline: ['kube-proxy'], net: 'net:[2]' },
       14: { comm: 'vim', cmdline: ['vim', '-R', 'notes', 'keepalived'], net: 'net:[1]' },
     })
-    expect((await findOtherWriters(proc)).map(({ program }) => program).toSorted()).toEqual(['keepalived', 'ldirectord'])
+    const { otherWriters, addressMovers } = await findOtherPrograms(proc)
+    expect(otherWriters.map(({ program, pid }) => `${program} ${pid}`).toSorted()).toEqual(['keepalived 10', 'ldirectord 12'])
+    expect(addressMovers.map(({ program }) => program)).toEqual(['keepalived'])
+  })
+
+  test('keepalived by what runs of it: one for VRRP alone writes nothing, and hides no other that does', async () => {
+    const keepalived = (...args: string[]) => ({ comm: 'keepalived', cmdline: ['keepalived', ...args, ''], net: 'net:[1]' })
+    const proc = await procWith({ 10: keepalived('-nlP'), 11: keepalived('-nlP'), 20: keepalived('--check'), 30: keepalived() })
+    const { otherWriters, addressMovers } = await findOtherPrograms(proc)
+    expect(otherWriters.map(({ pid }) => pid)).toEqual([20, 30])
+    expect(addressMovers.map(({ pid }) => pid)).toEqual([10, 30])
+  })
+
+  test.each<[string, ReturnType<typeof keepalivedHalf>]>([
+    ['--dont-fork --vrrp', 'vrrp'],
+    ['-P', 'vrrp'],
+    ['-nlPf /etc/k.conf', 'vrrp'],
+    ['-DP -S 7', 'vrrp'],
+    ['-C', 'check'],
+    ['--check --log-console', 'check'],
+    ['-P -C', 'both'],
+    ['-PC', 'both'],
+    ['', 'both'],
+    ['-f P', 'both'],
+    ['-f/etc/P.conf', 'both'],
+    ['-nf /etc/P.conf -D', 'both'],
+    ['-f -P', 'both'],
+    ['-g/tmp/P', 'both'],
+    ['-g -P', 'vrrp'],
+    ['-i P', 'both'],
+    ['-- -P', 'both'],
+    ['--use-file /etc/k.conf -P', 'vrrp'],
+  ])('keepalived %j runs %s', (args, half) => {
+    expect(keepalivedHalf(args.split(' '))).toBe(half)
+  })
+
+  test('whether all processes can be seen: by the namespace of the host, and the first process in it', async () => {
+    const proc = await procWith({ 1: { comm: 'systemd', cmdline: [], net: 'net:[1]' } })
+    const own = join(proc, 'self', 'ns', 'pid')
+    await symlink('pid:[4026531836]', own)
+    expect(await seesEveryProcess(proc)).toBe(true)
+    await rm(join(proc, '1'), { recursive: true })
+    expect(await seesEveryProcess(proc)).toBe(false)
+    await rm(own)
+    await symlink('pid:[4026532001]', own)
+    await mkdir(join(proc, '1'))
+    await writeFile(join(proc, '1', 'comm'), 'node\n')
+    expect(await seesEveryProcess(proc)).toBe(false)
   })
 
   test('the real /proc can be read', async () => {
-    expect(Array.isArray(await findOtherWriters())).toBe(true)
+    expect(Array.isArray((await findOtherPrograms()).otherWriters)).toBe(true)
   })
 })
 
@@ -661,6 +774,7 @@ test('trying the state directory leaves nothing behind', async () => {
   const facts = await gatherFacts(new FakeHost(), { configuration: undefined, stateDir, kernelDeadline: 1_000 })
   expect(facts.stateDirectory).toMatchObject({ path: stateDir, fileSystem: { freeBytes: expect.any(Number) } })
   expect(facts.stateDirectory.problem).toBeUndefined()
+  expect([facts.stateDirectory.owner, facts.stateDirectory.missing]).toEqual([process.getuid?.(), undefined])
   expect(await readdir(stateDir)).toEqual([])
 })
 
@@ -669,7 +783,11 @@ test('facts are gathered without making the state directory', async () => {
   onTestFinished(() => rm(directory, { recursive: true }))
   const stateDir = join(directory, 'deep', 'state')
   const facts = await gatherFacts(new FakeHost(), { configuration: HEALTHY.configuration, stateDir, kernelDeadline: 1_000 })
-  expect(facts).toMatchObject({ platform: 'linux', stateDirectory: { path: stateDir }, record: { origin: { kind: 'none' } } })
+  expect(facts).toMatchObject({
+    platform: 'linux',
+    stateDirectory: { path: stateDir, missing: true },
+    record: { origin: { kind: 'none' } },
+  })
   expect(facts.sysctls.get('net.ipv4.vs.expire_nodest_conn')).toBe(1)
   expect(await readdir(directory)).toEqual([])
   await writeFile(join(directory, 'deep'), 'a file in the way')
