@@ -79,7 +79,9 @@ const ratesSchema = z
     bytes_in: rate(),
     bytes_out: rate(),
   })
-  .describe('The same a second, between the last two looks. Absent at the first look.')
+  .describe(
+    'The same a second, over the last two seconds, which is how often the kernel adds up. Absent for the first seconds of looking.',
+  )
 
 const checkSchema = z
   .strictObject({

@@ -34,7 +34,22 @@ export interface TrafficLine {
 interface Counted {
   readonly service: TrueCounters | undefined
   readonly backends: ReadonlyMap<DestinationKey, TrueCounters>
+  /** Backends that are not there, and were while the service was. */
+  readonly vanished: ReadonlyMap<DestinationKey, Vanished>
 }
+
+interface Vanished {
+  readonly counters: TrueCounters
+  /** Milliseconds since the epoch at the first reading without it. */
+  readonly since: number
+}
+
+/**
+ * Milliseconds for which a backend that vanished is remembered at the least. The kernel keeps a removed destination with its totals
+ * while connections hold it (15 minutes for idle ones of TCP) and two to three minutes more (IP_VS_DEST_TRASH_PERIOD), and takes it
+ * out again when the same service gets the same destination: its totals go on then, and are not new.
+ */
+const MEMORY = 20 * 60_000
 
 interface Watch {
   watched: WatchedTraffic
@@ -44,11 +59,12 @@ interface Watch {
   last: { readonly at: number; readonly counted: Counted } | undefined
 }
 
-const NOTHING_COUNTED: Counted = { service: undefined, backends: new Map() }
+const NOTHING_COUNTED: Counted = { service: undefined, backends: new Map(), vanished: new Map() }
 
 /**
  * What services have done since the reading before, out of the kernel's totals. The first reading only says where counting begins; what was
- * not there then and is there later counts in full, and so does what was re-created or zeroed.
+ * not there then and is there later counts in full, and so does what was re-created or zeroed. A backend that the kernel kept and takes out
+ * again counts on.
  */
 export class TrafficDeltas {
   readonly #watches = new Map<ServiceKey, Watch>()
@@ -80,7 +96,7 @@ export class TrafficDeltas {
       const { last, watched } = watch
       if (last !== undefined && now < watch.dueAt) continue
       const reading = table.get(key)
-      const counted = reading === undefined ? NOTHING_COUNTED : await countedOf(last?.counted, reading, pace)
+      const counted = reading === undefined ? NOTHING_COUNTED : await countedOf(last?.counted, reading, { now, pace })
       watch.last = { at: now, counted }
       watch.dueAt = next(now, watched.log.interval)
       if (last === undefined || reading === undefined) continue
@@ -97,13 +113,24 @@ function next(now: number, interval: number): number {
   return (Math.floor(now / interval) + 1) * interval
 }
 
-async function countedOf(last: Counted | undefined, { counters, destinations }: ServiceReading, pace: Pace): Promise<Counted> {
+async function countedOf(
+  last: Counted = NOTHING_COUNTED,
+  { counters, destinations }: ServiceReading,
+  { now, pace }: { readonly now: number; readonly pace: Pace },
+): Promise<Counted> {
   const backends = new Map<DestinationKey, TrueCounters>()
   for (const [key, each] of destinations) {
-    if (each.counters !== undefined) backends.set(key, countOn(last?.backends.get(key), each.counters))
+    if (each.counters !== undefined) backends.set(key, countOn(lastOf(last, key), each.counters))
     if (pace.due()) await pace.rest()
   }
-  return { service: counters && countOn(last?.service, counters), backends }
+  const vanished = new Map<DestinationKey, Vanished>()
+  for (const [key, counters] of last.backends) if (!backends.has(key)) vanished.set(key, { counters, since: now })
+  for (const [key, each] of last.vanished) if (!backends.has(key) && now - each.since < MEMORY) vanished.set(key, each)
+  return { service: counters && countOn(last.service, counters), backends, vanished }
+}
+
+function lastOf({ backends, vanished }: Counted, backend: DestinationKey): TrueCounters | undefined {
+  return backends.get(backend) ?? vanished.get(backend)?.counters
 }
 
 interface Between {
@@ -129,7 +156,7 @@ function* linesOf(
   if (log.idle || !isNothing(whole)) yield { ...labels, ...numbers(whole, all, took) }
   if (!log.backends) return
   for (const [backend, { connections }] of destinations) {
-    const own = difference(before.backends.get(backend), counted.backends.get(backend))
+    const own = difference(lastOf(before, backend), counted.backends.get(backend))
     if (log.idle || !isNothing(own)) yield { ...labels, backend, ...numbers(own, connections, took) }
   }
 }

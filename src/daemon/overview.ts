@@ -13,7 +13,7 @@ import { checkReport } from './check-report.ts'
 import type { LastResults } from './probe-backends.ts'
 import type { RecentChanges } from './recent-changes.ts'
 import { absentWords, type Moment, NOTHING_YET, pacedStanding, pauseStanding } from './standing.ts'
-import { baseOf, ratesBetween, type TimedTable, trafficReport } from './traffic-rates.ts'
+import { TrafficRates, trafficReport } from './traffic-rates.ts'
 
 /** Milliseconds that a look waits for the kernel. */
 const PATIENCE = 3_000
@@ -42,7 +42,7 @@ export interface OverviewParts {
 /** How everything stands, for the status page. It does nothing unless it is asked, and then in slices. */
 export class Overview {
   readonly #parts: OverviewParts
-  #before: TimedTable | undefined
+  #rates: TrafficRates | undefined
   #reading: Promise<TimedTable> | undefined
 
   constructor(parts: OverviewParts) {
@@ -52,8 +52,8 @@ export class Overview {
   async collect(): Promise<StatusReport> {
     const { about, startedAt, pause, health, update, words, sources, failing, sinks, changes, now } = this.#parts
     const { reading, failure } = await this.#read()
-    const base = reading && baseOf(this.#before, reading)
-    this.#before = reading
+    const rates = reading && new TrafficRates(this.#rates, reading.at)
+    if (rates !== undefined) this.#rates = rates
     const moment: Moment = {
       update: update() ?? NOTHING_YET,
       words: words(),
@@ -66,7 +66,7 @@ export class Overview {
     const services: ServiceReport[] = []
     for (const key of moment.update.desired.services.keys()) {
       const standing = await pacedStanding(key, moment, pace)
-      if (standing !== undefined) services.push(await this.#service(key, standing, { reading, base, pace }))
+      if (standing !== undefined) services.push(await this.#service(key, standing, { table: reading?.table, rates, pace }))
     }
     const { status, reasons } = health()
     return {
@@ -85,7 +85,7 @@ export class Overview {
 
   /** Nobody looks any more. */
   forget(): void {
-    this.#before = undefined
+    this.#rates = undefined
   }
 
   /** One that hangs is waited for by the next look as well: readings do not pile up. */
@@ -122,7 +122,7 @@ export class Overview {
       pool,
       ...(failures !== undefined && { failures: [...failures] }),
       totals,
-      ...trafficIn(seen, (table) => table.get(key)?.counters),
+      ...trafficIn(seen, key),
       sources: [...sources],
       backends,
     }
@@ -144,7 +144,7 @@ export class Overview {
       ...rest,
       discovered: known,
       reasons: reasons.length === 0 && known.state === 'absent' ? ['no source names it'] : [...reasons],
-      ...trafficIn(seen, (table) => table.get(service)?.destinations.get(key)?.counters),
+      ...trafficIn(seen, service, key),
       ...(check !== undefined && { check }),
       times_down: changes.timesDown(service, backend),
       ...(changed !== undefined && { changed }),
@@ -152,21 +152,24 @@ export class Overview {
   }
 }
 
+interface TimedTable {
+  readonly table: IpvsTable
+  /** Milliseconds of a clock that never jumps. */
+  readonly at: number
+}
+
 interface Seen {
-  readonly reading: TimedTable | undefined
-  readonly base: TimedTable | undefined
+  readonly table: IpvsTable | undefined
+  readonly rates: TrafficRates | undefined
   readonly pace: Pace
 }
 
-type CountersIn = (table: IpvsTable) => Parameters<typeof trafficReport>[0] | undefined
-
-function trafficIn({ reading, base }: Seen, countersIn: CountersIn): Pick<BackendReport, 'traffic' | 'rates'> {
-  const now = reading && countersIn(reading.table)
-  if (reading === undefined || now === undefined) return {}
-  const before = base && countersIn(base.table)
-  const traffic = trafficReport(now)
-  if (base === undefined || before === undefined) return { traffic }
-  return { traffic, rates: ratesBetween(before, now, reading.at - base.at) }
+function trafficIn({ table, rates }: Seen, key: ServiceKey, backend?: DestinationKey): Pick<BackendReport, 'traffic' | 'rates'> {
+  const service = table?.get(key)
+  const counters = backend === undefined ? service?.counters : service?.destinations.get(backend)?.counters
+  if (counters === undefined) return {}
+  const known = rates?.of(key, backend, counters)
+  return { traffic: trafficReport(counters), ...(known !== undefined && { rates: known }) }
 }
 
 /** The three states in one word, as people of HAProxy look for it. */

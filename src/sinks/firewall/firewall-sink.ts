@@ -188,6 +188,10 @@ class ChainFirewallSink implements FirewallSink {
 
   async #write(table: FilterTable, mark: string, edits: readonly Edit[]): Promise<void> {
     if (edits.length === 0) return
+    if (table.unwritable !== undefined) {
+      const { why, cure } = table.unwritable
+      throw new PointsmanError('KERNEL_REFUSED', cure === undefined ? `${why}.` : `${why}: ${cure}.`)
+    }
     const { nftables, iptables } = this.#options.kernel
     if (table.place.kind === 'nft') await nftables.apply(nftCommands(table, mark, edits))
     else await iptables.restore(table.place.variant, table.place.family, iptablesLines(table, mark, edits))

@@ -95,12 +95,12 @@ export async function busyDaemon(lists?: string): Promise<BusyDaemon> {
   return { ...rig, say }
 }
 
-/** Each backend has its share of the load, not all the same. */
+/** Each backend has its share of the load, not all the same. The kernel adds up every two seconds. */
 function countersSince(began: number): FakeHost['kernel']['counters'] {
   return (of, destination) => {
     const [connections = 0, bytes = 0] = LOAD[of] ?? []
     const share = destination === undefined ? 1 : 0.2 + (Number(/(\d+):\d+$/.exec(destination)?.[1]) % 5) / 40
-    const all = ((Date.now() - began) / 1_000) * connections * share
+    const all = Math.floor((Date.now() - began) / 2_000) * 2 * connections * share
     const whole = (value: number) => BigInt(Math.floor(value))
     return {
       connections: whole(all),

@@ -75,6 +75,52 @@ describe('what services have done', () => {
     expect(await take(each, table(service(WEB, 2n, [])), 40_000)).toMatchObject([{ connections: 2 }])
   })
 
+  describe('by a backend that comes back', () => {
+    const web = (...backends: readonly (readonly [host: string, total: bigint])[]) =>
+      table(
+        service(
+          WEB,
+          100n,
+          backends.map(([host, total]) => destination(host, total)),
+        ),
+      )
+    /** What the lines say of it when it was away from the second reading to the third. */
+    const away = async (before: bigint, after: bigint, at: number, between: readonly number[] = []) => {
+      const each = deltas({ backends: true })
+      await take(each, web(['10.0.1.1', before]), 1_000)
+      for (const moment of [10_000, ...between]) await take(each, web(), moment)
+      return (await take(each, web(['10.0.1.1', after]), at)).map(({ backend, connections }) => [backend, connections])
+    }
+    const AGO = [['10.0.1.1:8080', 3]]
+
+    test('is what came since, where the kernel had kept it', async () => {
+      expect(await away(100n, 103n, 20_000)).toEqual(AGO)
+      expect(await away(100n, 103n, 200_000, [60_000, 120_000])).toEqual(AGO)
+      expect(await away(100n, 100n, 20_000)).toEqual([])
+    })
+
+    test('is all of it, where it was made anew', async () => {
+      expect(await away(100n, 3n, 20_000)).toEqual(AGO)
+    })
+
+    test('is all of it, where it was away for longer than the kernel keeps it', async () => {
+      expect(await away(2n, 3n, 1_220_000, [1_210_000])).toEqual(AGO)
+    })
+
+    test('is what came since, where the interval is longer than all that', async () => {
+      expect(await away(100n, 103n, 3_600_000)).toEqual(AGO)
+    })
+
+    test('is all of it, where the service was made anew', async () => {
+      const each = deltas({ backends: true })
+      await take(each, web(['10.0.1.1', 1n]), 1_000)
+      await take(each, web(), 10_000)
+      await take(each, table(), 20_000)
+      const lines = await take(each, web(['10.0.1.1', 3n]), 30_000)
+      expect(lines.map(({ connections }) => connections)).toEqual([100, 3])
+    })
+  })
+
   test('of a quiet interval is not told later: seconds are those since the reading before', async () => {
     const each = deltas()
     await take(each, table(service(WEB, 1n, [])), 1_000)

@@ -5,7 +5,7 @@ import { backendState, Overview, type OverviewParts } from '../../../src/daemon/
 import type { LastResult } from '../../../src/daemon/probe-backends.ts'
 import { RecentChanges } from '../../../src/daemon/recent-changes.ts'
 import { SinkStandings } from '../../../src/daemon/sink-standings.ts'
-import { baseOf, ratesBetween } from '../../../src/daemon/traffic-rates.ts'
+import { type Measured, measured, TrafficRates } from '../../../src/daemon/traffic-rates.ts'
 import type { StateEvent } from '../../../src/model/state-event.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
 import { identity, key } from '../../support/desired.ts'
@@ -85,27 +85,64 @@ describe("the last check in HAProxy's words", () => {
 })
 
 describe('rates', () => {
+  /** What looks at these moments and totals say of new connections; `-`: nothing. */
+  const looks = (...readings: readonly (readonly [at: number, total: number])[]) => {
+    let before: Measured | undefined
+    return readings.map(([at, total]) => {
+      before = measured(before, { counters: counters(BigInt(total)), at })
+      return before.rates?.connections ?? '-'
+    })
+  }
+  /** Ten connections a second, added up every two seconds; looked at every `interval` milliseconds. */
+  const steady = (interval: number) =>
+    looks(...Array.from({ length: 40 }, (_, at) => [at * interval, Math.floor((at * interval + 400) / 2_000) * 20] as const))
+
   test('are the difference a second, of each counter its own', () => {
-    expect(ratesBetween(counters(100n), counters(104n), 2_000)).toEqual({
+    const first = measured(undefined, { counters: counters(100n), at: 0 })
+    expect(first.rates).toBeUndefined()
+    expect(measured(first, { counters: counters(104n), at: 1_000 }).rates).toEqual({
       connections: 2,
       packets_in: 4,
       packets_out: 6,
       bytes_in: 10,
       bytes_out: 14,
     })
-    expect(ratesBetween(counters(0n), counters(1n), 3_000).connections).toBe(0.3)
+    expect(looks([0, 0], [3_000, 1])).toEqual(['-', 0.3])
+  })
+
+  test.each([1_000, 1_003, 997, 1_300, 1_999])('are steady where traffic is, with a look every %i ms', (interval) => {
+    const [, , , ...rates] = steady(interval)
+    expect(new Set(rates)).toEqual(new Set([10]))
+  })
+
+  test.each([2_500, 3_000, 5_000])('are near the truth where looks are rare: every %i ms', (interval) => {
+    const [, , ...rates] = steady(interval).map(Number)
+    for (const rate of rates) expect(Math.abs(rate - 10)).toBeLessThanOrEqual(2)
+  })
+
+  test('are 0 soon after the traffic ended, and at once what they are when it begins', () => {
+    const readings = [0, 0, 0, 0, 8, 8, 16, 16, 16, 16, 16].map((total, second) => [second * 1_000, total] as const)
+    expect(looks(...readings)).toEqual(['-', '-', '-', 0, 4, 4, 4, 4, 4, 0, 0])
   })
 
   test('an object that began again counts from zero, and is never negative', () => {
-    expect(ratesBetween(counters(100n), counters(4n), 1_000).connections).toBe(4)
+    expect(looks([0, 100], [1_000, 4])).toEqual(['-', 2])
   })
 
   test('two readings that are far apart say nothing of now', () => {
-    const at = (time: number) => ({ table: new Map(), at: time })
-    expect(baseOf(at(0), at(60_000))).toBeDefined()
-    expect(baseOf(at(0), at(60_001))).toBeUndefined()
-    expect(baseOf(at(5), at(5))).toBeUndefined()
-    expect(baseOf(undefined, at(0))).toBeUndefined()
+    expect(looks([0, 0], [60_000, 60], [120_001, 180], [120_001, 180])).toEqual(['-', 1, '-', '-'])
+  })
+
+  test('are of each object its own, and forgotten with it', () => {
+    const [web, backend] = [serviceKey(identity('tcp/10.0.0.1:80')), key('10.0.1.1:80')]
+    const first = new TrafficRates(undefined, 0)
+    first.of(web, undefined, counters(10n))
+    first.of(web, backend, counters(20n))
+    const second = new TrafficRates(first, 1_000)
+    expect(second.of(web, undefined, counters(12n))?.connections).toBe(1)
+    expect(second.of(web, backend, counters(26n))?.connections).toBe(3)
+    const third = new TrafficRates(new TrafficRates(second, 2_000), 3_000)
+    expect(third.of(web, backend, counters(30n))).toBeUndefined()
   })
 })
 
