@@ -54,8 +54,9 @@ export function throughTunnel(connection: Connection, { tunnel = '', foreign }: 
   let bytes: Buffer = Buffer.alloc(0)
   const ended = () => connection.fail('closed', 'closes the connection without a tunnel')
   const hear = (chunk: Buffer) => {
+    const searched = bytes.length
     bytes = Buffer.concat([bytes, chunk])
-    const head = readHead(bytes)
+    const head = readHead(bytes, searched)
     if (head === undefined) return
     if ('fault' in head) return connection.fail('wrong-answer', `does not answer as a proxy does: ${head.fault}`)
     const { status, length } = head

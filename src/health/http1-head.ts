@@ -10,13 +10,20 @@ export interface Http1Head {
   readonly length: number
 }
 
-/** The head at the beginning of what has come so far; undefined while more is needed; or what is wrong. */
-export function readHead(bytes: Buffer): Http1Head | undefined | { readonly fault: string } {
+/**
+ * The head at the beginning of what has come so far; undefined while more is needed; or what is wrong. `searched`: bytes in which an earlier call has found no
+ * end. `longest`: bytes that it may have.
+ */
+export function readHead(
+  bytes: Buffer,
+  searched = 0,
+  longest = LONGEST_HEAD,
+): Http1Head | undefined | { readonly fault: string } {
   const beginning = bytes.toString('latin1', 0, 5)
   if (!'HTTP/'.startsWith(beginning)) return { fault: 'it begins otherwise' }
-  const end = endOfHead(bytes)
-  if (end === undefined)
-    return bytes.length > LONGEST_HEAD ? { fault: `its head is longer than ${LONGEST_HEAD} bytes` } : undefined
+  const end = endOfHead(bytes, searched)
+  if ((end ?? bytes.length) > longest) return { fault: `its head is longer than ${LONGEST_HEAD} bytes` }
+  if (end === undefined) return undefined
   const text = bytes.toString('latin1', 0, end)
   const status = /^HTTP\/1\.[01] (\d{3})(?: |\r?\n)/.exec(text)?.[1]
   if (status === undefined) return { fault: 'its first line is no status' }
@@ -46,10 +53,15 @@ function linesOf(head: string): string[] {
   return lines
 }
 
+const LF = 10
+const CR = 13
+
 /** Lines may end without their carriage return (RFC 9112, 2.2). */
-function endOfHead(bytes: Buffer): number | undefined {
-  const usual = bytes.indexOf('\r\n\r\n')
-  if (usual >= 0) return usual + 4
-  const short = bytes.indexOf('\n\n')
-  return short >= 0 ? short + 2 : undefined
+function endOfHead(bytes: Buffer, searched: number): number | undefined {
+  // The line that ends it may have begun with the last two bytes.
+  for (let at = bytes.indexOf(LF, Math.max(0, searched - 2)); at >= 0; at = bytes.indexOf(LF, at + 1)) {
+    if (bytes[at + 1] === LF) return at + 2
+    if (bytes[at + 1] === CR && bytes[at + 2] === LF) return at + 3
+  }
+  return undefined
 }

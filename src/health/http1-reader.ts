@@ -1,5 +1,5 @@
 import type { HttpAnswer } from './http-answer.ts'
-import { type Http1Head, readHead } from './http1-head.ts'
+import { type Http1Head, LONGEST_HEAD, readHead } from './http1-head.ts'
 
 /** Characters of a line that says how long the next chunk is. */
 const LONGEST_LINE = 4_096
@@ -8,7 +8,8 @@ type Stage =
   | { readonly kind: 'head' }
   /** So many bytes are left; infinite: until the connection ends. */
   | { readonly kind: 'body'; left: number }
-  | { readonly kind: 'chunk-size' }
+  /** Whether the line that ends the chunk before has been read. */
+  | { readonly kind: 'chunk-size'; parted: boolean }
   | { readonly kind: 'chunk'; left: number }
   | { readonly kind: 'over' }
 
@@ -19,6 +20,10 @@ export class Http1Reader {
   readonly #bodiless: boolean
   #stage: Stage = { kind: 'head' }
   #bytes: Buffer = Buffer.alloc(0)
+  /** Bytes in which no end of a head was found. */
+  #searched = 0
+  /** Bytes of answers before the answer itself. */
+  #interim = 0
 
   constructor(answer: HttpAnswer, bodiless: boolean) {
     this.#answer = answer
@@ -52,9 +57,9 @@ export class Http1Reader {
         if (this.#pass(this.#stage) === 0) this.#finish()
         return undefined
       case 'chunk-size':
-        return this.#readChunkSize()
+        return this.#readChunkSize(this.#stage)
       case 'chunk':
-        if (this.#pass(this.#stage) === 0) this.#stage = { kind: 'chunk-size' }
+        if (this.#pass(this.#stage) === 0) this.#stage = { kind: 'chunk-size', parted: false }
         return undefined
       case 'over':
         return undefined
@@ -63,12 +68,16 @@ export class Http1Reader {
 
   #readHead(): string | undefined {
     if (this.#bytes.length === 0) return undefined
-    const head = readHead(this.#bytes)
+    const head = readHead(this.#bytes, this.#searched, LONGEST_HEAD - this.#interim)
+    this.#searched = head === undefined ? this.#bytes.length : 0
     if (head === undefined) return undefined
     if ('fault' in head) return head.fault
     this.#bytes = this.#bytes.subarray(head.length)
-    // Not the answer itself yet (RFC 9110, 15.2).
-    if (head.status < 200 && head.status !== 101) return undefined
+    // Not the answer itself yet (RFC 9110, 15.2). All of them together are no longer than one may be: they could go on for ever.
+    if (head.status < 200 && head.status !== 101) {
+      this.#interim += head.length
+      return undefined
+    }
     const framing = framingOf(head, this.#bodiless)
     if (typeof framing === 'string') return framing
     this.#stage = framing
@@ -85,13 +94,15 @@ export class Http1Reader {
     return stage.left
   }
 
-  #readChunkSize(): string | undefined {
+  #readChunkSize(stage: { parted: boolean }): string | undefined {
     const end = this.#bytes.indexOf('\n')
     if (end < 0) return this.#bytes.length > LONGEST_LINE ? 'a chunk has no length' : undefined
     const line = this.#bytes.subarray(0, end).toString('latin1').trim()
     this.#bytes = this.#bytes.subarray(end + 1)
-    // The end of the chunk before.
-    if (line === '') return undefined
+    if (line === '' && !stage.parted) {
+      stage.parted = true
+      return undefined
+    }
     const size = /^([0-9a-f]{1,12})[ \t]*(;|$)/i.exec(line)?.[1]
     if (size === undefined) return 'a chunk has no length'
     const left = Number.parseInt(size, 16)
@@ -110,7 +121,7 @@ export class Http1Reader {
 function framingOf({ status, headers }: Http1Head, bodiless: boolean): Stage | string {
   if (bodiless || status < 200 || status === 204 || status === 304) return { kind: 'body', left: 0 }
   const coding = headers['transfer-encoding']
-  if (coding !== undefined && /(^|,)[ \t]*chunked$/i.test(coding)) return { kind: 'chunk-size' }
+  if (coding !== undefined && /(^|,)[ \t]*chunked$/i.test(coding)) return { kind: 'chunk-size', parted: true }
   const length = headers['content-length']
   if (length === undefined || coding !== undefined) return { kind: 'body', left: Number.POSITIVE_INFINITY }
   const [one = '', ...others] = length.split(',').map((text) => text.trim())

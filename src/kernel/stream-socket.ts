@@ -16,6 +16,9 @@ const NO = new Uint8Array(4)
 /** Where all sockets put what comes in; it is taken out before the next one does. */
 const INCOMING = Buffer.allocUnsafeSlow(65_536)
 
+/** How often one socket is read before the others, and the timers, have their turn: a peer that never ends would keep them from it for good. */
+const READS_AT_ONCE = 4
+
 export interface StreamTarget {
   readonly family: AddressFamily
   readonly address: IpAddress
@@ -81,6 +84,8 @@ export class StreamSocket {
   /** Undefined once it is closed. */
   #number: number | undefined
   #stands = false
+  /** There was more to read when the others had their turn. */
+  #readsOn = false
   #unsent: Uint8Array | undefined
 
   /** Begins to connect. Throws SystemCallError, and then leaves nothing open: EPERM for a mark without CAP_NET_ADMIN, EMFILE, ENETUNREACH, … */
@@ -123,7 +128,7 @@ export class StreamSocket {
     try {
       if (!this.#stands) this.#begin(events)
       if (this.#unsent !== undefined && (events & EPOLLOUT) !== 0 && this.#isOpen) this.send(this.#unsent)
-      if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0 && this.#stands) this.#receive()
+      if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0 && this.#stands && !this.#readsOn) this.#receive()
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error
       if (this.#isOpen) this.#listener.failed(error)
@@ -151,9 +156,10 @@ export class StreamSocket {
     }
   }
 
-  /** Each arrival is announced once: what has come is read to its end. */
+  /** Each arrival is announced once: what has come is read to its end, if not all of it now. */
   #receive(): void {
-    while (this.#isOpen) {
+    for (let reads = 0; reads < READS_AT_ONCE; reads++) {
+      if (!this.#isOpen) return
       const length = this.#socket.read(INCOMING)
       if (length === undefined) return
       if (length > 0) this.#listener.received(INCOMING.subarray(0, length))
@@ -162,5 +168,15 @@ export class StreamSocket {
         return
       }
     }
+    this.#readOnLater(this.#number)
+  }
+
+  #readOnLater(number: number | undefined): void {
+    if (number === undefined) return
+    this.#readsOn = true
+    setImmediate(() => {
+      this.#readsOn = false
+      this.happened(number, EPOLLIN)
+    })
   }
 }

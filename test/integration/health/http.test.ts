@@ -8,6 +8,7 @@ import type { HttpProbeSpec, ProbeTls } from '../../../src/model/probe-spec.ts'
 import { type Certificate, type CertificateAuthority, makeAuthority } from '../../peers/certificates.ts'
 import { startNginx } from '../../peers/nginx.ts'
 import { address, BAD_MANNERS, deserted, listening, nothingIsLeft, serving } from './bad-servers.ts'
+import { endless } from './endless-server.ts'
 
 const USUAL: HttpProbeSpec = {
   kind: 'http',
@@ -112,6 +113,19 @@ describe('an answer', () => {
     const target = await http(saying('alles ist grün'))
     const failed = { outcome: 'failed', failure: 'wrong-answer', message: `127.0.0.1:${target.port} ${fault}` }
     expect(await ask(target, body && { body })).toEqual(fault === undefined ? { outcome: 'passed' } : failed)
+    await nothingIsLeft()
+  })
+
+  it.each([
+    ['answers before the answer', 'HTTP/1.1 100 x\n\n', '', 'its head is longer than 16384 bytes'],
+    ['lines without a chunk', '\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', 'a chunk has no length'],
+  ])('of %s without end is none', async (_, then, first, fault) => {
+    const target = await endless(then, first)
+    expect(await ask(target, { body: { by: 'text', value: 'x' } }, 10_000)).toEqual({
+      outcome: 'failed',
+      failure: 'wrong-answer',
+      message: `127.0.0.1:${target.port} does not answer as HTTP does: ${fault}`,
+    })
     await nothingIsLeft()
   })
 

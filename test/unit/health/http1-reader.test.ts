@@ -41,6 +41,8 @@ function both(text: string, method?: string): Read {
   return whole
 }
 
+const INTERIM = 'HTTP/1.1 100 x\n\n'
+
 describe('an answer', () => {
   it.each<[string, string, Partial<Read>]>([
     [
@@ -78,6 +80,12 @@ describe('an answer', () => {
     expect(both(text)).toMatchObject({ fault: undefined, ...expected })
   })
 
+  it('in pieces of any kind is the same: line ends of both kinds in one head, and an empty line of another kind in the body', () => {
+    const mixed = 'HTTP/1.1 200 OK\nA: b\r\n\nab\r\n\r\nc'
+    expect(both(mixed)).toMatchObject({ heads: [[200, { a: 'b' }]], body: 'ab\r\n\r\nc', fault: undefined })
+    expect(both('HTTP/1.1 200 OK\r\nA: b\n\r\nab')).toMatchObject({ heads: [[200, { a: 'b' }]], body: 'ab' })
+  })
+
   it('to HEAD has no body, whatever it says', () => {
     expect(both('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n', 'HEAD')).toMatchObject({ body: '', ended: true })
   })
@@ -102,9 +110,19 @@ describe('an answer', () => {
     ['HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 'its content-length is no length'],
     ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n', 'a chunk has no length'],
     [`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${'1'.repeat(5_000)}`, 'a chunk has no length'],
+    ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n\r\n0\r\n', 'a chunk has no length'],
+    ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n', 'a chunk has no length'],
     [`HTTP/1.1 200 OK\r\nA: ${'x'.repeat(LONGEST_HEAD)}`, 'its head is longer than 16384 bytes'],
   ])('that is none is told: %j', (text, fault) => {
     expect(both(text).fault).toBe(fault)
+  })
+
+  it.each([
+    ['a head that is whole', `HTTP/1.1 200 OK\r\nA: ${'x'.repeat(LONGEST_HEAD)}\r\n\r\n`],
+    ['answers before it', INTERIM.repeat(LONGEST_HEAD / INTERIM.length + 1)],
+    ['answers before it, and its own head', `${INTERIM.repeat(LONGEST_HEAD / INTERIM.length)}HTTP/1.1 200 OK\n\n`],
+  ])('with too much is none: %s', (_, text) => {
+    expect(both(text)).toMatchObject({ heads: [], fault: 'its head is longer than 16384 bytes' })
   })
 
   it('is the same wherever it is cut', () => {
