@@ -121,7 +121,9 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const writing = createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) })
   const table = parts.use(shadow ? new ShadowSink(writing, { logger, metrics }) : writing)
   const sinks = parts.use(
-    shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair: mayWrite, log: logger }),
+    shadow
+      ? shadowSinks(table)
+      : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair: mayWrite, log: logger }),
   )
   const found = await table.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
@@ -185,6 +187,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     }),
   )
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
+  const owned = (service: ServiceKey) => ownership.record.services.get(service)?.destinations ?? new Set<DestinationKey>()
   running = new Running(configuration, {
     ...listeners,
     sink: sinks.sink,
@@ -200,6 +203,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     }),
     probeLimit: settings.maxProbes,
     kernel$: kernelWatch.known$,
+    owned,
     openCatalog: openCatalogWith(registries),
     claimsPast: formerClaims,
     onClaim: keepClaimsIn(claims),
@@ -231,9 +235,10 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     sources: () => status.sources,
     failing: () => status.failingObjects,
     readTable: () => table.readTable(),
-    owned: (service) => ownership.record.services.get(service)?.destinations ?? new Set(),
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
+    owned,
     now: clock,
+    logger,
   })
   if (!shadow) parts.use(openControlSocket(settings.stateDir, content, control, logger))
   const following = followConfiguration(
