@@ -116,12 +116,12 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       now: clock,
     }),
   )
-  const mayRepair = () => pausing.pause === undefined
+  const mayWrite = () => pausing.pause === undefined
   const managesFirewall = () => (running?.configuration ?? configuration).settings.manageFirewall
   const writing = createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) })
   const table = parts.use(shadow ? new ShadowSink(writing, { logger, metrics }) : writing)
   const sinks = parts.use(
-    shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair, log: logger }),
+    shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair: mayWrite, log: logger }),
   )
   const found = await table.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
@@ -170,7 +170,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   }
   const manageSysctls = async () => {
     const { settings: now, services } = running?.configuration ?? configuration
-    if (now.manageSysctls && !shadow && pausing.pause === undefined) await setSysctls(services, { host, store: sysctls, logger })
+    if (now.manageSysctls && !shadow && mayWrite()) await setSysctls(services, { host, store: sysctls, logger, mayWrite })
   }
   await manageSysctls()
   announceStart(host, logger, { configuration, warnings, ownership, snapshots })

@@ -11,10 +11,10 @@ import { root } from './setup.mjs'
 
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' }
 const MAINTAINER = 'Pointsman authors <pointsman@localhost>'
-/** What Node's own build links to (`objdump -T`), nft's library, and how the user of the daemon is made. */
+/** What Node's own build links to (`objdump -T`), nft's library, what writes filters of iptables, and how the user of the daemon is made. */
 const RELATIONS = [
   'Depends: libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 7), systemd | systemd-standalone-sysusers, init-system-helpers (>= 1.60)',
-  'Recommends: kmod, libnftables1',
+  'Recommends: iptables, kmod, libnftables1',
   'Suggests: ipvsadm, keepalived',
 ]
 

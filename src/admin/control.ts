@@ -63,6 +63,8 @@ export interface PauseAnswer {
   readonly paused: PauseStanding
   /** Whether a restart keeps it: false while the state directory cannot be written. */
   readonly kept: boolean
+  /** Whether all that was begun before has ended: false while the kernel takes long, so that something may still be written. */
+  readonly settled: boolean
 }
 
 /** Answer to `POST /resume`. */

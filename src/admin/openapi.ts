@@ -59,7 +59,7 @@ const EVENTS: Json = {
     operationId: 'followStatus',
     summary: 'The same, and what becomes different from then on',
     description:
-      'Server-sent events. `status` has a whole Report, at the beginning and whenever the client has not kept pace; `delta` has a Delta.',
+      'Server-sent events. `status` has a whole Report, at the beginning and whenever the client has not kept pace; `delta` has a Delta; `alive` has nothing, where there was nothing to tell for some seconds.',
     responses: {
       '200': { description: 'Events.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
       '403': TURNED_AWAY,

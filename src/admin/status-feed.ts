@@ -19,6 +19,9 @@ const LONGEST_REST = 10_000
 /** Milliseconds after which a client that reads nothing loses its connection. */
 const PATIENCE = 10_000
 
+/** Bytes that are handed over at a time: each that is taken is a sign of life, from slow readers of large reports too. */
+const SLICE = 65_536
+
 /** Milliseconds of silence after which a client hears that the stream lives. */
 const HEARTBEAT = 5_000
 
@@ -36,7 +39,9 @@ interface Client {
   readonly response: ServerResponse
   /** Of the report that it knows; undefined: it knows none. */
   revision: number | undefined
-  /** Moment since which it takes nothing; undefined: it takes what it is given. */
+  /** What is left of the last message. */
+  rest: Buffer
+  /** Moment since which it is seen to take nothing; undefined: it took something since. */
   fullSince: number | undefined
   heardAt: number
 }
@@ -107,12 +112,16 @@ export class StatusFeed implements Disposable {
   /** Begins to tell a client; false: there are too many. */
   follow(response: ServerResponse): boolean {
     if (this.#closed || this.#clients.size >= MAXIMUM_CLIENTS) return false
-    const client: Client = { response, revision: undefined, fullSince: undefined, heardAt: this.#clock() }
+    const client: Client = { response, revision: undefined, rest: NOTHING, fullSince: undefined, heardAt: this.#clock() }
     this.#clients.add(client)
     this.#options.onClients?.(this.#clients.size)
     response.on('close', () => {
       this.#clients.delete(client)
       this.#options.onClients?.(this.#clients.size)
+    })
+    response.on('drain', () => {
+      client.fullSince = undefined
+      push(client)
     })
     // Whose connection breaks has the end of it told by `close`.
     response.on('error', () => {})
@@ -197,7 +206,7 @@ export class StatusFeed implements Disposable {
 
   /** Whoever has not taken the last message gets no other, and is told the whole when it has. */
   #isFull(client: Client): boolean {
-    if (!client.response.writableNeedDrain) {
+    if (client.rest.length === 0 && !client.response.writableNeedDrain) {
       client.fullSince = undefined
       return false
     }
@@ -222,12 +231,24 @@ export class StatusFeed implements Disposable {
   #send(client: Client, message: Buffer, revision: number | undefined): void {
     client.revision = revision
     client.heardAt = this.#clock()
-    client.response.write(message)
+    client.rest = message
+    push(client)
   }
 }
 
-/** A comment (HTML standard, section 9.2.5): nothing is told. */
-const ALIVE = Buffer.from(':\n\n')
+const NOTHING = Buffer.alloc(0)
+
+/** Hands over as much as is taken at once. */
+function push(client: Client): void {
+  while (client.rest.length > 0) {
+    const slice = client.rest.subarray(0, SLICE)
+    client.rest = client.rest.length > SLICE ? client.rest.subarray(SLICE) : NOTHING
+    if (!client.response.write(slice)) return
+  }
+}
+
+/** Nothing is told, and whoever listens hears it: EventSource keeps comments to itself. */
+const ALIVE = Buffer.from('event: alive\ndata: {}\n\n')
 
 function deltaEvent(before: Look, now: Look, delta: StatusDelta): Promise<Buffer> {
   return eventOf('delta', { from: before.revision, revision: now.revision, at: now.report.at, ...delta })

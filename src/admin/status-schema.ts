@@ -152,11 +152,16 @@ const poolSchema = z.strictObject({
 
 const totalsSchema = z.strictObject({
   backends: count(),
-  serving: count().describe('Backends with a weight above 0.'),
-  weight: z.number().min(0),
-  active: count(),
-  inactive: count(),
-  persistent: count(),
+  serving: count().describe('Backends with a weight above 0 in the kernel; where it could not be asked, that should have one.'),
+  weight: z.number().min(0).describe('The sum of the weights that they should have.'),
+  kernel_weight: z
+    .number()
+    .min(0)
+    .exactOptional()
+    .describe('The sum of those that the kernel has. This and the following: absent where it could not be asked.'),
+  active: count().exactOptional(),
+  inactive: count().exactOptional(),
+  persistent: count().exactOptional(),
 })
 
 const serviceSchema = z.strictObject({

@@ -10,10 +10,12 @@ interface Parts {
   readonly host: Pick<Host, 'readSysctl' | 'writeSysctl' | 'routesLostToForwarding'>
   readonly store: SysctlStore
   readonly logger: Logger
+  /** Asked before each is set; absent: yes. */
+  readonly mayWrite?: () => boolean
 }
 
 /** Sets what the services need (`manage_sysctls`), and remembers what it was. Where one cannot be set the log says so, and the rest is. */
-export async function setSysctls(services: readonly ServiceSpec[], { host, store, logger }: Parts): Promise<void> {
+export async function setSysctls(services: readonly ServiceSpec[], { host, store, logger, mayWrite }: Parts): Promise<void> {
   for (const { sysctl, value, wanted, isHarmful } of sysctlAdvice(services, host)) {
     // The advice at each start and reload says why, and what to do.
     if (isHarmful) continue
@@ -21,6 +23,8 @@ export async function setSysctls(services: readonly ServiceSpec[], { host, store
       const known = store.set.get(sysctl)
       // Somebody set back what we had set: what was before us is what was before that.
       if (known?.after !== wanted) await store.note(sysctl, { before: known?.before ?? value, after: wanted })
+      // A pause may have begun meanwhile.
+      if (mayWrite?.() === false) return
       host.writeSysctl(sysctl, wanted)
       logger.info({ sysctl, before: value, after: wanted }, `${sysctl} is set from ${value} to ${wanted} (manage_sysctls)`)
     } catch (error) {

@@ -73,8 +73,8 @@ export class OperatorControl implements Control {
       ...(duration !== undefined && { until: now() + duration }),
     })
     // Whoever paused works on the table as soon as he is told so.
-    await running.betweenPasses()
-    return { paused: pauseStanding(pause), kept }
+    const settled = await running.betweenPasses()
+    return { paused: pauseStanding(pause), kept, settled }
   }
 
   async resume(): Promise<ResumeAnswer> {

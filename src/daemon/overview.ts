@@ -106,14 +106,8 @@ export class Overview {
   async #service(key: ServiceKey, standing: ServiceStanding, seen: Seen): Promise<ServiceReport> {
     const { backends: standings, sources, failures, ...rest } = standing
     const backends: BackendReport[] = []
-    const totals = { backends: standings.length, serving: 0, weight: 0, active: 0, inactive: 0, persistent: 0 }
     for (const backend of standings) {
       backends.push(this.#backend(key, backend, seen))
-      if ((backend.weight ?? 0) > 0) totals.serving += 1
-      totals.weight += backend.weight ?? 0
-      totals.active += backend.kernel?.active ?? 0
-      totals.inactive += backend.kernel?.inactive ?? 0
-      totals.persistent += backend.kernel?.persistent ?? 0
       if (seen.pace.due()) await seen.pace.rest()
     }
     const pool = { ...rest.pool, held_failures: [...rest.pool.held_failures] }
@@ -121,7 +115,7 @@ export class Overview {
       ...rest,
       pool,
       ...(failures !== undefined && { failures: [...failures] }),
-      totals,
+      totals: totalsOf(standings, seen.table !== undefined),
       ...trafficIn(seen, key),
       sources: [...sources],
       backends,
@@ -170,6 +164,24 @@ function trafficIn({ table, rates }: Seen, key: ServiceKey, backend?: Destinatio
   if (counters === undefined) return {}
   const known = rates?.of(key, backend, counters)
   return { traffic: trafficReport(counters), ...(known !== undefined && { rates: known }) }
+}
+
+/**
+ * `known`: the kernel could be asked. What it was not asked is left out, for 0 is another answer; who serves is then who should, and else who
+ * does.
+ */
+export function totalsOf(standings: readonly BackendStanding[], known: boolean): ServiceReport['totals'] {
+  const wanted = { backends: standings.length, serving: 0, weight: 0 }
+  const held = { kernel_weight: 0, active: 0, inactive: 0, persistent: 0 }
+  for (const { weight, kernel } of standings) {
+    if (((known ? kernel?.weight : weight) ?? 0) > 0) wanted.serving += 1
+    wanted.weight += weight ?? 0
+    held.kernel_weight += kernel?.weight ?? 0
+    held.active += kernel?.active ?? 0
+    held.inactive += kernel?.inactive ?? 0
+    held.persistent += kernel?.persistent ?? 0
+  }
+  return { ...wanted, ...(known && held) }
 }
 
 /** The three states in one word, as people of HAProxy look for it. */

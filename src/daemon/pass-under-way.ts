@@ -1,5 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
-
 /** Milliseconds for which the operator waits for a pass; a command of his has ten seconds. */
 const PATIENCE = 5_000
 
@@ -17,11 +15,15 @@ export class PassUnderWay {
     }
   }
 
-  /** Resolves when it has ended, or has taken too long. */
-  async ended(): Promise<void> {
-    const patience = new AbortController()
-    const late = setTimeout(PATIENCE, undefined, { signal: patience.signal, ref: false }).catch(() => {})
-    await Promise.race([this.#pass, late])
-    patience.abort()
+  /** Resolves with true when it has ended, and then what it did not wait for; with false when that takes too long. */
+  async ended(beside: () => Promise<void>): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<false>()
+    const timer = setTimeout(() => resolve(false), PATIENCE).unref()
+    const ended = this.#pass.then(beside).then(() => true)
+    try {
+      return await Promise.race([ended, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }

@@ -115,6 +115,7 @@ export class Running {
   readonly #operational = new Subject<OperationalNews>()
   readonly #certificates = new Map<ServiceKey, Certificates>()
   readonly #updates = new WeakMap<DesiredState, DesiredUpdate>()
+  readonly #sink: Pick<Sink, 'settled'>
   #lastResults: LastResults = () => []
   #wanted: WantedServices
   /** Services of registries that have no instance any more. */
@@ -127,6 +128,7 @@ export class Running {
   constructor(configuration: Configuration, parts: RunningParts) {
     this.#configured = new BehaviorSubject(configuration)
     this.#wanted = configuration
+    this.#sink = parts.sink
     this.ended = new Promise((resolve, reject) => {
       this.#road(parts).subscribe({ complete: resolve, error: reject })
     })
@@ -167,9 +169,9 @@ export class Running {
     return held
   }
 
-  /** Resolves when the pass that is under way has ended, or has taken too long. */
-  betweenPasses(): Promise<void> {
-    return this.#pass.ended()
+  /** Resolves when nothing is being written any more of what was begun; with false when that takes too long. */
+  betweenPasses(): Promise<boolean> {
+    return this.#pass.ended(async () => this.#sink.settled?.())
   }
 
   /** The next pass takes over what is foreign in a service that is wanted. */

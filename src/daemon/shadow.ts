@@ -105,6 +105,7 @@ export function shadowSinks(table: IpvsSink): KernelSinks {
     name: table.name,
     reconcile: (...pass) => told(() => table.reconcile(...pass)),
     exit: (...end) => told(() => table.exit(...end)),
+    settled: async () => {},
     onDisturbed: () => () => undefined,
     // The table belongs to whoever handed it in.
     [Symbol.asyncDispose]: async () => undefined,

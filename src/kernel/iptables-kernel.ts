@@ -17,7 +17,7 @@ export type IptablesVariant = 'nft' | 'legacy'
 
 /** The filter tables of iptables and ip6tables. Calls reject as those of IptablesKernel do. */
 export interface IptablesFilter {
-  /** Lines of iptables-save(8) for the filter table, without counters; undefined where nobody has made that table by this variant, or its programs are missing. */
+  /** Lines of iptables-save(8) for the filter table, without counters; undefined where nobody has made that table by this variant, or nft wrote into it what iptables cannot read. */
   save(variant: IptablesVariant, family: AddressFamily): Promise<readonly string[] | undefined>
   /** As IptablesKernel.restoreNat, for the filter table. */
   restore(variant: IptablesVariant, family: AddressFamily, lines: readonly string[]): Promise<void>

@@ -24,6 +24,10 @@ const RESTORE = ['-n', '-w', String(LOCK_WAIT)]
 /** Characters of its words that are shown. */
 const LONGEST = 300
 
+/** Words of iptables-nft about a table that nft wrote into: in some versions an error, in others a remark in its answer. */
+const INCOMPATIBLE = /table \S+ (is|contains) incompatible/i
+const REMARKED = /^# Table \S+ (is|contains) incompatible/im
+
 interface Answer {
   readonly code: number | null
   readonly output: string
@@ -51,11 +55,10 @@ export function openIptablesFilter(options: Omit<OpenIptablesKernelOptions, 'var
     async save(variant, family) {
       if (variant === 'legacy' && !(await hasLegacyFilter(family))) return undefined
       try {
-        return (await run(`iptables-${variant}`, family, 'save', ['-t', 'filter'], '')).split('\n')
+        const output = await run(`iptables-${variant}`, family, 'save', ['-t', 'filter'], '')
+        return REMARKED.test(output) ? undefined : output.split('\n')
       } catch (error) {
-        // What iptables-nft cannot read was written by others: then it is read as what it is, a table of nftables.
-        const isBeyondIt = error instanceof PointsmanError && ['NFT_MISSING', 'KERNEL_REFUSED'].includes(error.code)
-        if (variant === 'nft' && isBeyondIt) return undefined
+        if (error instanceof PointsmanError && INCOMPATIBLE.test(error.message)) return undefined
         throw error
       }
     },
@@ -140,8 +143,6 @@ function refused(program: string, words: string): PointsmanError {
 }
 
 function notInstalled(program: string): PointsmanError {
-  return new PointsmanError(
-    'NFT_MISSING',
-    `${program} is not installed: install the package nftables (or iptables) of your distribution.`,
-  )
+  const wanted = /-(nft|legacy)-/.test(program) ? 'iptables' : 'nftables (or iptables)'
+  return new PointsmanError('NFT_MISSING', `${program} is not installed: install the package ${wanted} of your distribution.`)
 }

@@ -22,6 +22,7 @@ export interface InOrderSink extends Sink {
   exit(mode: 'keep' | 'drain' | 'remove', options?: ExitOptions): Promise<InOrderReport>
   /** Called when somebody changed what is ours so that a full pass is due. Returns the end of it. */
   onDisturbed(listener: () => void): () => void
+  settled(): Promise<void>
 }
 
 export interface InOrderOptions {
@@ -151,6 +152,10 @@ class SinksInOrder implements InOrderSink {
   onDisturbed(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  async settled(): Promise<void> {
+    for (const later of [this.#firewall, this.#snat, this.#addresses]) await later?.settled()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

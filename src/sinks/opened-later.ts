@@ -35,6 +35,8 @@ export interface Worked {
 
 interface Disturbable extends AsyncDisposable {
   onDisturbed(listener: () => void): () => void
+  /** Resolves once it writes nothing by itself any more; absent: it never does. */
+  settled?(): Promise<void>
 }
 
 export interface OpenedLaterOptions {
@@ -104,6 +106,12 @@ export class OpenedLater<S extends Disturbable> implements AsyncDisposable {
   async readyAtOnce(): Promise<void> {
     await this.#late
     this.#standstill = undefined
+  }
+
+  /** Resolves once what a pass did not wait for, and what the sink does by itself, is at its end. */
+  async settled(): Promise<void> {
+    await this.#late
+    await this.#sink?.settled?.()
   }
 
   async emptied(): Promise<void> {

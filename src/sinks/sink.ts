@@ -56,4 +56,6 @@ export interface Sink extends AsyncDisposable {
     now: number,
     options?: { readonly signal?: AbortSignal },
   ): Promise<PassReport>
+  /** Resolves once nothing is being written that goes on beside the passes; between two of them. Absent: nothing ever is. Never rejects. */
+  settled?(): Promise<void>
 }

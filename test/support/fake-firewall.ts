@@ -12,6 +12,8 @@ export class FakeFirewall implements FirewallKernel {
   /** As `nft -j list ruleset` gives them. */
   objects: NftObject[] = []
   readonly legacy = new Map<AddressFamily, string[]>()
+  /** What iptables-nft-save gives of a table among the objects: its lines, why it gives none, or nothing where it cannot read that table. */
+  readonly kept = new Map<AddressFamily, string[] | PointsmanError>()
   readonly transactions: (readonly NftCommand[])[] = []
   readonly restored: (readonly string[])[] = []
   failure: PointsmanError | undefined
@@ -35,12 +37,18 @@ export class FakeFirewall implements FirewallKernel {
   }
 
   readonly iptables = {
-    save: async (variant: 'nft' | 'legacy', family: AddressFamily) =>
-      variant === 'legacy' ? this.legacy.get(family) : undefined,
-    restore: async (_: 'nft' | 'legacy', family: AddressFamily, lines: readonly string[]) => {
-      const saved = [...(this.legacy.get(family) ?? [])]
+    save: async (variant: 'nft' | 'legacy', family: AddressFamily) => {
+      const saved = (variant === 'legacy' ? this.legacy : this.kept).get(family)
+      if (saved instanceof PointsmanError) throw saved
+      return saved
+    },
+    restore: async (variant: 'nft' | 'legacy', family: AddressFamily, lines: readonly string[]) => {
+      const tables = variant === 'legacy' ? this.legacy : this.kept
+      const before = tables.get(family) ?? []
+      if (before instanceof PointsmanError) throw before
+      const saved = [...before]
       for (const line of lines) restore(saved, line)
-      this.legacy.set(family, saved)
+      tables.set(family, saved)
       this.restored.push(lines)
     },
   }

@@ -21,7 +21,7 @@ import { clockText, countText } from './text.js'
 const DRAWN = 1_500
 
 /** Milliseconds without a word after which the stream counts as broken; the daemon is never silent for so long. */
-const SILENCE = 45_000
+const SILENCE = 25_000
 
 /** Milliseconds between two tries to connect, and between two sentences for screen readers. */
 const RETRY = 3_000
@@ -67,6 +67,7 @@ function connect() {
     unsaid = document.hidden ? [] : [...unsaid, ...(delta.changes ?? [])]
     draw(new Set((delta.services ?? []).map((/** @type {{ key: string }} */ { key }) => key)))
   })
+  stream.addEventListener('alive', heard)
   stream.addEventListener('open', heard)
   stream.addEventListener('error', () => {
     showLive()

@@ -89,6 +89,7 @@ export const COLUMNS = [
       kernel === undefined
         ? { text: '?', tone: 'away', title: 'The kernel could not be asked' }
         : { ...whole(kernel?.weight), ...((kernel?.weight ?? 0) !== (weight ?? 0) && { tone: 'away' }) },
+    total: ({ totals }) => wholeText(totals.kernel_weight),
   },
   {
     name: 'active',

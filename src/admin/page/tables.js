@@ -1,7 +1,7 @@
 /** What stands around the services: figures, what needs attention, and the plain tables. */
 
 /** @import { StatusReport, SinkReport, ChangeReport } from '../status-schema.ts' */
-import { ageText, clockText, countText, quietTone, shortText, stateText, toneOf, wholeText } from './text.js'
+import { ageText, clockText, countText, quietTone, shortText, stateText, sumOf, toneOf, wholeText } from './text.js'
 
 /**
  * An element with text alone in it, so that nothing that comes from outside is ever markup.
@@ -38,26 +38,24 @@ export function showFigures(report, now) {
   const { services, started } = report
   /** @type {Map<string, number>} */
   const states = new Map()
-  const sums = { active: 0, connections: 0, bytes_in: 0, bytes_out: 0, held: 0 }
-  for (const { totals, rates, backends, sources } of services) {
-    sums.active += totals.active
-    sums.connections += rates?.connections ?? 0
-    sums.bytes_in += rates?.bytes_in ?? 0
-    sums.bytes_out += rates?.bytes_out ?? 0
-    for (const source of sources) sums.held += source.held_removals
+  let held = 0
+  for (const { backends, sources } of services) {
+    for (const source of sources) held += source.held_removals
     for (const { state } of backends) states.set(state, (states.get(state) ?? 0) + 1)
   }
+  const rate = (/** @type {'connections' | 'bytes_in' | 'bytes_out'} */ field) =>
+    shortText(sumOf(services.map(({ rates }) => rates?.[field])))
   const all = [...states.values()].reduce((sum, count) => sum + count, 0)
   const known = STATES.filter((state) => states.has(state))
   showList([
     ['Services', wholeText(services.length), 'none'],
     ['Backends', wholeText(all), 'none'],
     ...known.map((state) => /** @type {Figure} */ ([stateText(state), wholeText(states.get(state)), toneOf(state)])),
-    ['Held removals', wholeText(sums.held), sums.held > 0 ? 'away' : 'none'],
-    ['Active connections', wholeText(sums.active), 'none'],
-    ['New a second', shortText(sums.connections), 'none'],
-    ['Bytes/s in', shortText(sums.bytes_in), 'none'],
-    ['Bytes/s out', shortText(sums.bytes_out), 'none'],
+    ['Held removals', wholeText(held), held > 0 ? 'away' : 'none'],
+    ['Active connections', wholeText(sumOf(services.map(({ totals }) => totals.active))), 'none'],
+    ['New a second', rate('connections'), 'none'],
+    ['Bytes/s in', rate('bytes_in'), 'none'],
+    ['Bytes/s out', rate('bytes_out'), 'none'],
     ['Running for', ageText(started, now), 'none'],
   ])
 }

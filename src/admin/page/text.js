@@ -7,6 +7,12 @@ export function wholeText(value) {
   return value === undefined || value === null ? '–' : WHOLE.format(value)
 }
 
+/** The sum of what is known; undefined where something was asked for and nothing is known. @param {readonly (number | undefined)[]} values */
+export function sumOf(values) {
+  const known = values.filter((value) => value !== undefined)
+  return known.length === 0 && values.length > 0 ? undefined : known.reduce((sum, value) => sum + value, 0)
+}
+
 const STEPS = /** @type {const} */ ([
   ['T', 1e12],
   ['G', 1e9],

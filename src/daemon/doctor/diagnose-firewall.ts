@@ -92,13 +92,17 @@ function finding(
       ? ': a rule before it passes looks at more than is known here'
       : byWhat(base, met[0]?.judgement as Judgement)
   const message = `${where} ${verdict} ${who} ${openingText(first)}${more}${why}`
-  if (comes && met.every(({ judgement }) => judgement.otherwise === 'drop'))
+  const { unwritable } = table
+  if (comes && unwritable === undefined && met.every(({ judgement }) => judgement.otherwise === 'drop'))
     return ok(CHECK, `${message}; the start puts a rule before that (manage_firewall)`)
   const run = commandFor(table, base, openings)
   if (verdict === 'may drop') return warn(CHECK, message, { run })
   return fail(CHECK, message, {
     run,
-    cure: 'or write manage_firewall: true under global, and it is done at each start and reload',
+    cure:
+      unwritable === undefined
+        ? 'or write manage_firewall: true under global, and it is done at each start and reload'
+        : `manage_firewall does not reach it: ${unwritable.why}`,
   })
 }
 

@@ -1,5 +1,5 @@
 import type { AddressFamily } from '../../model/address.ts'
-import type { FilterChain, FilterPlace, FilterTable } from '../../sinks/firewall/filter.ts'
+import { FIREWALLD, type FilterChain, type FilterPlace, type FilterTable } from '../../sinks/firewall/filter.ts'
 import { type FirewallHook, type Opening, openingFamily, PROTOCOL_NUMBERS } from '../../sinks/firewall/opening.ts'
 
 /** What keeps the rules of a chain, and would undo what is done behind its back. */
@@ -11,7 +11,7 @@ type Addressed = Opening & { readonly kind: 'address' }
 const DOCKER_USER = 'DOCKER-USER'
 
 export function toolOf({ place, chains }: FilterTable, base: FilterChain): FirewallTool {
-  if (place.kind === 'nft' && place.table === 'firewalld') return 'firewalld'
+  if (place.kind === 'nft' && place.table === FIREWALLD) return 'firewalld'
   const hook = base.base?.hook ?? 'input'
   const leadsToDocker = base.rules.some(({ verdict }) => verdict.kind === 'jump' && verdict.target === DOCKER_USER)
   if (hook === 'forward' && leadsToDocker) return 'docker'

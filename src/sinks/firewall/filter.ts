@@ -2,7 +2,23 @@ import type { AddressFamily } from '../../model/address.ts'
 import type { FirewallHook } from './opening.ts'
 
 /** What rules look at and we know something about. Addresses, ports, protocols and marks are numbers, the others words. */
-export type Field = 'family' | 'protocol' | 'saddr' | 'daddr' | 'sport' | 'dport' | 'mark' | 'state' | 'iif' | 'oif'
+export type Field =
+  | 'family'
+  | 'protocol'
+  | 'saddr'
+  | 'daddr'
+  | 'sport'
+  | 'dport'
+  | 'mark'
+  | 'state'
+  | 'iif'
+  | 'oif'
+  /** `reply` or `original`, as connection tracking has it. */
+  | 'direction'
+  /** What connection tracking has done with the connection: `dnat`, `none`. */
+  | 'status'
+  /** What routing makes of the destination: `local`, `multicast`. */
+  | 'daddrtype'
 
 /** A word, or numbers from the first to the last. */
 export type Span = string | readonly [bigint, bigint]
@@ -45,9 +61,22 @@ export interface FilterTable {
   readonly chains: ReadonlyMap<string, FilterChain>
   /** Sets by name with their elements as they were read; of nftables alone. */
   readonly sets: ReadonlyMap<string, { readonly type: unknown; readonly elements: readonly unknown[] }>
+  readonly unwritable?: Unwritable
 }
 
+/** Why nothing is written into a table, and what is to be done about it: clauses. */
+export interface Unwritable {
+  readonly why: string
+  readonly cure?: string
+}
+
+/** The table that firewalld keeps. */
+export const FIREWALLD = 'firewalld'
+
 export const UNKNOWN: Condition = { kind: 'unknown' }
+/** What the first packet of nobody has. */
+export const NEVER: Condition = { kind: 'tuple', fields: [], tuples: [], negated: false }
+export const ALWAYS: Condition = { kind: 'tuple', fields: [], tuples: [], negated: true }
 
 export function isOneOf(field: Field, spans: readonly Span[], negated = false): Condition {
   return { kind: 'tuple', fields: [field], tuples: spans.map((span) => [span]), negated }

@@ -33,6 +33,8 @@ export interface FirewallSink extends AsyncDisposable {
   remove(): Promise<void>
   /** Called when somebody changed a filter so that a full pass is due. Returns the end of it. */
   onDisturbed(listener: () => void): () => void
+  /** Resolves once nothing is being put back between passes. */
+  settled(): Promise<void>
 }
 
 export interface FirewallSinkOptions {
@@ -121,6 +123,10 @@ class ChainFirewallSink implements FirewallSink {
     return () => this.#listeners.delete(listener)
   }
 
+  async settled(): Promise<void> {
+    await this.#turn
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch.end()
     await this.#turn
@@ -182,6 +188,10 @@ class ChainFirewallSink implements FirewallSink {
 
   async #write(table: FilterTable, mark: string, edits: readonly Edit[]): Promise<void> {
     if (edits.length === 0) return
+    if (table.unwritable !== undefined) {
+      const { why, cure } = table.unwritable
+      throw new PointsmanError('KERNEL_REFUSED', cure === undefined ? `${why}.` : `${why}: ${cure}.`)
+    }
     const { nftables, iptables } = this.#options.kernel
     if (table.place.kind === 'nft') await nftables.apply(nftCommands(table, mark, edits))
     else await iptables.restore(table.place.variant, table.place.family, iptablesLines(table, mark, edits))
@@ -217,9 +227,12 @@ class ChainFirewallSink implements FirewallSink {
   /** Puts back what is missing at once, for nothing passes meanwhile; the full pass that it asks for looks at the rest and tells what was done. */
   async #look(): Promise<void> {
     if (this.#image === undefined || this.#wanted.size === 0) return
+    const mayNot = () => this.#options.mayRepair?.() === false
     // What is wrong is found by the next pass that may write.
-    if (this.#options.mayRepair?.() === false) return this.#tellDisturbed()
-    const { applied, driftRepaired } = await this.#carryOut(await this.#read(), 'open', this.#now)
+    if (mayNot()) return this.#tellDisturbed()
+    const image = await this.#read()
+    if (mayNot()) return this.#tellDisturbed()
+    const { applied, driftRepaired } = await this.#carryOut(image, 'open', this.#now)
     if (Object.keys(applied).length === 0) return
     this.#meanwhile = joinedHalves([this.#meanwhile, { applied, failed: [], driftRepaired }])
     this.#tellDisturbed()

@@ -4,6 +4,7 @@ import {
   type Condition,
   type Field,
   type FilterChain,
+  type FilterPlace,
   type FilterRule,
   type FilterTable,
   isOneOf,
@@ -33,8 +34,16 @@ const WITHOUT_EFFECT = new Set([
   'continue',
 ])
 
+export interface NftFilterTable extends FilterTable {
+  readonly place: FilterPlace & { readonly kind: 'nft' }
+  /** A rule of it is in the language of iptables, as which nobody but iptables can read or write it. */
+  readonly hasXt: boolean
+  /** The program that made it is the only one that may write it (`flags owner`). */
+  readonly isOwned: boolean
+}
+
 /** The tables with a filter at one of the three hooks, of a whole ruleset in libnftables' JSON. */
-export function readNftRuleset(objects: readonly NftObject[]): FilterTable[] {
+export function readNftRuleset(objects: readonly NftObject[]): NftFilterTable[] {
   const tables = new Map<string, Table>()
   for (const object of objects) {
     const [kind, body] = Object.entries(object)[0] ?? []
@@ -43,8 +52,9 @@ export function readNftRuleset(objects: readonly NftObject[]): FilterTable[] {
     if (family !== 'inet' && family !== 'ip' && family !== 'ip6') continue
     const table = String(kind === 'table' ? body['name'] : body['table'])
     const key = `${family} ${table}`
-    const known: Table = tables.get(key) ?? { family, table, chains: [], rules: [], sets: new Map() }
+    const known: Table = tables.get(key) ?? { family, table, flags: [], chains: [], rules: [], sets: new Map() }
     tables.set(key, known)
+    if (kind === 'table') known.flags.push(...[body['flags'] ?? []].flat())
     if (kind === 'chain') known.chains.push(body)
     if (kind === 'rule') known.rules.push(body)
     if (kind === 'set' || kind === 'map')
@@ -56,12 +66,13 @@ export function readNftRuleset(objects: readonly NftObject[]): FilterTable[] {
 interface Table {
   readonly family: 'inet' | 'ip' | 'ip6'
   readonly table: string
+  readonly flags: unknown[]
   readonly chains: Json[]
   readonly rules: Json[]
   readonly sets: Map<string, { readonly type: unknown; readonly elements: readonly unknown[] }>
 }
 
-function filterTable({ family, table, chains: written, rules, sets }: Table): FilterTable {
+function filterTable({ family, table, flags, chains: written, rules, sets }: Table): NftFilterTable {
   const byChain = Map.groupBy(rules, (rule) => String(rule['chain']))
   const chains = new Map<string, FilterChain>()
   for (const chain of written) {
@@ -70,7 +81,8 @@ function filterTable({ family, table, chains: written, rules, sets }: Table): Fi
     const read = (byChain.get(name) ?? []).flatMap((rule) => readRule(rule, sets))
     chains.set(name, { name, ...(base !== undefined && { base }), rules: read })
   }
-  return { place: { kind: 'nft', family, table }, chains, sets }
+  const hasXt = rules.some(({ expr }) => Array.isArray(expr) && expr.some((each) => isJson(each) && 'xt' in each))
+  return { place: { kind: 'nft', family, table }, chains, sets, hasXt, isOwned: flags.includes('owner') }
 }
 
 function baseOf({ type, hook, prio, policy }: Json): FilterChain['base'] {

@@ -4,7 +4,10 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { startAdminServer } from '../../../src/admin/server.ts'
+import { StatusFeed } from '../../../src/admin/status-feed.ts'
 import { type BusyDaemon, busyDaemon, largeDaemon, REFUSED } from '../../support/watching/busy-daemon.ts'
+import { backendReport, serviceReport, statusReport } from '../../unit/admin/reports.ts'
 import type { DaemonRig } from '../../unit/daemon/rig.ts'
 import { startChromium } from './chromium.ts'
 
@@ -165,6 +168,28 @@ test('a thousand backends are drawn, filtered and kept current', async () => {
   const connections = row(page, '10.2.7.1:80').getByRole('cell').nth(10)
   await expect.poll(() => connections.innerText(), { timeout: 15_000 }).toMatch(/^\d/)
   expect(faults).toEqual([])
+})
+
+test('a director at which nothing happens is live, and one that is not heard for long is not', async () => {
+  const report = statusReport([serviceReport('web', [backendReport('10.0.0.1:80')])])
+  const feed = new StatusFeed({ collect: async () => report })
+  onTestFinished(() => feed[Symbol.dispose]())
+  const content = { metricsPath: undefined, health: () => ({ status: 'ready' as const, reasons: [] }), async *metrics() {} }
+  const status = { feed, allowedHosts: [], version: '1' }
+  const server = await startAdminServer({ host: '127.0.0.1', port: 0 }, content, { status })
+  onTestFinished(() => server[Symbol.asyncDispose]())
+  const context = await browser.newContext()
+  onTestFinished(() => context.close())
+  const page = await context.newPage()
+  page.setDefaultTimeout(20_000)
+  await page.clock.install()
+  await page.goto(`http://127.0.0.1:${server.address.port}/`)
+  const live = page.getByText('live', { exact: true })
+  await live.waitFor()
+  // To the page half a minute has passed without a word; its next word is that the daemon is there.
+  await page.clock.fastForward(30_000)
+  await page.getByText(/not connected; as of \d\d:/).waitFor()
+  await live.waitFor()
 })
 
 describe('a hostile page in the same browser', () => {

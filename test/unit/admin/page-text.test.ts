@@ -7,6 +7,7 @@ import {
   shortText,
   spanText,
   stateText,
+  sumOf,
   TONES,
   toneOf,
   troublesOf,
@@ -36,6 +37,10 @@ describe('numbers', () => {
 
   test('whole ones have thousands apart, and a dash is what is not known', () => {
     expect([wholeText(1_234_567), wholeText(0), wholeText(null), wholeText(undefined)]).toEqual(['1,234,567', '0', '–', '–'])
+  })
+
+  test('a sum is of what is known, and not known where nothing is', () => {
+    expect([sumOf([1, undefined, 2]), sumOf([0]), sumOf([]), sumOf([undefined, undefined])]).toEqual([3, 0, 0, undefined])
   })
 
   test('times are as `pointsman status` says them', () => {

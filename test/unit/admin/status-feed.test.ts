@@ -9,11 +9,20 @@ import { backendReport, serviceReport, statusReport } from './reports.ts'
 class Reader extends EventEmitter {
   readonly told: string[] = []
   writableNeedDrain = false
+  /** Whether it takes one thing at a time. */
+  slow = false
   destroyed = false
 
   write(message: Buffer): boolean {
     this.told.push(message.toString())
+    this.writableNeedDrain ||= this.slow
     return !this.writableNeedDrain
+  }
+
+  /** Takes what it was given. */
+  take(): void {
+    this.writableNeedDrain = false
+    this.emit('drain')
   }
 
   destroy(): void {
@@ -134,7 +143,7 @@ describe('telling', () => {
     const reader = new Reader()
     feed.follow(response(reader))
     await pass(6_000)
-    expect(reader.told.slice(1)).toEqual([':\n\n'])
+    expect(reader.told.slice(1)).toEqual(['event: alive\ndata: {}\n\n'])
   })
 
   test('who comes later gets the whole as it is then, and the others go on', async () => {
@@ -178,6 +187,34 @@ describe('telling', () => {
     await pass(9_500)
     expect(reader.destroyed).toBe(false)
     await pass(2_500)
+    expect(reader.destroyed).toBe(true)
+  })
+
+  test('who reads slowly is not who reads nothing: a large report is taken in pieces', async () => {
+    report = statusReport([serviceReport('web', [backendReport('10.0.0.1:80', { reasons: ['x'.repeat(2 << 20)] })])])
+    const reader = new Reader()
+    reader.slow = true
+    feed.follow(response(reader))
+    await pass(0)
+    // 64 kB each eight seconds, for minutes.
+    for (let taken = 1; taken < 32; taken++) {
+      expect(reader.told).toHaveLength(taken)
+      await pass(8_000)
+      reader.take()
+    }
+    expect(reader.destroyed).toBe(false)
+    reader.slow = false
+    reader.take()
+    const [whole = ''] = reader.told.join('').split('\n\n')
+    expect(JSON.parse(/^event: status\ndata: (.*)$/.exec(whole)?.[1] ?? '').services[0].backends[0].reasons[0]).toHaveLength(
+      2 << 20,
+    )
+    turn(5)
+    await pass(1_000)
+    expect(reader.events.at(-1)).toBe('status')
+    reader.slow = true
+    turn(6)
+    await pass(30_000)
     expect(reader.destroyed).toBe(true)
   })
 

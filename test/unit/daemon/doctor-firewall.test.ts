@@ -98,6 +98,16 @@ describe('what the doctor says', () => {
     expect(findings(nft('input'), [WEB], { global, holder })[0]).toMatchObject({ verdict: 'fail' })
   })
 
+  test('of one that no daemon will open', () => {
+    const [table] = nft('input')
+    const owned = { ...(table as FilterTable), unwritable: { why: 'another program owns it' } }
+    expect(findings([owned], [WEB], { global: '{ manage_firewall: true }' })[0]).toMatchObject({
+      verdict: 'fail',
+      run: 'nft insert rule inet site input ip daddr 10.9.0.1 tcp dport 80 accept',
+      cure: 'manage_firewall does not reach it: another program owns it',
+    })
+  })
+
   test('of replies that nobody knows the connection of', () => {
     const known = iptables(':FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT')
     expect(findings(known).map(({ verdict }) => verdict)).toEqual(['ok', 'ok', 'ok'])

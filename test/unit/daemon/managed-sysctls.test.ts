@@ -23,6 +23,7 @@ async function rig(sysctls: Record<string, number>) {
     host,
     lines,
     set: (...services: ServiceSpec[]) => setSysctls(services, { host, store, logger }),
+    setWhile: (mayWrite: () => boolean) => setSysctls([TRANSLATED], { host, store, logger, mayWrite }),
     restore: (allIsGone = true) => restoreSysctls(allIsGone, { host, store, logger }),
     noted: () => [...store.set.keys()],
     restart: async () => {
@@ -51,6 +52,14 @@ describe('sysctls', () => {
       'net.ipv4.vs.conntrack is set from 0 to 1 (manage_sysctls)',
       'net.ipv4.ip_forward is set from 0 to 1 (manage_sysctls)',
     ])
+  })
+
+  test('are left alone by what was begun before a pause', async () => {
+    const { host, lines, setWhile } = await rig(NEEDED)
+    const setting = setWhile(() => lines.length === 0)
+    await setting
+    expect(Object.fromEntries(host.sysctls)).toMatchObject({ 'net.ipv4.vs.conntrack': 1, 'net.ipv4.ip_forward': 0 })
+    expect(lines).toHaveLength(1)
   })
 
   test('are put back by a later process, and were what they were before the first', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BackendStanding } from '../../../src/admin/standing.ts'
 import { checkReport } from '../../../src/daemon/check-report.ts'
-import { backendState, Overview, type OverviewParts } from '../../../src/daemon/overview.ts'
+import { backendState, Overview, type OverviewParts, totalsOf } from '../../../src/daemon/overview.ts'
 import type { LastResult } from '../../../src/daemon/probe-backends.ts'
 import { RecentChanges } from '../../../src/daemon/recent-changes.ts'
 import { SinkStandings } from '../../../src/daemon/sink-standings.ts'
@@ -39,6 +39,43 @@ describe('the three states in one word', () => {
     ['up', { discovered: { state: 'held' } }],
   ])('%s: %j', (state, more) => {
     expect(backendState({ ...STANDING, ...more })).toBe(state)
+  })
+})
+
+describe('the totals of a service', () => {
+  const held = { weight: 2, active: 3, inactive: 4, persistent: 5 }
+
+  test('are the sums of its backends', () => {
+    expect(
+      totalsOf(
+        [
+          { ...STANDING, kernel: held },
+          { ...STANDING, weight: null, kernel: null },
+        ],
+        true,
+      ),
+    ).toEqual({
+      backends: 2,
+      serving: 1,
+      weight: 1,
+      kernel_weight: 2,
+      active: 3,
+      inactive: 4,
+      persistent: 5,
+    })
+  })
+
+  test('say who serves by the kernel, whatever is wanted', () => {
+    const refused = { ...STANDING, kernel: null }
+    const zeroed = { ...STANDING, kernel: kernel(0) }
+    const foreign = { ...STANDING, weight: null, kernel: kernel(7) }
+    expect(totalsOf([refused, zeroed], true)).toMatchObject({ backends: 2, serving: 0, weight: 2, kernel_weight: 0 })
+    expect(totalsOf([foreign], true)).toMatchObject({ serving: 1, weight: 0, kernel_weight: 7 })
+  })
+
+  test('leave out what the kernel could not be asked', () => {
+    expect(totalsOf([STANDING], false)).toEqual({ backends: 1, serving: 1, weight: 1 })
+    expect(totalsOf([], true)).toMatchObject({ active: 0 })
   })
 })
 

@@ -98,9 +98,9 @@ describe('pointsman pause', () => {
     await until(() => weight(rig, '10.0.1.1:80')).toBe(1)
     const { code, out } = await command('pause', '--for', '1s', '--json', ...state(rig))
     expect(code).toBe(0)
-    const { paused, kept } = JSON.parse(out)
+    const { paused, kept, settled: isSettled } = JSON.parse(out)
     expect(Date.parse(paused.until) - Date.parse(paused.since)).toBe(1_000)
-    expect(kept).toBe(true)
+    expect([kept, isSettled]).toEqual([true, true])
     await writeFile(rig.list, '[10.0.1.1:80, 10.0.1.2:80]')
     await settled()
     expect(weight(rig, '10.0.1.2:80')).toBeUndefined()
@@ -122,6 +122,34 @@ describe('pointsman pause', () => {
     await settled()
     expect(rig.host.kernel.written).toHaveLength(length)
   })
+
+  test('says so where the kernel takes too long, and once more asked waits for the end', async () => {
+    const rig = await started()
+    await until(() => weight(rig, '10.0.1.1:80')).toBe(1)
+    const began = Promise.withResolvers<void>()
+    const goesOn = Promise.withResolvers<void>()
+    const { kernel } = rig.host
+    const write = kernel.write.bind(kernel)
+    kernel.write = async (...args) => {
+      began.resolve()
+      await goesOn.promise
+      return write(...args)
+    }
+    await writeFile(rig.list, '[10.0.1.1:80, 10.0.1.2:80]')
+    rig.reload$.next()
+    await began.promise
+    expect(await command('pause', ...state(rig))).toMatchObject({
+      code: 21,
+      out: 'paused: nothing is written to the kernel until `pointsman resume`\n',
+      err: expect.stringContaining('run the same command again'),
+    })
+    expect(await pausedMetric(rig)).toBe(1)
+    const again = command('pause', '--json', ...state(rig))
+    goesOn.resolve()
+    const { code, out } = await again
+    expect([code, JSON.parse(out).settled]).toEqual([0, true])
+    expect(weight(rig, '10.0.1.2:80')).toBeDefined()
+  }, 20_000)
 
   test('refuses what makes no sense, and changes nothing', async () => {
     const rig = await started()

@@ -70,6 +70,14 @@ describe('the filter tables of iptables', () => {
   })
 
   it('of nftables that iptables cannot read are left to nftables; other trouble is told', async () => {
+    await expect(filter().save('nft', 'ipv4')).rejects.toMatchObject({
+      code: 'NFT_MISSING',
+      message: 'iptables-nft-save is not installed: install the package iptables of your distribution.',
+    })
+    program('iptables-nft-save', 'echo "Could not fetch rule set generation id" >&2; exit 1')
+    await expect(filter().save('nft', 'ipv4')).rejects.toMatchObject({ code: 'KERNEL_REFUSED' })
+    // Debian 12 says so with its answer, in which what it cannot read is left out.
+    program('iptables-nft-save', `echo "# Table \\\`filter' contains incompatible base-chains, use 'nft' tool to list them."`)
     expect(await filter().save('nft', 'ipv4')).toBeUndefined()
     program('iptables-nft-save', 'echo "table filter is incompatible, use nft tool." >&2; exit 1')
     expect(await filter().save('nft', 'ipv4')).toBeUndefined()

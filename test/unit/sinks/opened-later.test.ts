@@ -117,3 +117,19 @@ describe('a sink that cannot be heard', () => {
     expect([ended, sink.ends]).toEqual([[1, 2], 2])
   })
 })
+
+test('is settled when late work has ended, and what the sink does by itself', async () => {
+  const { sink, opening, run } = later()
+  await opening.settled()
+  const events: string[] = []
+  Object.assign(sink, { settled: async () => void events.push('sink') })
+  const running = run(() => new Promise((resolve) => setTimeout(() => resolve(DONE), 4 * PATIENCE)))
+  await vi.advanceTimersByTimeAsync(PATIENCE)
+  expect(await running).toMatchObject({ standstill: { code: 'KERNEL_STUCK' } })
+  const settled = opening.settled().then(() => events.push('settled'))
+  await vi.advanceTimersByTimeAsync(2 * PATIENCE)
+  expect(events).toEqual([])
+  await vi.advanceTimersByTimeAsync(PATIENCE)
+  await settled
+  expect(events).toEqual(['sink', 'settled'])
+})

@@ -208,6 +208,47 @@ describe('what others do', () => {
     expect((await pass(sink)).opened).toMatchObject({ applied: { 'open-chain': 3 }, driftRepaired: 3 })
   })
 
+  test('a repair between passes is told and not begun where it is forbidden while it reads, and one that was begun can be waited for', async () => {
+    const firewall = site()
+    let mayRepair = true
+    await using sink = sinkOn(firewall, { mayRepair: () => mayRepair })
+    await pass(sink)
+    const reading = Promise.withResolvers<void>()
+    const readRuleset = firewall.nftables.readRuleset.bind(firewall.nftables)
+    firewall.nftables.readRuleset = async () => {
+      reading.resolve()
+      return readRuleset()
+    }
+    const told = new Promise<void>((resolve) => sink.onDisturbed(resolve))
+    firewall.byOthers(flushed)
+    await reading.promise
+    mayRepair = false
+    await told
+    await sink.settled()
+    expect(firewall.rules('input')).toEqual(['accept'])
+    const writing = Promise.withResolvers<void>()
+    const written = Promise.withResolvers<void>()
+    const apply = firewall.nftables.apply.bind(firewall.nftables)
+    firewall.nftables.apply = async (commands) => {
+      writing.resolve()
+      await written.promise
+      return apply(commands)
+    }
+    mayRepair = true
+    firewall.byOthers(flushed)
+    await writing.promise
+    mayRepair = false
+    let isSettled = false
+    const settled = sink.settled().then(() => {
+      isSettled = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(isSettled).toBe(false)
+    written.resolve()
+    await settled
+    expect(firewall.rules('input')).toContain('pointsman')
+  })
+
   test('a table that takes no rules fails alone, and is tried again after a while', async () => {
     const firewall = site()
     await using sink = sinkOn(firewall)
