@@ -121,7 +121,9 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const writing = createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) })
   const table = parts.use(shadow ? new ShadowSink(writing, { logger, metrics }) : writing)
   const sinks = parts.use(
-    shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair: mayWrite, log: logger }),
+    shadow
+      ? shadowSinks(table)
+      : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair: mayWrite, log: logger }),
   )
   const found = await table.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
@@ -160,6 +162,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
         sinks: () => status.sinks.all(status.stuck !== undefined),
         readTable: () => table.readTable({ statistics: true }),
         lastTurn: (service, backend) => teller.lastTurn(service, backend),
+        servesSince: (service, backend) => teller.servesSince(service, backend),
         lastResults: () => running?.lastResults ?? NO_RESULTS,
         onClients: (count) => metrics.statusClients(count),
       })
