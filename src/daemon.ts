@@ -188,6 +188,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     }),
   )
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
+  const owned = (service: ServiceKey) => ownership.record.services.get(service)?.destinations ?? new Set<DestinationKey>()
   running = new Running(configuration, {
     ...listeners,
     sink: sinks.sink,
@@ -203,6 +204,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     }),
     probeLimit: settings.maxProbes,
     kernel$: kernelWatch.known$,
+    owned,
     openCatalog: openCatalogWith(registries),
     claimsPast: formerClaims,
     onClaim: keepClaimsIn(claims),
@@ -234,9 +236,10 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     sources: () => status.sources,
     failing: () => status.failingObjects,
     readTable: () => table.readTable(),
-    owned: (service) => ownership.record.services.get(service)?.destinations ?? new Set(),
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
+    owned,
     now: clock,
+    logger,
   })
   if (!shadow) parts.use(openControlSocket(settings.stateDir, content, control, logger))
   const following = followConfiguration(
