@@ -162,10 +162,11 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
         sinks: () => status.sinks.all(status.stuck !== undefined),
         readTable: () => table.readTable({ statistics: true }),
         lastTurn: (service, backend) => teller.lastTurn(service, backend),
+        servesSince: (service, backend) => teller.servesSince(service, backend),
         lastResults: () => running?.lastResults ?? NO_RESULTS,
         onClients: (count) => metrics.statusClients(count),
       })
-    const pages = settings.statusPage ? { status: parts.use(page()) } : {}
+    const pages = { allowedHosts: settings.adminAllowedHosts, ...(settings.statusPage && { status: parts.use(page()) }) }
     const at = { host: settings.admin.address, port: settings.admin.port }
     const server = parts.use(await startAdminServer(at, content, pages))
     logger.info({ address: server.address }, 'the admin address is served')

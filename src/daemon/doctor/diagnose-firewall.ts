@@ -4,6 +4,7 @@ import { baseChains, type FilterChain, type FilterTable, placeFamilies, placeNam
 import { type Judgement, judge, type Packet, packetOf } from '../../sinks/firewall/judge.ts'
 import { type FirewallHook, HOOKS, type Opening, openingFamily, openingKey, openingsOf } from '../../sinks/firewall/opening.ts'
 import { openingText } from '../../sinks/firewall/ours.ts'
+import { isOpened, placeFor } from '../../sinks/firewall/place.ts'
 import { counted } from '../counted.ts'
 import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
 import { commandFor } from './firewall-commands.ts'
@@ -50,6 +51,11 @@ function openingsAt(hook: FirewallHook, { backends }: Known, services: readonly 
   return openings
 }
 
+interface Judged {
+  readonly opening: Opening
+  readonly judgement: Judgement
+}
+
 function inChain(
   { table, base }: { readonly table: FilterTable; readonly base: FilterChain },
   openings: readonly Opening[],
@@ -60,9 +66,16 @@ function inChain(
   const judged = openings
     .filter((opening) => families.includes(openingFamily(opening)))
     .map((opening) => ({ opening, judgement: judge(table, base, packetHere(opening, known)) }))
+  const place = placeFor(
+    table,
+    base,
+    judged.map(({ judgement }) => judgement),
+  )
+  const comesTo = ({ judgement }: Judged) =>
+    comes && table.unwritable === undefined && judgement.otherwise === 'drop' && isOpened(judgement, place)
   const findings = (['drops', 'may drop'] as const).map((verdict) => {
     const met = judged.filter(({ judgement }) => judgement.verdict === verdict)
-    return met.length === 0 ? [] : [finding(table, base, verdict, met, comes)]
+    return met.length === 0 ? [] : [finding(table, base, verdict, met, met.every(comesTo))]
   })
   return findings.flat()
 }
@@ -78,7 +91,7 @@ function finding(
   table: FilterTable,
   base: FilterChain,
   verdict: 'drops' | 'may drop',
-  met: readonly { readonly opening: Opening; readonly judgement: Judgement }[],
+  met: readonly Judged[],
   comes: boolean,
 ): Finding {
   const openings = met.map(({ opening }) => opening)
@@ -93,8 +106,7 @@ function finding(
       : byWhat(base, met[0]?.judgement as Judgement)
   const message = `${where} ${verdict} ${who} ${openingText(first)}${more}${why}`
   const { unwritable } = table
-  if (comes && unwritable === undefined && met.every(({ judgement }) => judgement.otherwise === 'drop'))
-    return ok(CHECK, `${message}; the start puts a rule before that (manage_firewall)`)
+  if (comes) return ok(CHECK, `${message}; the start puts a rule before that (manage_firewall)`)
   const run = commandFor(table, base, openings)
   if (verdict === 'may drop') return warn(CHECK, message, { run })
   return fail(CHECK, message, {

@@ -11,9 +11,9 @@ import { TableWatch } from '../snat/table-watch.ts'
 import { type FilterTable, placeKey, placeName } from './filter.ts'
 import { iptablesLines } from './iptables-writes.ts'
 import { nftCommands } from './nft-writes.ts'
-import { type Openings, openingKey, wantedOpenings } from './opening.ts'
-import { markOf, ourJumps } from './ours.ts'
-import { type Edit, type FirewallImage, heldKey, imageOf, planRemoval, planTable } from './plan.ts'
+import { HOOKS, type Opening, type Openings, openingKey, wantedOpenings } from './opening.ts'
+import { markOf, openingText, ourJumps } from './ours.ts'
+import { type Edit, type FirewallImage, heldKey, imageOf, planRemoval, planTable, type TablePlan } from './plan.ts'
 import { readFirewall } from './read-firewall.ts'
 
 /** What IPVS holds of ours, so that what drains is let through to its end. */
@@ -56,6 +56,8 @@ export function createFirewallSink(options: FirewallSinkOptions): FirewallSink {
   return new ChainFirewallSink(options)
 }
 
+type Half = 'open' | 'close'
+
 const NOTHING: Openings = new Map()
 const NOTHING_DONE: HalfReport = { applied: {}, failed: [], driftRepaired: 0 }
 
@@ -64,7 +66,7 @@ class ChainFirewallSink implements FirewallSink {
   readonly #options: FirewallSinkOptions
   readonly #mark: string
   readonly #former: readonly string[]
-  readonly #backoff: Backoff<string>
+  readonly #backoff: Backoff<Half>
   readonly #watch: TableWatch
   readonly #listeners = new Set<() => void>()
   #image: FirewallImage | undefined
@@ -147,9 +149,13 @@ class ChainFirewallSink implements FirewallSink {
   #noteLost(before: FirewallImage, after: FirewallImage): void {
     const were = jumpsOf(before, this.#mark)
     const are = jumpsOf(after, this.#mark)
+    // What cannot be read now says nothing of what is there.
+    const unseen = new Set(
+      after.tables.flatMap((table) => (table.unwritable === undefined ? [] : HOOKS.map((hook) => heldKey(table, hook)))),
+    )
     for (const [key, { state, openings }] of before.held) {
       const now = after.held.get(key)
-      if (state !== 'sound') continue
+      if (state !== 'sound' || unseen.has(key)) continue
       const stands =
         now?.state === 'sound' &&
         now.openings.size === openings.size &&
@@ -158,14 +164,18 @@ class ChainFirewallSink implements FirewallSink {
     }
   }
 
-  async #carryOut(image: FirewallImage, half: 'open' | 'close', now: number): Promise<HalfReport> {
+  async #carryOut(image: FirewallImage, half: Half, now: number): Promise<HalfReport> {
     const applied: Record<string, number> = {}
     let driftRepaired = 0
+    const unfinished = new Set<string>()
     for (const table of image.tables) {
-      const edits = planTable(table, image, this.#input(), half)
+      const { edits, closed } = planTable(table, image, this.#input(), half)
+      this.#tellClosed(table, closed, half, now, unfinished)
       const former = half === 'close' ? this.#former.filter((mark) => planRemoval(table, mark).length > 0) : []
       const object = placeName(table.place)
-      if (edits.length + former.length === 0 || this.#backoff.holds(object, object, now)) continue
+      if (edits.length + former.length === 0) continue
+      unfinished.add(object)
+      if (this.#backoff.holds(object, object, now)) continue
       try {
         await this.#write(table, this.#mark, edits)
         for (const mark of former) await this.#write(table, mark, planRemoval(table, mark))
@@ -175,11 +185,24 @@ class ChainFirewallSink implements FirewallSink {
         if (!(error instanceof PointsmanError)) throw error
         this.#stale = true
         const message = `The rules for services cannot be brought into ${object}: ${error.message}`
-        this.#backoff.fail(object, object, object, now, { code: error.code, message })
+        this.#backoff.fail(object, half, object, now, { code: error.code, message })
       }
     }
+    this.#backoff.keepOnly(half, unfinished)
     const wakeAt = this.#backoff.nextRetry()
     return { applied, failed: this.#backoff.list(), driftRepaired, ...(wakeAt !== undefined && { wakeAt }) }
+  }
+
+  #tellClosed(table: FilterTable, closed: TablePlan['closed'], half: Half, now: number, unfinished: Set<string>): void {
+    if (half === 'close') return
+    for (const { chain, openings } of closed) {
+      const [first] = openings as [Opening]
+      const object = `${placeName(table.place)}, chain ${chain}`
+      unfinished.add(object)
+      if (this.#backoff.holds(object, openingKey(first), now)) continue
+      const message = `${placeName(table.place)} drops ${closedText(openings)} in chain ${chain} at a place where a rule would let others past what is refused to them: run the command that \`pointsman doctor\` prints, or accept it there yourself.`
+      this.#backoff.fail(object, half, openingKey(first), now, { code: 'KERNEL_REFUSED', message })
+    }
   }
 
   #input() {
@@ -250,15 +273,19 @@ class ChainFirewallSink implements FirewallSink {
   }
 }
 
-/** The base chains with a jump of ours, as one text for each table and hook. */
+function closedText(openings: readonly Opening[]): string {
+  const [first] = openings as [Opening]
+  return `${openingText(first)}${openings.length === 1 ? '' : ` and ${openings.length - 1} more`}`
+}
+
+/** The chains with a jump of ours, as one text for each table and hook. */
 function jumpsOf({ tables, held }: FirewallImage, mark: string): Map<string, string> {
   const jumps = new Map<string, string>()
   for (const table of tables) {
-    for (const chain of table.chains.values()) {
-      const hook = chain.base?.hook
-      if (hook === undefined || !held.has(heldKey(table, hook)) || ourJumps(chain, table.place, hook, mark).length === 0) continue
+    for (const hook of HOOKS) {
       const key = heldKey(table, hook)
-      jumps.set(key, `${jumps.get(key) ?? ''} ${chain.name}`)
+      const leading = [...table.chains.values()].filter((chain) => ourJumps(chain, table.place, hook, mark).length > 0)
+      if (held.has(key) && leading.length > 0) jumps.set(key, leading.map(({ name }) => name).join(' '))
     }
   }
   return jumps

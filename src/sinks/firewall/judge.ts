@@ -15,7 +15,14 @@ export interface Judgement {
   readonly otherwise: 'accept' | 'drop'
   /** Where that is decided: the place of the rule in the base chain; the number of its rules where its policy decides. */
   readonly at: number
+  /** The same through all chains: the place of the rule in each that leads to the one that decides. */
+  readonly path: RulePath
+  /** The last rule before that which may drop some of these packets; undefined where there is none. */
+  readonly doubt: RulePath | undefined
 }
+
+/** Places of rules in chains, each of which leads to the next. */
+export type RulePath = readonly number[]
 
 type Answer = 'yes' | 'no' | 'maybe'
 type End = 'accept' | 'drop'
@@ -39,19 +46,28 @@ export function packetOf(opening: Opening, tracked: boolean): Packet {
   const sent = {
     family,
     ...(opening.hook === 'input' ? { iif: TO_CLIENT } : { oif: TO_BACKEND }),
-    state: opening.hook === 'output' && !tracked ? 'untracked' : 'new',
+    ...(opening.hook === 'output' && !tracked ? UNTRACKED : NEW),
   }
   if (opening.kind === 'mark') return { ...sent, mark: BigInt(opening.mark) }
   const { hook, protocol: name, address, port } = opening
   const protocol = BigInt(PROTOCOL_NUMBERS[name])
   const there = addressNumber(address)
   if (hook === 'forward') {
-    const state = tracked ? 'established' : name === 'tcp' ? 'invalid' : 'new'
-    return { family, iif: TO_BACKEND, oif: TO_CLIENT, protocol, state, saddr: there, ...(port !== 0 && { sport: BigInt(port) }) }
+    const connection = tracked ? REPLY : name === 'tcp' ? INVALID : NEW
+    const way = { family, iif: TO_BACKEND, oif: TO_CLIENT, ...connection }
+    return { ...way, protocol, saddr: there, ...(port !== 0 && { sport: BigInt(port) }) }
   }
   const isTunnel = hook === 'output' && (name === 'ipip' || name === 'ipv6' || name === 'gre')
-  return { ...sent, ...(isTunnel && { state: 'new' }), protocol, daddr: there, ...(port !== 0 && { dport: BigInt(port) }) }
+  // The virtual address is taken to be on this host; where it is not yet, packets do not come to this hook.
+  const place = hook === 'input' ? { daddrtype: 'local' } : isTunnel ? NEW : {}
+  return { ...sent, ...place, protocol, daddr: there, ...(port !== 0 && { dport: BigInt(port) }) }
 }
+
+/** What connection tracking says of packets. What became of the connection of a reply (`snat`) is not known. */
+const NEW = { state: 'new', direction: 'original', status: 'none' }
+const REPLY = { state: 'established', direction: 'reply' }
+const INVALID = { state: 'invalid', direction: 'none', status: 'none' }
+const UNTRACKED = { state: 'untracked', direction: 'none', status: 'none' }
 
 export function addressNumber(address: IpAddress): bigint {
   return addressBytes(address).reduce((number, byte) => number * 256n + BigInt(byte), 0n)
@@ -66,7 +82,7 @@ export function judge(
 ): Judgement {
   const policy = base.base?.policy ?? 'accept'
   const walk = new Walk(chains, packet, passOver)
-  const { end, at, mayGoOn } = walk.chain(base)
+  const { end, path, mayGoOn } = walk.chain(base, [], true)
   if (end !== undefined && mayGoOn) walk.others.add(policy)
   const otherwise = end ?? policy
   const verdict = walk.others.has(otherwise === 'accept' ? 'drop' : 'accept')
@@ -74,20 +90,31 @@ export function judge(
     : otherwise === 'accept'
       ? 'passes'
       : 'drops'
-  return { verdict, otherwise, at }
+  return { verdict, otherwise, at: path[0] ?? base.rules.length, path, doubt: walk.doubt }
 }
 
 /** How a chain ends for a packet that no doubtful rule meets; `end` undefined: it comes to the end of it. */
 interface Walked {
   readonly end: End | undefined
-  readonly at: number
+  readonly path: RulePath
   /** Whether another packet may come to the end of the chain. */
   readonly mayGoOn: boolean
+}
+
+/** `leaves`: the chain of the rule may be left; `goesOn`: the rule behind it may be come to. */
+interface Followed {
+  readonly end: End | undefined
+  readonly path: RulePath
+  readonly leaves: boolean
+  readonly goesOn: boolean
 }
 
 class Walk {
   /** Where packets may end that a doubtful rule meets. */
   readonly others = new Set<End>()
+  /** As Judgement.doubt. */
+  doubt: RulePath | undefined
+  #isDecided = false
   readonly #chains: FilterTable['chains']
   readonly #packet: Packet
   readonly #passOver: (rule: FilterRule) => boolean
@@ -99,60 +126,67 @@ class Walk {
     this.#passOver = passOver
   }
 
-  chain({ rules }: FilterChain): Walked {
-    let decided: { readonly end: End; readonly at: number } | undefined
+  /** `certain`: a packet that no doubtful rule meets comes here. */
+  chain({ rules }: FilterChain, way: RulePath, certain: boolean): Walked {
+    let decided: { readonly end: End; readonly path: RulePath } | undefined
     let mayGoOn = false
-    const ended = () => ({ end: decided?.end, at: decided?.at ?? rules.length, mayGoOn })
+    const ended = () => ({ end: decided?.end, path: decided?.path ?? [...way, rules.length], mayGoOn })
     for (const [at, rule] of rules.entries()) {
-      const met = this.#met(rule)
+      const met = this.#met(rule, way, at)
       if (met === 'no') continue
-      const { end, leaves, goesOn } = this.#follow(rule)
+      const { end, path, leaves, goesOn } = this.#follow(rule, [...way, at], certain && met === 'yes')
       if (leaves) mayGoOn = true
       if (end === undefined) {
         if (leaves && met === 'yes') return ended()
         continue
       }
-      if (met === 'yes' && decided === undefined) decided = { end, at }
-      else this.others.add(end)
+      if (met === 'yes' && decided === undefined) {
+        decided = { end, path }
+        if (certain) this.#isDecided = true
+      } else this.#mayEnd(end, path)
       if (met === 'yes' && !goesOn) return ended()
     }
     mayGoOn = true
     return ended()
   }
 
-  #met(rule: FilterRule): Answer {
+  #met(rule: FilterRule, way: RulePath, at: number): Answer {
     this.#steps += 1
-    if (this.#steps === MOST_STEPS) this.#doubt()
+    if (this.#steps === MOST_STEPS) this.#mayBeAnything([...way, at])
     return this.#steps >= MOST_STEPS || this.#passOver(rule) ? 'no' : meets(rule, this.#packet)
   }
 
-  /** `leaves`: the chain of the rule may be left; `goesOn`: the rule behind it may be come to. */
-  #follow({ verdict }: FilterRule): { readonly end: End | undefined; readonly leaves: boolean; readonly goesOn: boolean } {
+  #follow({ verdict }: FilterRule, path: RulePath, certain: boolean): Followed {
     switch (verdict.kind) {
       case 'accept':
       case 'drop':
-        return { end: verdict.kind, leaves: false, goesOn: false }
+        return { end: verdict.kind, path, leaves: false, goesOn: false }
       case 'return':
-        return { end: undefined, leaves: true, goesOn: false }
+        return { end: undefined, path, leaves: true, goesOn: false }
       case 'unknown':
-        this.#doubt()
-        return { end: undefined, leaves: false, goesOn: true }
+        this.#mayBeAnything(path)
+        return { end: undefined, path, leaves: false, goesOn: true }
       case 'none':
-        return { end: undefined, leaves: false, goesOn: true }
+        return { end: undefined, path, leaves: false, goesOn: true }
       case 'jump':
       case 'goto': {
         const target = this.#chains.get(verdict.target)
-        if (target === undefined) return { end: undefined, leaves: false, goesOn: true }
-        const { end, mayGoOn } = this.chain(target)
+        if (target === undefined) return { end: undefined, path, leaves: false, goesOn: true }
+        const walked = this.chain(target, path, certain)
         const isGoto = verdict.kind === 'goto'
-        return { end, leaves: isGoto && mayGoOn, goesOn: !isGoto && mayGoOn }
+        return { ...walked, leaves: isGoto && walked.mayGoOn, goesOn: !isGoto && walked.mayGoOn }
       }
     }
   }
 
-  #doubt(): void {
-    this.others.add('accept')
-    this.others.add('drop')
+  #mayEnd(end: End, path: RulePath): void {
+    this.others.add(end)
+    if (end === 'drop' && !this.#isDecided) this.doubt = path
+  }
+
+  #mayBeAnything(path: RulePath): void {
+    this.#mayEnd('accept', path)
+    this.#mayEnd('drop', path)
   }
 }
 

@@ -4,6 +4,7 @@ import { judge, packetOf } from './judge.ts'
 import { readNftHeld } from './nft-writes.ts'
 import { type FirewallHook, HOOKS, type Opening, type OpeningKey, type Openings, openingFamily } from './opening.ts'
 import { type Held, isAnyOurs, isOurJump, ourJumps } from './ours.ts'
+import { type Decided, isOpened, type Place, placeFor } from './place.ts'
 
 /** What is done to one table at one hook, in one transaction with what is done at the others. */
 export interface Edit {
@@ -17,7 +18,7 @@ export interface Edit {
     readonly base: string
     readonly rules: readonly { readonly base: string; readonly handle: number | undefined }[]
   }[]
-  /** Jumps that are made: before the rule with a handle (nftables) or as the rule of a number (iptables); undefined: as the last. */
+  /** Jumps that are made, in a base chain or in one that it alone leads to: before the rule with a handle (nftables) or as the rule of a number (iptables); undefined: as the last. */
   readonly jump: readonly { readonly base: string; readonly before: number | undefined; readonly number: number | undefined }[]
 }
 
@@ -49,17 +50,23 @@ export interface PlanInput {
   readonly tracked: boolean
 }
 
+/** What is done to a table, and what stays closed in it all the same. */
+export interface TablePlan {
+  readonly edits: readonly Edit[]
+  readonly closed: readonly { readonly chain: string; readonly openings: readonly Opening[] }[]
+}
+
 /**
  * What has to be done to a table. `open` adds what is missing; `close` takes away what nobody needs any more, the last rule of ours with the chain. Pure:
  * a chain is opened where a packet that no doubtful rule meets is dropped, in front of the rule that drops it, so that what others refuse before that stays
- * refused.
+ * refused (`placeFor`).
  */
-export function planTable(table: FilterTable, { held }: FirewallImage, input: PlanInput, half: 'open' | 'close'): Edit[] {
-  return HOOKS.flatMap((hook) => {
+export function planTable(table: FilterTable, { held }: FirewallImage, input: PlanInput, half: 'open' | 'close'): TablePlan {
+  const plans = HOOKS.map((hook) => {
     const ours = held.get(heldKey(table, hook)) ?? { state: 'absent', openings: new Map<OpeningKey, Opening>() }
-    const edit = planHook(table, hook, ours, input, half)
-    return edit === undefined ? [] : [edit]
+    return planHook(table, hook, ours, input, half)
   })
+  return { edits: plans.flatMap(({ edits }) => edits), closed: plans.flatMap(({ closed }) => closed) }
 }
 
 /** Everything of an instance out of a table. */
@@ -77,32 +84,54 @@ function planHook(
   ours: Held,
   { wanted, mark, former, tracked }: PlanInput,
   half: 'open' | 'close',
-): Edit | undefined {
+): TablePlan {
   const families = placeFamilies(table.place)
   const here = new Map([...wanted].filter(([, opening]) => opening.hook === hook && families.includes(openingFamily(opening))))
   const isOurs = (rule: FilterRule) => isOurJump(rule, table.place, hook, mark)
   const isPassedOver = (rule: FilterRule) => isOurs(rule) || former.some((each) => isOurJump(rule, table.place, hook, each))
   const dropping = baseChains(table, hook).flatMap((base) => {
-    const at = droppedAt(table, base, here, tracked, isPassedOver)
-    return at === undefined ? [] : [{ base, at }]
+    const judged = judgedIn(table, base, here, tracked, isPassedOver)
+    const dropped = judged.filter(({ decided }) => decided.otherwise === 'drop')
+    if (dropped.length === 0) return []
+    const place = placeFor(table, base, [...new Set(judged.map(({ decided }) => decided))])
+    return [{ base, place, closed: dropped.flatMap(({ decided, opening }) => (isOpened(decided, place) ? [] : [opening])) }]
   })
-  if (half === 'close') return planClosing(table, hook, ours, here, dropping, mark)
-  if (dropping.length === 0) return undefined
+  const places = dropping.flatMap(({ place }) => (place === undefined ? [] : [place]))
+  const edit =
+    half === 'close'
+      ? planClosing(table, hook, ours, here, places, mark)
+      : planOpening(table, hook, ours, here, places, mark, isOurs)
+  return {
+    edits: edit === undefined ? [] : [edit],
+    closed: dropping.flatMap(({ base, closed }) => (closed.length === 0 ? [] : [{ chain: base.name, openings: closed }])),
+  }
+}
+
+function planOpening(
+  table: FilterTable,
+  hook: FirewallHook,
+  ours: Held,
+  here: Openings,
+  places: readonly Place[],
+  mark: string,
+  isOurs: (rule: FilterRule) => boolean,
+): Edit | undefined {
+  if (places.length === 0) return undefined
   const make = ours.state !== 'sound'
-  const jumps = dropping.filter(({ base, at }) => {
-    const there = ourJumps(base, table.place, hook, mark)
-    return make || there.length !== 1 || there.some((jump) => jump.at > at)
+  const jumps = places.filter(({ chain, at }) => {
+    const there = ourJumps(chain, table.place, hook, mark)
+    return make || there.length !== 1 || there.some((jump) => numberOf(chain, jump.at, isOurs) !== numberOf(chain, at, isOurs))
   })
   const put = [...here].filter(([key]) => make || !ours.openings.has(key)).map(([, opening]) => opening)
   if (!make && jumps.length === 0 && put.length === 0) return undefined
-  const changed = new Set(jumps.map(({ base }) => base.name))
+  const changed = new Set(jumps.map(({ chain }) => chain.name))
   return {
     hook,
     chain: make ? 'make' : 'keep',
     put,
     drop: [],
     unjump: jumpsIn(table, hook, mark).filter(({ base }) => make || changed.has(base)),
-    jump: jumps.map(({ base, at }) => jumpBefore(base, at, isOurs)),
+    jump: jumps.map(({ chain, at }) => jumpBefore(chain, at, isOurs)),
   }
 }
 
@@ -111,45 +140,53 @@ function planClosing(
   hook: FirewallHook,
   ours: Held,
   here: Openings,
-  dropping: readonly { readonly base: FilterChain }[],
+  places: readonly Place[],
   mark: string,
 ): Edit | undefined {
-  if (dropping.length === 0) return planRemoval(table, mark).find((edit) => edit.hook === hook)
+  if (places.length === 0) return planRemoval(table, mark).find((edit) => edit.hook === hook)
   if (ours.state !== 'sound') return undefined
   const drop = [...ours.openings].filter(([key]) => !here.has(key)).map(([, opening]) => opening)
-  const needed = new Set(dropping.map(({ base }) => base.name))
+  const needed = new Set(places.map(({ chain }) => chain.name))
   const unjump = jumpsIn(table, hook, mark).filter(({ base }) => !needed.has(base))
   return drop.length + unjump.length === 0 ? undefined : { hook, chain: 'keep', put: [], drop, unjump, jump: [] }
 }
 
-/** Where each packet is dropped in a chain, as long as the chain is not read again. */
-const JUDGED = {
-  tracked: new WeakMap<FilterChain, Map<OpeningKey, number | undefined>>(),
-  untracked: new WeakMap<FilterChain, Map<OpeningKey, number | undefined>>(),
+interface Judged {
+  readonly opening: Opening
+  /** The same for all that are decided alike. */
+  readonly decided: Decided
 }
 
-/** The first place at which a packet of these is dropped for certain; undefined where none is. */
-function droppedAt(
+/** What was decided in a chain, as long as the chain is not read again. */
+interface Known {
+  readonly byOpening: Map<OpeningKey, Decided>
+  readonly alike: Map<string, Decided>
+}
+
+const JUDGED = { tracked: new WeakMap<FilterChain, Known>(), untracked: new WeakMap<FilterChain, Known>() }
+
+/** What becomes of these packets in a chain; none where it drops nothing at all. */
+function judgedIn(
   table: FilterTable,
-  base: FilterChain & { readonly base?: { readonly policy: 'accept' | 'drop' } },
+  base: FilterChain,
   openings: Openings,
   tracked: boolean,
   isOurs: (rule: FilterRule) => boolean,
-): number | undefined {
-  if (base.base?.policy === 'accept' && !mayDrop(table, base)) return undefined
-  let first: number | undefined
+): Judged[] {
+  if (base.base?.policy === 'accept' && !mayDrop(table, base)) return []
   const judged = JUDGED[tracked ? 'tracked' : 'untracked']
-  const known = judged.get(base) ?? new Map<OpeningKey, number | undefined>()
+  const known: Known = judged.get(base) ?? { byOpening: new Map(), alike: new Map() }
   judged.set(base, known)
-  for (const [key, opening] of openings) {
-    if (!known.has(key)) {
-      const { otherwise, at } = judge(table, base, packetOf(opening, tracked), isOurs)
-      known.set(key, otherwise === 'drop' ? at : undefined)
-    }
-    const at = known.get(key)
-    if (at !== undefined) first = Math.min(first ?? at, at)
-  }
-  return first
+  return [...openings].map(([key, opening]) => {
+    const before = known.byOpening.get(key)
+    if (before !== undefined) return { opening, decided: before }
+    const { otherwise, path, doubt } = judge(table, base, packetOf(opening, tracked), isOurs)
+    const text = `${otherwise} ${path.join()} ${doubt?.join()}`
+    const decided = known.alike.get(text) ?? { otherwise, path, doubt }
+    known.alike.set(text, decided)
+    known.byOpening.set(key, decided)
+    return { opening, decided }
+  })
 }
 
 /** Whether there is any rule that drops, so that packets need not be followed through the others. */
@@ -172,8 +209,13 @@ function jumpsIn(table: FilterTable, hook: FirewallHook, mark: string): Edit['un
 }
 
 /** iptables counts without those of ours, which are taken away before. */
-function jumpBefore(base: FilterChain, at: number, isOurs: (rule: FilterRule) => boolean): Edit['jump'][number] {
-  const rule = base.rules[at]
-  if (rule === undefined) return { base: base.name, before: undefined, number: undefined }
-  return { base: base.name, before: rule.handle, number: base.rules.slice(0, at).filter((each) => !isOurs(each)).length + 1 }
+function jumpBefore(chain: FilterChain, at: number, isOurs: (rule: FilterRule) => boolean): Edit['jump'][number] {
+  const rule = chain.rules[at]
+  if (rule === undefined) return { base: chain.name, before: undefined, number: undefined }
+  return { base: chain.name, before: rule.handle, number: numberOf(chain, at, isOurs) }
+}
+
+/** The number that a rule has where ours are left out. */
+function numberOf({ rules }: FilterChain, at: number, isOurs: (rule: FilterRule) => boolean): number {
+  return rules.slice(0, at).filter((each) => !isOurs(each)).length + 1
 }

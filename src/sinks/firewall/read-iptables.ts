@@ -1,11 +1,13 @@
 import type { AddressFamily } from '../../model/address.ts'
 import { parseAddress } from '../../model/address.ts'
 import {
+  ALWAYS,
   type Condition,
   type FilterChain,
   type FilterRule,
   type FilterTable,
   isOneOf,
+  NEVER,
   type Span,
   UNKNOWN,
   type Verdict,
@@ -138,6 +140,15 @@ function readCondition(option: string, value: string, negated: boolean, family: 
     case '--ctstate':
     case '--state':
       return one('state', value.toLowerCase().split(','))
+    case '--ctdir':
+      return one('direction', [value.toLowerCase()])
+    case '--ctstatus':
+      return one('status', value.toLowerCase().split(','))
+    case '--dst-type':
+      return one('daddrtype', value.toLowerCase().split(','))
+    case '--rt-type':
+      // No client sends a routing header.
+      return [negated ? ALWAYS : NEVER]
     case '--mark':
       return value.includes('/') ? [UNKNOWN] : one('mark', [numberSpan(BigInt(value))])
     default:

@@ -195,13 +195,16 @@ const META: Readonly<Record<string, Field>> = {
   oifname: 'oif',
 }
 
+const CONNTRACK: Readonly<Record<string, Field>> = { state: 'state', direction: 'direction', status: 'status' }
+
 const NETWORK: Readonly<Record<string, Field>> = { saddr: 'saddr', daddr: 'daddr', protocol: 'protocol', nexthdr: 'protocol' }
 
 function fieldOf(left: unknown): { readonly field: Field | undefined; readonly implies: readonly Condition[] } {
   if (!isJson(left)) return { field: undefined, implies: [] }
   const { meta, payload, ct } = left
   if (isJson(meta)) return { field: META[String(meta['key'])], implies: [] }
-  if (isJson(ct)) return { field: ct['key'] === 'state' ? 'state' : undefined, implies: [] }
+  if (isJson(ct)) return { field: CONNTRACK[String(ct['key'])], implies: [] }
+  if (isJson(left['fib'])) return { field: routedField(left['fib']), implies: [] }
   if (Array.isArray(left['&'])) return { field: undefined, implies: fieldOf(left['&'][0]).implies }
   if (!isJson(payload)) return { field: undefined, implies: [] }
   const { protocol, field } = payload
@@ -213,6 +216,11 @@ function fieldOf(left: unknown): { readonly field: Field | undefined; readonly i
   if (protocol === 'th' || typeof protocol !== 'string') return { field: port, implies: [] }
   const number = protocolNumber(protocol)
   return { field: port, implies: [isOneOf('protocol', [[number, number]])] }
+}
+
+/** Only what asks for the address alone: an address is not local to each interface. */
+function routedField({ result, flags }: Json): Field | undefined {
+  return result === 'type' && [flags].flat().join() === 'daddr' ? 'daddrtype' : undefined
 }
 
 function spanOf(field: Field, value: unknown): Span | undefined {

@@ -108,6 +108,17 @@ describe('what the doctor says', () => {
     })
   })
 
+  test('of a service that is dropped ahead of what others are refused by, which the daemon leaves closed', () => {
+    const web = '-A INPUT -p tcp -m tcp --dport 80 -j DROP'
+    const clients = '-A INPUT -s 192.0.2.0/24 -j DROP'
+    const verdicts = (...rules: string[]) =>
+      findings(iptables([':INPUT DROP [0:0]', ...rules].join('\n')), [WEB, DNS], { global: '{ manage_firewall: true }' })
+        .filter(({ message }) => message.includes('iptables-nft'))
+        .map(({ verdict }) => verdict)
+    expect(verdicts(web, clients)).toContain('fail')
+    expect(verdicts(clients, web)).toEqual(['ok'])
+  })
+
   test('of replies that nobody knows the connection of', () => {
     const known = iptables(':FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT')
     expect(findings(known).map(({ verdict }) => verdict)).toEqual(['ok', 'ok', 'ok'])

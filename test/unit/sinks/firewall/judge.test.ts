@@ -70,6 +70,16 @@ describe('a chain of nftables', () => {
     ['IPv6 alone', [[match({ meta: { key: 'nfproto' } }, 'ipv6'), ACCEPT]], 'drops', 1],
     ['protocols by a set', [[match({ meta: { key: 'l4proto' } }, { set: ['tcp', 'udp'] }), ACCEPT]], 'passes', 0],
     ['ICMP', [[match({ payload: { protocol: 'icmp', field: 'type' } }, 'echo-request'), ACCEPT]], 'drops', 1],
+    ['what routing calls local', [[match({ fib: { result: 'type', flags: ['daddr'] } }, 'local'), ACCEPT]], 'passes', 0],
+    ['all but that', [[match({ fib: { result: 'type', flags: 'daddr' } }, 'local', '!='), DROP], [ACCEPT]], 'passes', 1],
+    [
+      'what is local to its interface',
+      [[match({ fib: { result: 'type', flags: ['daddr', 'iif'] } }, 'local'), ACCEPT]],
+      'may drop',
+      1,
+    ],
+    ['translated connections', [[match({ ct: { key: 'status' } }, 'dnat', 'in'), ACCEPT]], 'drops', 1],
+    ['replies', [[match({ ct: { key: 'direction' } }, 'reply'), ACCEPT]], 'drops', 1],
     ['a reject', [[dport(80), { reject: null }]], 'drops', 0],
   ])('of %s', (_, rules, verdict, at) => {
     expect(of(nft(rules), WEB)).toMatchObject({ verdict, at })
@@ -122,7 +132,7 @@ describe('a chain of nftables', () => {
     expect(of(nft(jump, { more: sub([dport(81), { return: null }]) }), WEB)).toMatchObject({ verdict: 'drops', at: 0 })
     // Whether a packet comes back is not known: who does not is dropped.
     const doubtful = sub([match({ fib: {} }, 'x'), { return: null }])
-    expect(of(nft(jump, { more: doubtful }), WEB)).toEqual({ verdict: 'may drop', otherwise: 'drop', at: 0 })
+    expect(of(nft(jump, { more: doubtful }), WEB)).toMatchObject({ verdict: 'may drop', otherwise: 'drop', at: 0 })
     const goto = [[{ goto: { target: 'sub' } }], [ACCEPT]]
     expect(of(nft(goto, { more: sub([dport(80), { return: null }]) }), WEB)).toMatchObject({ verdict: 'drops', at: 2 })
   })
@@ -197,7 +207,7 @@ describe('the filter table of iptables', () => {
     const table = saved(DOCKER)
     expect(of(table, WEB).verdict).toBe('passes')
     // That they come from no container only the interface can tell.
-    expect(of(table, REPLY)).toEqual({ verdict: 'may drop', otherwise: 'drop', at: 4 })
+    expect(of(table, REPLY)).toMatchObject({ verdict: 'may drop', otherwise: 'drop', at: 4 })
     const [base] = baseChains(table, 'forward')
     if (base === undefined) throw new Error('there is no chain')
     expect(judge(table, base, { ...packetOf(REPLY, true), iif: 'eth1' }).verdict).toBe('drops')
@@ -217,6 +227,12 @@ describe('the filter table of iptables', () => {
       '-A ufw-user-input -p tcp -m recent --update --seconds 30 --name DEFAULT --mask 255.255.255.255 --rsource -j ACCEPT',
       'may drop',
     ],
+    ['-A ufw-user-input -m addrtype --dst-type LOCAL -j ACCEPT', 'passes'],
+    ['-A ufw-user-input -m addrtype ! --dst-type LOCAL,MULTICAST -j ACCEPT', 'drops'],
+    ['-A ufw-user-input -m addrtype --dst-type LOCAL --limit-iface-in -j ACCEPT', 'may drop'],
+    ['-A ufw-user-input -m rt --rt-type 0 -j ACCEPT', 'drops'],
+    ['-A ufw-user-input -m conntrack --ctdir REPLY -j ACCEPT', 'drops'],
+    ['-A ufw-user-input -m conntrack --ctstatus ASSURED,SEEN_REPLY -j ACCEPT', 'drops'],
     ['-A ufw-user-input -p tcp -j NFQUEUE --queue-num 3', 'may drop'],
     ['-A ufw-user-input -p tcp -j LOG --log-prefix "[UFW] "', 'drops'],
   ])('ufw with %j', (rule, verdict) => {
