@@ -121,7 +121,9 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   const writing = createIpvsSink({ kernel, ownership, log: logger, onTransition: (each) => written(each, teller, metrics) })
   const table = parts.use(shadow ? new ShadowSink(writing, { logger, metrics }) : writing)
   const sinks = parts.use(
-    shadow ? shadowSinks(table) : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair: mayWrite, log: logger }),
+    shadow
+      ? shadowSinks(table)
+      : await openSinks({ host, ipvs: table, configuration, managesFirewall, mayRepair: mayWrite, log: logger }),
   )
   const found = await table.readTable().catch(() => undefined)
   const kernelWatch = new KernelWatch(host, found)
@@ -160,10 +162,11 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
         sinks: () => status.sinks.all(status.stuck !== undefined),
         readTable: () => table.readTable({ statistics: true }),
         lastTurn: (service, backend) => teller.lastTurn(service, backend),
+        servesSince: (service, backend) => teller.servesSince(service, backend),
         lastResults: () => running?.lastResults ?? NO_RESULTS,
         onClients: (count) => metrics.statusClients(count),
       })
-    const pages = settings.statusPage ? { status: parts.use(page()) } : {}
+    const pages = { allowedHosts: settings.adminAllowedHosts, ...(settings.statusPage && { status: parts.use(page()) }) }
     const at = { host: settings.admin.address, port: settings.admin.port }
     const server = parts.use(await startAdminServer(at, content, pages))
     logger.info({ address: server.address }, 'the admin address is served')
@@ -185,6 +188,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     }),
   )
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
+  const owned = (service: ServiceKey) => ownership.record.services.get(service)?.destinations ?? new Set<DestinationKey>()
   running = new Running(configuration, {
     ...listeners,
     sink: sinks.sink,
@@ -200,6 +204,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     }),
     probeLimit: settings.maxProbes,
     kernel$: kernelWatch.known$,
+    owned,
     openCatalog: openCatalogWith(registries),
     claimsPast: formerClaims,
     onClaim: keepClaimsIn(claims),
@@ -231,9 +236,10 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     sources: () => status.sources,
     failing: () => status.failingObjects,
     readTable: () => table.readTable(),
-    owned: (service) => ownership.record.services.get(service)?.destinations ?? new Set(),
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
+    owned,
     now: clock,
+    logger,
   })
   if (!shadow) parts.use(openControlSocket(settings.stateDir, content, control, logger))
   const following = followConfiguration(

@@ -4,8 +4,9 @@ import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { EXPOSITION_TYPE } from './exposition.ts'
 import type { Health } from './health.ts'
-import { acceptsGzip, type Route, sendJson, serveHttp } from './http-server.ts'
+import { acceptsGzip, type Handler, type Route, sendJson, serveHttp } from './http-server.ts'
 import { type StatusPage, statusRoutes } from './status-routes.ts'
+import { whyBrowserTurnedAway } from './visitor.ts'
 
 /** What the server shows; it asks at each request. */
 export interface AdminContent {
@@ -20,6 +21,8 @@ export interface AdminContent {
 export interface AdminPages {
   /** Absent: there is no status page. */
   readonly status?: StatusPage
+  /** Host names under which browsers are answered beside addresses and localhost. */
+  readonly allowedHosts?: readonly string[]
 }
 
 export interface AdminAddress {
@@ -35,10 +38,21 @@ export interface AdminServer extends AsyncDisposable {
 
 /** Starts to listen; rejects with ADMIN_ADDRESS where that is impossible. */
 export async function startAdminServer(at: AdminAddress, content: AdminContent, pages: AdminPages = {}): Promise<AdminServer> {
-  const { status } = pages
+  const { status, allowedHosts = [] } = pages
+  const routes = new Map(status === undefined ? [] : statusRoutes(status))
   // What is configured to be at a path beats what is there by itself.
-  const server = await serveHttp(at, new Map([...(status === undefined ? [] : statusRoutes(status)), ...shown(content)]))
+  for (const [path, route] of shown(content)) {
+    routes.set(path, path === '/healthz' ? route : { ...route, handle: notForForeignPages(route.handle, allowedHosts) })
+  }
+  const server = await serveHttp(at, routes)
   return { address: { host: at.host, port: server.port }, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+}
+
+function notForForeignPages(handle: Handler, allowedHosts: readonly string[]): Handler {
+  return (request, response) => {
+    const reason = whyBrowserTurnedAway(request.headers, allowedHosts)
+    return reason === undefined ? handle(request, response) : sendJson(request, response, 403, { error: reason })
+  }
 }
 
 /** What may be looked at, at the admin address as over the admin socket. */

@@ -9,7 +9,7 @@ import { isIP } from 'node:net'
 export function whyTurnedAway(headers: IncomingHttpHeaders, names: readonly string[], isPage: boolean): string | undefined {
   const host = hostIn(headers.host)
   if (host === undefined || !isOwn(host, names)) {
-    return 'The status page and its API answer to addresses, to localhost and to the names of global.admin_allowed_hosts. The Host of this request is none of them.'
+    return 'Addresses, localhost and the names of global.admin_allowed_hosts are answered here. The Host of this request is none of them.'
   }
   const { origin } = headers
   const site = headers['sec-fetch-site']
@@ -20,7 +20,18 @@ export function whyTurnedAway(headers: IncomingHttpHeaders, names: readonly stri
   return undefined
 }
 
-const ELSEWHERE = 'The status page and its API do not answer pages of other origins.'
+/**
+ * The same for what scrapers and load balancers ask, by whatever name they know: of them nothing is demanded, of browsers it is. Each sends one of
+ * these headers with whatever a page asks, and no page can leave all of them out; Prometheus, curl and the probes of orchestrators send none.
+ */
+export function whyBrowserTurnedAway(headers: IncomingHttpHeaders, names: readonly string[]): string | undefined {
+  const isBrowser = Object.keys(headers).some((name) => BROWSERS.includes(name) || name.startsWith('sec-fetch-'))
+  return isBrowser ? whyTurnedAway(headers, names, true) : undefined
+}
+
+const BROWSERS = ['accept-language', 'origin']
+
+const ELSEWHERE = 'Pages of other origins are not answered here.'
 
 /** `director-1.example` of `Director-1.example:9095`; undefined where that is no host. */
 function hostIn(text: string | undefined): string | undefined {

@@ -2,6 +2,7 @@ import type { Control, PauseAnswer, ResumeAnswer } from '../admin/control.ts'
 import type { OperatorAnswer, OperatorRequest, PauseRequest } from '../admin/operator-request.ts'
 import type { StatusAnswer, Turn, WhyAnswer } from '../admin/standing.ts'
 import { PointsmanError } from '../errors.ts'
+import type { Logger } from '../log.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable } from '../model/ipvs-table.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
@@ -17,7 +18,7 @@ import type { Running } from './running.ts'
 import { absentWords, type Moment, NOTHING_YET, pauseStanding, serviceStanding, unwantedStanding } from './standing.ts'
 
 export interface OperatorControlParts {
-  readonly running: Pick<Running, 'adopt' | 'approve' | 'betweenPasses' | 'services' | 'update'>
+  readonly running: Pick<Running, 'adopt' | 'approve' | 'betweenPasses' | 'dropAdoptions' | 'services' | 'update'>
   readonly operator: Operator
   readonly pausing: Pausing
   readonly sources: () => Moment['sources']
@@ -31,6 +32,7 @@ export interface OperatorControlParts {
   readonly lastTurn: (service: ServiceKey, backend: DestinationKey) => Turn | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  readonly logger: Pick<Logger, 'warn'>
 }
 
 /** What the operator may ask of a running daemon over its socket. */
@@ -62,18 +64,24 @@ export class OperatorControl implements Control {
     const inKernel = (await this.#parts.readTable()).get(key)
     const ours = owned(key)
     const foreign = [...(inKernel?.destinations.keys() ?? [])].filter((at) => !ours.has(at) && !desired.destinations.has(at))
-    if (foreign.length > 0) running.adopt(key)
+    if (foreign.length > 0) running.adopt(key, foreign)
     return foreign
   }
 
   async pause({ reason, for: duration }: PauseRequest): Promise<PauseAnswer> {
-    const { pausing, now, running } = this.#parts
+    const { pausing, now, running, logger } = this.#parts
     const { pause, kept } = await pausing.begin({
       ...(reason !== undefined && { reason }),
       ...(duration !== undefined && { until: now() + duration }),
     })
     // Whoever paused works on the table as soon as he is told so.
     const settled = await running.betweenPasses()
+    // Whoever adds backends by hand meanwhile does not expect to lose them to an order from before.
+    const dropped = running.dropAdoptions().map(namesOf(this.#known()))
+    if (dropped.length > 0)
+      logger.warn(
+        `nothing foreign in ${dropped.join(', ')} is taken over any more: the pause came first; run "pointsman adopt" again after it`,
+      )
     return { paused: pauseStanding(pause), kept, settled }
   }
 

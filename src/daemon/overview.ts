@@ -33,6 +33,8 @@ export interface OverviewParts {
   /** Reads the kernel, counters included. */
   readonly readTable: () => Promise<IpvsTable>
   readonly lastTurn: (service: ServiceKey, backend: DestinationKey) => Turn | undefined
+  /** When it came to have a weight in the kernel, if that was seen. */
+  readonly servesSince: (service: ServiceKey, backend: DestinationKey) => string | undefined
   readonly lastResults: () => LastResults
   readonly changes: Pick<RecentChanges, 'last' | 'timesDown'>
   /** Milliseconds since the epoch, of a clock that never jumps. */
@@ -123,14 +125,14 @@ export class Overview {
   }
 
   #backend(service: ServiceKey, standing: BackendStanding, seen: Seen): BackendReport {
-    const { lastTurn, lastResults, changes } = this.#parts
+    const { lastTurn, servesSince, lastResults, changes } = this.#parts
     const { backend, discovered, reasons, ...rest } = standing
     const { answered: _, ...known } = discovered
     const key = backend as DestinationKey
     const check = checkReport(lastResults()(service, key))
     const changed = lastTurn(service, key)
     const state = backendState(standing)
-    const since = sinceWhen(state, standing, changed)
+    const since = sinceWhen(state, standing, { changed: changed?.at, serves: servesSince(service, key) })
     return {
       backend,
       state,
@@ -195,9 +197,27 @@ export function backendState({ admin, discovered, operational, weight, kernel }:
   return operational.state
 }
 
-/** What the registry says bears no time; the change in the kernel that it made does. */
-function sinceWhen(state: BackendState, { admin, operational }: BackendStanding, changed: Turn | undefined): string | undefined {
+interface Times {
+  readonly changed: string | undefined
+  readonly serves: string | undefined
+}
+
+/**
+ * What the registry says bears no time; the change in the kernel that it made does. Probes go on through maintenance and may find it well all
+ * the while: it is up since it serves.
+ */
+export function sinceWhen(
+  state: BackendState,
+  { admin, operational }: Pick<BackendStanding, 'admin' | 'operational'>,
+  { changed, serves }: Times,
+): string | undefined {
   if ((state === 'maintenance' || state === 'drain') && admin.state === state) return admin.since
-  if (state === operational.state && operational.since !== undefined) return operational.since
-  return changed?.at
+  const found = state === operational.state ? operational.since : undefined
+  if (state === 'up' || state === 'unprobed') return later(found, serves) ?? changed
+  return found ?? changed
+}
+
+/** Of two times in ISO 8601, which sort as texts do. */
+function later(a: string | undefined, b: string | undefined): string | undefined {
+  return a === undefined || (b !== undefined && b > a) ? b : a
 }

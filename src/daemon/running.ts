@@ -22,6 +22,7 @@ import type { Configuration } from '../config/configuration.ts'
 import type { Logger } from '../log.ts'
 import type { OperatorWords } from '../model/admin-state.ts'
 import type { DesiredState } from '../model/desired-state.ts'
+import type { DestinationKey } from '../model/destination.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
 import type { StateEvent } from '../model/state-event.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
@@ -76,6 +77,8 @@ export interface RunningParts {
   readonly probeLimit: number
   /** What is known of the kernel, at once and when it becomes different. */
   readonly kernel$: Observable<KernelKnown>
+  /** What is ours by the record. */
+  readonly owned: (service: ServiceKey) => ReadonlySet<DestinationKey>
   readonly openCatalog: OpenCatalog
   readonly claimsPast: ClaimsPast
   readonly onClaim: (change: ClaimChange) => void
@@ -109,7 +112,7 @@ export class Running {
   /** States to be written anew although nothing was decided anew. */
   readonly #again = new Subject<DesiredUpdate>()
   readonly #resync = new Subject<void>()
-  readonly #adopting = new Adopting()
+  readonly #adopting: Adopting
   readonly #pass = new PassUnderWay()
   readonly #probed = new Subject<ProbeVerdict>()
   readonly #operational = new Subject<OperationalNews>()
@@ -129,6 +132,7 @@ export class Running {
     this.#configured = new BehaviorSubject(configuration)
     this.#wanted = configuration
     this.#sink = parts.sink
+    this.#adopting = new Adopting(parts.owned)
     this.ended = new Promise((resolve, reject) => {
       this.#road(parts).subscribe({ complete: resolve, error: reject })
     })
@@ -174,11 +178,19 @@ export class Running {
     return this.#pass.ended(async () => this.#sink.settled?.())
   }
 
-  /** The next pass takes over what is foreign in a service that is wanted. */
-  adopt(service: ServiceKey): void {
-    this.#adopting.add(service)
+  /** The next pass takes over foreign destinations of a service that is wanted. */
+  adopt(service: ServiceKey, foreign: readonly DestinationKey[]): void {
+    this.#adopting.add(service, foreign)
     this.#resync.next()
     this.#writeAgain()
+  }
+
+  /** Nothing is taken over any more of what no pass has taken over yet. Gives those services. */
+  dropAdoptions(): readonly ServiceKey[] {
+    if (this.#adopting.isEmpty) return []
+    const dropped = this.#adopting.drop()
+    this.#writeAgain()
+    return dropped
   }
 
   /** What has arrived is still written, then the road ends. */

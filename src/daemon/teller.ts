@@ -65,6 +65,10 @@ export class Teller implements AsyncDisposable {
     return this.#turns.of(service, backend)
   }
 
+  servesSince(service: ServiceKey, backend: DestinationKey): string | undefined {
+    return this.#turns.servesSince(service, backend)
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.hooks[Symbol.asyncDispose]()
   }

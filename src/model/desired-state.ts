@@ -34,6 +34,8 @@ export interface DesiredService {
   readonly drainTimeout: number
   /** `never`: a service that exists already and is not ours is left as it is. */
   readonly adopt: 'named' | 'all' | 'never'
+  /** Destinations that become ours beside the named ones where they are foreign, to leave. Absent: none. */
+  readonly adoptAlso?: ReadonlySet<DestinationKey>
   /** Destinations that are not to be there and do not drain: they are deleted at once. With the reasons. Absent: none. */
   readonly cut?: ReadonlyMap<DestinationKey, readonly string[]>
   /** What all weights in `destinations` are multiplied by; people are shown the weight without it. Absent: 1. */

@@ -1,7 +1,7 @@
 import type { DestinationKey } from '../../model/destination.ts'
 import type { CheckSpec } from '../../model/probe-spec.ts'
 
-/** A member that may serve and that fails, or asks not to serve, as the guard against correlated failures sees it. */
+/** A member that may serve and that fails, or asks not to serve, as the guard against correlated failures sees it. Whoever asks and fails is there twice. */
 export interface Exposed {
   readonly key: DestinationKey
   /** It is down and cannot be connected to; is down by a failure above that; has begun to fail so and is not down yet; or asks to be let go. */
@@ -16,19 +16,32 @@ export interface Exposed {
   readonly siblingsDue: boolean
 }
 
-/** What the guard holds in one pool, and what the operator has approved of. */
-export interface Ejections {
-  /** Members that fail above connect, or ask to be let go, and serve all the same. */
+/** What is held of one kind, and what the operator has approved of. */
+export interface Holding {
+  /** Members that serve all the same. */
   readonly held: ReadonlySet<DestinationKey>
   /** Members that are believed until they pass again, or ask no longer. */
   readonly believed: ReadonlySet<DestinationKey>
-  /** Members that fail above connect and serve until it is known whether others do so too, and when that is waited for no longer. */
-  readonly doubted: ReadonlyMap<DestinationKey, number>
   /** Milliseconds since the epoch since when those that are held are few; absent: they are many, or nobody is held. */
   readonly fewSince?: number
 }
 
-export const NO_EJECTIONS: Ejections = { held: new Set(), believed: new Set(), doubted: new Map() }
+/** What the guard holds in one pool. Whoever asks to be let go and fails may be held in the one and believed in the other. */
+export interface Ejections {
+  /** Of members that fail above connect. */
+  readonly failures: Holding
+  /** Of members that ask to be let go. */
+  readonly wishes: Holding
+  /** Members of which the one or the other is held. */
+  readonly held: ReadonlySet<DestinationKey>
+  /** Members that fail above connect and serve until it is known whether others do so too, and when that is waited for no longer. */
+  readonly doubted: ReadonlyMap<DestinationKey, number>
+}
+
+const NOBODY: ReadonlySet<DestinationKey> = new Set()
+const NOTHING_HELD: Holding = { held: NOBODY, believed: NOBODY }
+
+export const NO_EJECTIONS: Ejections = { failures: NOTHING_HELD, wishes: NOTHING_HELD, held: NOBODY, doubted: new Map() }
 
 /**
  * `pool` counts all that may serve, and those that ask not to. Holds failures above connect, and such wishes, that hit more than `maxEjection` percent of a pool within one round of its checks: a page that
@@ -36,57 +49,54 @@ export const NO_EJECTIONS: Ejections = { held: new Set(), believed: new Set(), d
  * is measured without such members, and without those that have left by their wish. What is held is let go when it cannot be connected to, by approval, and when fewer fail: the
  * last of these not before all had the time to recover, because they do so one after the other when the page is back. The first
  * that are down are doubted while so many others may follow: those that have begun to fail, and those that nobody asked since.
+ * Wishes and failures that come together are counted together, for they take from one pool; a wish that is held says nothing of a failure.
  */
 export function ejections(
   before: Ejections,
-  failing: readonly Exposed[],
+  exposed: readonly Exposed[],
   pool: number,
   maxEjection: number,
   checks: readonly CheckSpec[],
   now: number,
 ): Ejections {
-  const down = failing.filter(({ how }) => how !== 'wavering')
-  if (down.length === 0) return NO_EJECTIONS
-  const believed = new Set(down.filter(({ key }) => before.believed.has(key)).map(({ key }) => key))
-  const suspects = down.filter((one) => one.wasUp && one.how !== 'unreachable' && !believed.has(one.key))
-  const batch = oneBatch(before, suspects, roundOf(checks))
-  const together = new Set(batch)
-  const hasGone = (one: Exposed) => one.how === 'unreachable' || (one.how === 'leaving' && !together.has(one))
-  const reachable = pool - down.filter(hasGone).length
-  const isMany = (count: number) => count >= 2 && count * 100 > maxEjection * reachable
-  const isHeld = isMany(batch.length)
-  const still = isHeld ? batch : batch.filter(({ key }) => before.held.has(key))
-  const fewSince = isHeld || still.length === 0 ? undefined : (before.fewSince ?? now)
-  const isOver = fewSince !== undefined && now >= fewSince + recoveryOf(checks)
-  const held = new Set(isOver ? [] : still.map(({ key }) => key))
-  const wavering = failing.filter(({ how, isUp }) => how === 'wavering' && isUp).length
-  const mayFollow = ({ siblingsDue }: Exposed) => wavering + (siblingsDue ? pool - failing.length : 0)
-  const doubted = suspects
-    .filter((one) => one.how === 'failing' && one.isUp && !held.has(one.key) && isMany(batch.length + mayFollow(one)))
+  const of = (kind: Exposed['how']) => exposed.filter(({ how }) => how === kind)
+  const [dead, asking, failing] = [of('unreachable'), of('leaving'), of('failing')]
+  if (dead.length + asking.length + failing.length === 0) return NO_EJECTIONS
+  const rules = { reachable: pool - dead.length, maxEjection, round: roundOf(checks), recovery: recoveryOf(checks), now }
+  const failingAlone = failing.filter(outside(asking))
+  const wishes = judged(before.wishes, NOBODY, asking, dead, [...losses(failingAlone, before.failures), ...gone(asking)], rules)
+  const left = asking.filter(({ key }) => !wishes.held.has(key))
+  const open = failing.filter(outside(left))
+  const failures = judged(before.failures, before.doubted, open, dead, losses(left, before.wishes), rules)
+  const wavering = of('wavering').filter(outside(left))
+  const others = pool - dead.length - left.length - open.length - wavering.length
+  const mayFollow = ({ siblingsDue }: Exposed) => wavering.filter(({ isUp }) => isUp).length + (siblingsDue ? others : 0)
+  const doubted = failures.suspects
+    .filter((one) => one.isUp && !failures.held.has(one.key) && failures.isMany(mayFollow(one)))
     .map(({ key, since }) => [key, since + fallOf(checks)] as const)
     .filter(([, until]) => now < until)
-  return sameEjections(before, {
-    held,
-    believed,
-    doubted: new Map(doubted),
-    ...(fewSince !== undefined && !isOver && { fewSince }),
-  })
+  return sameEjections(before, holdingOf(wishes), holdingOf(failures), new Map(doubted))
 }
 
 /** When those that are held although they are few are let go, or somebody is doubted no longer; infinite where nobody is. */
-export function ejectionsDueAt({ fewSince, doubted }: Ejections, checks: readonly CheckSpec[]): number {
-  const few = fewSince === undefined ? Number.POSITIVE_INFINITY : fewSince + recoveryOf(checks)
-  return Math.min(few, ...doubted.values())
+export function ejectionsDueAt({ failures, wishes, doubted }: Ejections, checks: readonly CheckSpec[]): number {
+  const recovery = recoveryOf(checks)
+  const few = [failures, wishes].map(({ fewSince = Number.POSITIVE_INFINITY }) => fewSince + recovery)
+  return Math.min(...few, ...doubted.values())
 }
 
 /** What is held or doubted is believed from now on. */
-export function approveEjections({ held, believed, doubted }: Ejections): Ejections {
-  return { ...NO_EJECTIONS, believed: new Set([...believed, ...held, ...doubted.keys()]) }
+export function approveEjections({ failures, wishes, doubted }: Ejections): Ejections {
+  return {
+    ...NO_EJECTIONS,
+    failures: { held: NOBODY, believed: new Set([...failures.believed, ...failures.held, ...doubted.keys()]) },
+    wishes: { held: NOBODY, believed: new Set([...wishes.believed, ...wishes.held]) },
+  }
 }
 
-/** Whether a member serves although it is down, or asks not to. */
-export function isUnbelieved({ held, doubted }: Ejections, key: DestinationKey): boolean {
-  return held.has(key) || doubted.has(key)
+/** Whether a member serves although it is down. */
+export function isUnbelieved({ failures, doubted }: Ejections, key: DestinationKey): boolean {
+  return failures.held.has(key) || doubted.has(key)
 }
 
 /** Whether the operator has anything to approve of. */
@@ -94,8 +104,72 @@ export function hasUnbelieved({ held, doubted }: Ejections): boolean {
   return held.size > 0 || doubted.size > 0
 }
 
+/** A member that does not serve by what is judged elsewhere. `counts`: the pool had it, and loses it. */
+type Gone = Pick<Exposed, 'key' | 'since'> & { readonly counts: boolean }
+
+function gone(members: readonly Exposed[]): Gone[] {
+  return members.map(({ key, since }) => ({ key, since, counts: false }))
+}
+
+function losses(members: readonly Exposed[], { believed }: Holding): Gone[] {
+  return members.map(({ key, since, wasUp }) => ({ key, since, counts: wasUp && !believed.has(key) }))
+}
+
+interface Rules {
+  /** Members that can be connected to. */
+  readonly reachable: number
+  readonly maxEjection: number
+  readonly round: number
+  readonly recovery: number
+  readonly now: number
+}
+
+/** The failures, or the wishes, of one pool. Many begin to be held by those that go together; held, they are as long as they are many by themselves, be it one that is left. */
+function judged(
+  before: Holding,
+  doubted: Pick<Ejections['doubted'], 'has'>,
+  members: readonly Exposed[],
+  dead: readonly Exposed[],
+  others: readonly Gone[],
+  { reachable, maxEjection, round, recovery, now }: Rules,
+) {
+  const believed = new Set([...members, ...dead].filter(({ key }) => before.believed.has(key)).map(({ key }) => key))
+  const suspects = members.filter(({ key, wasUp }) => wasUp && !believed.has(key))
+  const batch = oneBatch(before.held, doubted, suspects, round)
+  const last = Math.max(...batch.map(({ since }) => since))
+  const absent = others.filter(outside(batch))
+  const together = absent.filter(({ since, counts }) => counts && Math.abs(since - last) <= round).length
+  const sooner = absent.filter(({ since, counts }) => !counts || since < last - round).length
+  const exceeds = (count: number, pool: number) => count * 100 > maxEjection * pool
+  const isMany = (more = 0) => {
+    const count = batch.length + together + more
+    return batch.length > 0 && count >= 2 && exceeds(count, reachable - sooner)
+  }
+  const wasHeld = batch.filter(({ key }) => before.held.has(key))
+  const isHeld = isMany() || (wasHeld.length > 0 && exceeds(batch.length, reachable - absent.length))
+  const still = isHeld ? batch : wasHeld
+  const fewSince = isHeld || still.length === 0 ? undefined : (before.fewSince ?? now)
+  const isOver = fewSince !== undefined && now >= fewSince + recovery
+  const held = new Set(isOver ? [] : still.map(({ key }) => key))
+  return { held, believed, suspects, isMany, ...(fewSince !== undefined && !isOver && { fewSince }) }
+}
+
+function holdingOf({ held, believed, fewSince }: Holding): Holding {
+  return { held, believed, ...(fewSince !== undefined && { fewSince }) }
+}
+
+function outside(members: readonly Pick<Exposed, 'key'>[]): (one: Pick<Exposed, 'key'>) => boolean {
+  const keys = new Set(members.map(({ key }) => key))
+  return ({ key }) => !keys.has(key)
+}
+
 /** Who failed together: since the first of those that are held or doubted, else within one round of the last one. */
-function oneBatch({ held, doubted }: Ejections, suspects: readonly Exposed[], round: number): readonly Exposed[] {
+function oneBatch(
+  held: Holding['held'],
+  doubted: Pick<Ejections['doubted'], 'has'>,
+  suspects: readonly Exposed[],
+  round: number,
+): readonly Exposed[] {
   const still = suspects.filter(({ key }) => held.has(key) || doubted.has(key)).map(({ since }) => since)
   const from = still.length > 0 ? Math.min(...still) : Math.max(...suspects.map(({ since }) => since)) - round
   return suspects.filter(({ since }) => since >= from)
@@ -119,9 +193,16 @@ function recoveryOf(checks: readonly CheckSpec[]): number {
   )
 }
 
-function sameEjections(before: Ejections, after: Ejections): Ejections {
-  const same = (['held', 'believed', 'doubted'] as const).every((which) => sameKeys(after[which], before[which]))
-  return same && after.fewSince === before.fewSince ? before : after
+function sameEjections(before: Ejections, wishes: Holding, failures: Holding, doubted: Ejections['doubted']): Ejections {
+  const same = { wishes: sameHolding(before.wishes, wishes), failures: sameHolding(before.failures, failures) }
+  const isSame = same.wishes === before.wishes && same.failures === before.failures
+  if (isSame && sameKeys(before.doubted, doubted)) return before
+  return { ...same, held: isSame ? before.held : new Set([...same.wishes.held, ...same.failures.held]), doubted }
+}
+
+function sameHolding(before: Holding, after: Holding): Holding {
+  const same = sameKeys(before.held, after.held) && sameKeys(before.believed, after.believed)
+  return same && before.fewSince === after.fewSince ? before : after
 }
 
 type Keys = Pick<ReadonlySet<DestinationKey>, 'size' | 'has' | 'keys'>

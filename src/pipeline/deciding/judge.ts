@@ -29,6 +29,7 @@ export function servesAs({ standing, candidate, first }: Contender, { rescued, s
     case 'up':
     case 'held':
     case 'doubted':
+    case 'spared':
     case 'presumed':
       return 'itself'
     case 'damped':
@@ -94,8 +95,9 @@ function standingReasons({ standing, candidate, first }: Contender): string[] {
     case 'down':
       return [down]
     case 'held':
-      if (candidate.asks) return ['its wish is held: too many of the pool ask to be let go, or fail, at once']
       return ['failure held: too many of the pool fail alike at once', down]
+    case 'spared':
+      return ['its wish is held: too many of the pool ask to be let go, or fail, at once']
     case 'doubted':
       return ['failure not believed yet: more of the pool may fail alike', down]
     // Not its health of the moment: it changes all the time, and nothing follows from that.

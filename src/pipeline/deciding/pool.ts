@@ -83,12 +83,14 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
   const counted = asking.filter(({ barred, asks }) => barred === undefined || asks)
   const exposed = counted.flatMap((one) => exposedOf(one, before, now))
   const held = ejections(before.ejections, exposed, counted.length, spec.policy.maxEjection, spec.checks, now)
+  const { held: spared } = held.wishes
   const candidates =
-    held.held.size === 0 ? asking : asking.map((one) => (one.asks && held.held.has(one.key) ? sparedOf(one, spec) : one))
+    spared.size === 0 ? asking : asking.map((one) => (one.asks && spared.has(one.key) ? sparedOf(one, spec) : one))
   const open = candidates.filter(({ barred }) => barred === undefined)
   const damped = spec.policy.damping === 'off' ? NOBODY_DAMPED : dampedOf(flaps, now)
   const contenders = contendersOf(open, before.memories, {
-    held: held.held,
+    held: held.failures.held,
+    spared,
     doubted: held.doubted,
     damped,
     kernel: before.kernel,
@@ -168,20 +170,20 @@ function rulingsOf(
   return rulings
 }
 
-function exposedOf({ key, found, asks }: Candidate, { memories }: Pool, now: number): Exposed | [] {
+/** Whoever asks and fails is exposed twice. */
+function exposedOf({ key, found, asks }: Candidate, { memories }: Pool, now: number): Exposed[] {
   const memory = memories.get(key)
   const { upUntil, leaving = { since: now, served: servedAsUp(memory) } } = memory ?? {}
   const isUp = upUntil === NEVER
-  const failure = found?.failure
+  const { failure, since = now, siblingsDue = false } = found ?? {}
   const isDown = found !== undefined && isFoundDown(found)
-  if (failure !== undefined && isConnectFailure(failure)) {
-    if (isDown) return { key, how: 'unreachable', since: found.since, wasUp: false, isUp, siblingsDue: false }
-    if (!asks) return []
-  }
-  if (asks) return { key, how: 'leaving', since: leaving.since, wasUp: leaving.served, isUp, siblingsDue: false }
-  if (found === undefined || failure === undefined) return []
-  const { since, siblingsDue = false } = found
-  return { key, how: isDown ? 'failing' : 'wavering', since, wasUp: upUntil !== undefined, isUp, siblingsDue }
+  const isUnreachable = failure !== undefined && isConnectFailure(failure)
+  if (isUnreachable && isDown) return [{ key, how: 'unreachable', since, wasUp: false, isUp, siblingsDue: false }]
+  const exposed: Exposed[] = []
+  if (asks) exposed.push({ key, how: 'leaving', since: leaving.since, wasUp: leaving.served, isUp, siblingsDue: false })
+  if (failure !== undefined && !isUnreachable)
+    exposed.push({ key, how: isDown ? 'failing' : 'wavering', since, wasUp: upUntil !== undefined, isUp, siblingsDue })
+  return exposed
 }
 
 function panicOf(
@@ -206,7 +208,7 @@ function strengthOf(contenders: readonly Contender[]) {
 
 /** Who serves, and as what. Damped members do where nobody else is up; a failure that is held makes nobody up. */
 function partsOf(contenders: readonly Contender[], panic: number | undefined, strength: Strength, policy: PolicySpec): Part[] {
-  const steady = contenders.some(({ standing }) => standing === 'up' || standing === 'presumed')
+  const steady = contenders.some(({ standing }) => standing === 'up' || standing === 'spared' || standing === 'presumed')
   const rescued = panic === undefined ? NOBODY : rescuedIn(contenders, panic, strength, policy)
   return contenders.map((contender) => ({
     contender,

@@ -6,10 +6,10 @@ import type { KernelHeld } from './kernel-known.ts'
 import type { Memory } from './memory.ts'
 
 /**
- * How a member that may serve stands: `held` by the guard against correlated failures, `doubted` by it, `damped` because it fell too often,
+ * How a member that may serve stands: `held` by the guard against correlated failures, `doubted` by it, `spared` by it: its wish to be let go is held; `damped` because it fell too often,
  * `presumed` up because it served when the service was taken up, or before it was asked otherwise, `new`: nothing is known of it.
  */
-export type Standing = 'up' | 'held' | 'doubted' | 'presumed' | 'damped' | 'down' | 'new'
+export type Standing = 'up' | 'held' | 'doubted' | 'spared' | 'presumed' | 'damped' | 'down' | 'new'
 
 /** A member that may serve, and how it stands. */
 export interface Contender {
@@ -21,6 +21,7 @@ export interface Contender {
 
 export interface Circumstances {
   readonly held: ReadonlySet<DestinationKey>
+  readonly spared: ReadonlySet<DestinationKey>
   readonly doubted: ReadonlyMap<DestinationKey, number>
   readonly damped: { readonly size: number; has(key: DestinationKey): boolean }
   readonly kernel: KernelHeld
@@ -58,7 +59,7 @@ export function contendersOf(
 
 /** Whether a member serves as one that is up, whatever its past. */
 function isThoughtUp({ standing }: Pick<Contender, 'standing'>): boolean {
-  return standing === 'up' || standing === 'held' || standing === 'doubted' || standing === 'presumed'
+  return standing !== 'down' && standing !== 'new' && standing !== 'damped'
 }
 
 /** Whether a member counts as up: one that is damped does by its health. */
@@ -80,7 +81,7 @@ function isFound({ health, found }: Candidate): boolean {
 function standingOf(
   candidate: Candidate,
   memory: Memory | undefined,
-  { held, doubted, damped, kernel }: Circumstances,
+  { held, spared, doubted, damped, kernel }: Circumstances,
 ): Standing {
   const { key, health } = candidate
   if (!isFound(candidate)) {
@@ -94,5 +95,5 @@ function standingOf(
   if (held.size > 0 && held.has(key)) return 'held'
   if (doubted.size > 0 && doubted.has(key)) return 'doubted'
   if (damped.size > 0 && damped.has(key)) return 'damped'
-  return health
+  return health === 'up' && spared.size > 0 && spared.has(key) ? 'spared' : health
 }

@@ -19,6 +19,8 @@ export interface DestinationContext {
   /** Whether a destination that nobody names may go: not while a source has not answered. */
   readonly mayRemove: boolean
   readonly adoptAll: boolean
+  /** As of DesiredService. */
+  readonly adoptAlso?: ReadonlySet<DestinationKey> | undefined
   readonly refusesAtZero: boolean
   readonly leavesAtOnce: boolean
   /** Destinations that are known and must not be there: they do not drain, and no other source's answer is waited for. */
@@ -54,7 +56,8 @@ export function planDestination(context: DestinationContext, input: DestinationI
   if (!actual) return input.owned ? { kind: 'destination', key: input.key, forget: true } : undefined
   const why = context.cut?.get(input.key)
   if (why !== undefined) return deletion(context, input, actual, input.owned ? context.asked : 'adoption', why)
-  if (!input.owned && !(context.adoptAll && context.mayRemove)) return { kind: 'foreign', key: input.key, destination: actual }
+  const isAdopted = context.adoptAll || context.adoptAlso?.has(input.key) === true
+  if (!input.owned && !(isAdopted && context.mayRemove)) return { kind: 'foreign', key: input.key, destination: actual }
   return context.mayRemove ? planLeaving(context, input, actual) : undefined
 }
 

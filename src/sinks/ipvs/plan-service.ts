@@ -212,6 +212,7 @@ function contextOf(input: ServiceInput, desired: DesiredService, after: VirtualS
     drainTimeout: desired.drainTimeout,
     mayRemove: desired.complete,
     adoptAll: desired.adopt === 'all',
+    adoptAlso: desired.adoptAlso,
     refusesAtZero: refusesAtZero(after),
     leavesAtOnce: leavesAtOnce(after),
     cut: desired.cut,

@@ -47,7 +47,10 @@ export function alsoVisit(
 function differing(service: DesiredService, before: DesiredService | undefined): Set<DestinationKey> | 'all' {
   if (before === undefined || !isAskedAlike(service, before)) return 'all'
   const alike =
-    service.complete === before.complete && service.adopt === before.adopt && service.drainTimeout === before.drainTimeout
+    service.complete === before.complete &&
+    service.adopt === before.adopt &&
+    service.adoptAlso === before.adoptAlso &&
+    service.drainTimeout === before.drainTimeout
   if (!alike) return 'all'
   const keys = new Set(service.destinations.differsFrom(before.destinations))
   for (const key of service.cut?.keys() ?? []) if (!before.cut?.has(key)) keys.add(key)

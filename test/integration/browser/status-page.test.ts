@@ -237,7 +237,7 @@ describe('a hostile page in the same browser', () => {
     expect(gauge).toBe('0')
     // Its name leads here now, as after DNS rebinding: the origin is the same for the browser.
     await page.goto(`http://evil.example:${daemon.port}/healthz`)
-    expect(await read('/api/v1/status')).toContain('admin_allowed_hosts')
+    for (const path of ['/api/v1/status', '/metrics', '/readyz']) expect(await read(path)).toContain('admin_allowed_hosts')
     expect((await page.goto(`http://evil.example:${daemon.port}/`))?.status()).toBe(403)
   })
 })

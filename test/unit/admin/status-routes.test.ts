@@ -29,7 +29,7 @@ async function serve(collect: () => Promise<StatusReport> = async () => REPORT, 
     },
   }
   const status = { feed, allowedHosts: ['lb1.example'], version: '1.2.3' }
-  server = await startAdminServer({ host: '127.0.0.1', port: 0 }, content, { status })
+  server = await startAdminServer({ host: '127.0.0.1', port: 0 }, content, { status, allowedHosts: status.allowedHosts })
   return server.address.port
 }
 
@@ -117,6 +117,14 @@ describe('the page', () => {
     for (const path of ['/metrics', '/healthz', '/readyz']) {
       expect((await ask(port, path, { host: 'director-1.internal:9095' })).status).toBe(200)
     }
+  })
+
+  test.each(['/metrics', '/readyz'])('%s answers no browser under a name that is not its own', async (path) => {
+    const port = await serve()
+    const browser = { 'accept-language': 'en' }
+    expect((await ask(port, path, { ...browser, host: 'lb1.example:9095' })).status).toBe(200)
+    const { status, body } = await ask(port, path, { ...browser, host: 'evil.example' })
+    expect([status, body]).toEqual([403, expect.stringContaining('admin_allowed_hosts')])
   })
 
   test('a metrics path that is configured beats it', async () => {

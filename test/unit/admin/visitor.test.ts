@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { whyTurnedAway } from '../../../src/admin/visitor.ts'
+import { whyBrowserTurnedAway, whyTurnedAway } from '../../../src/admin/visitor.ts'
 
 const NAMES = ['lb1.example']
 const answered = (headers: Record<string, string>, isPage = false) => whyTurnedAway(headers, NAMES, isPage) === undefined
@@ -70,5 +70,31 @@ describe('another site', () => {
     expect(answered(link, true)).toBe(true)
     expect(answered(link, false)).toBe(false)
     expect(answered({ ...link, 'sec-fetch-dest': 'iframe' }, true)).toBe(false)
+  })
+})
+
+describe('what scrapers ask', () => {
+  const host = 'evil.example:9095'
+  const reason = (headers: Record<string, string>) => whyBrowserTurnedAway(headers, NAMES)
+
+  test('is answered under every name', () => {
+    expect(reason({ host, accept: '*/*', 'user-agent': 'Prometheus/3.0', 'accept-encoding': 'gzip' })).toBeUndefined()
+    expect(reason({})).toBeUndefined()
+  })
+
+  test.each(['accept-language', 'origin', 'sec-fetch-site', 'sec-fetch-mode', 'sec-fetch-dest'])(
+    'is not for a browser under a foreign name, which it is by %s, whatever that says',
+    (header) => {
+      for (const value of ['', '*', 'x']) expect(reason({ host, [header]: value })).toContain('admin_allowed_hosts')
+    },
+  )
+
+  test('is for a browser under an own name, by a link too, and not for pages of others', () => {
+    const browser = { host: 'lb1.example:9095', 'accept-language': 'en' }
+    expect(reason(browser)).toBeUndefined()
+    const link = { ...browser, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+    expect(reason(link)).toBeUndefined()
+    expect(reason({ ...link, 'sec-fetch-dest': 'iframe' })).toContain('other origins')
+    expect(reason({ ...browser, origin: 'http://evil.example' })).toContain('other origins')
   })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { BackendStanding } from '../../../src/admin/standing.ts'
 import { checkReport } from '../../../src/daemon/check-report.ts'
-import { backendState, Overview, type OverviewParts, totalsOf } from '../../../src/daemon/overview.ts'
+import { LastTurns } from '../../../src/daemon/last-turns.ts'
+import { backendState, Overview, type OverviewParts, sinceWhen, totalsOf } from '../../../src/daemon/overview.ts'
 import type { LastResult } from '../../../src/daemon/probe-backends.ts'
 import { RecentChanges } from '../../../src/daemon/recent-changes.ts'
 import { SinkStandings } from '../../../src/daemon/sink-standings.ts'
@@ -39,6 +40,42 @@ describe('the three states in one word', () => {
     ['up', { discovered: { state: 'held' } }],
   ])('%s: %j', (state, more) => {
     expect(backendState({ ...STANDING, ...more })).toBe(state)
+  })
+})
+
+describe('since when', () => {
+  const at = (second: number) => `2026-01-01T00:00:${`${second}`.padStart(2, '0')}.000Z`
+  const probed = (state: 'up' | 'down' | 'unknown') => ({ admin: STANDING.admin, operational: { state, since: at(10) } })
+
+  test('what probes say, where that came last', () => {
+    expect(sinceWhen('up', probed('up'), { serves: undefined, changed: at(30) })).toBe(at(10))
+    expect(sinceWhen('up', probed('up'), { serves: at(5), changed: at(30) })).toBe(at(10))
+    expect(sinceWhen('down', probed('down'), { serves: undefined, changed: at(11) })).toBe(at(10))
+  })
+
+  test('it is up since it serves, after a maintenance in which probes found it well', () => {
+    expect(sinceWhen('up', probed('up'), { serves: at(20), changed: at(30) })).toBe(at(20))
+    expect(sinceWhen('unprobed', STANDING, { serves: at(20), changed: at(30) })).toBe(at(20))
+  })
+
+  test('the change in the kernel where nothing else bears a time', () => {
+    expect(sinceWhen('down', probed('up'), { serves: undefined, changed: at(30) })).toBe(at(30))
+    expect(sinceWhen('unprobed', STANDING, { serves: undefined, changed: at(30) })).toBe(at(30))
+  })
+
+  test('it serves since it came to have a weight, whatever weights it had since', () => {
+    const [service, destination] = [serviceKey(identity('tcp/10.0.0.1:80')), key('10.0.1.1:80')]
+    const turns = new LastTurns()
+    const served: (string | undefined)[] = []
+    const path = ['foreign', 'weight 3', 'weight 0', 'weight 5', 'weight 7, direct', 'draining', 'weight 1', 'absent', 'weight 2']
+    for (const [second, to] of path.entries()) {
+      const from = path[second - 1]
+      if (from === undefined) continue
+      turns.note({ service, name: 'web', destination, from, to, cause: 'discovery', reasons: [] }, Date.parse(at(second)))
+      served.push(turns.servesSince(service, destination))
+    }
+    expect(served).toEqual([undefined, undefined, at(3), at(3), undefined, at(6), undefined, at(8)])
+    expect(turns.of(service, destination)).toEqual({ at: at(8), from: 'absent', to: 'weight 2', cause: 'discovery' })
   })
 })
 
@@ -278,6 +315,7 @@ test('a kernel that cannot be asked is said, and the rest is there', async () =>
     sinks: () => [],
     readTable: () => Promise.reject(new Error('It is stuck.')),
     lastTurn: () => undefined,
+    servesSince: () => undefined,
     lastResults: () => () => [],
     changes: { last: [], timesDown: () => 0 },
     now: () => 0,

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { PointsmanError } from '../../../src/errors.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
 import { held, identity, key, virtual } from '../../support/desired.ts'
 import { parseExposition, sampleOf } from '../admin/exposition-parser.ts'
@@ -197,6 +198,34 @@ describe('pointsman adopt', () => {
     await until(() => weight(rig, '10.0.1.8:80')).toBeUndefined()
     expect(await command('adopt', 'web', ...state(rig))).toMatchObject({ code: 0, out: 'no backend of web is foreign\n' })
     expect(await command('adopt', 'wep', ...state(rig))).toMatchObject({ code: 33 })
+  })
+
+  test('is ended by a pause that comes before it is done, which says so', async () => {
+    const rig = await withStranger()
+    const { kernel } = rig.host
+    const readTable = kernel.readTable.bind(kernel)
+    const tried = Promise.withResolvers<void>()
+    let reads = 0
+    // The command itself reads what is foreign; the pass that follows it cannot.
+    kernel.readTable = async (...args) => {
+      reads += 1
+      if (reads === 1) return readTable(...args)
+      tried.resolve()
+      throw new PointsmanError('KERNEL_REFUSED', 'The kernel refused: not now.')
+    }
+    expect(await command('adopt', 'web', ...state(rig))).toMatchObject({ code: 0, out: expect.stringContaining('10.0.1.9:80') })
+    await tried.promise
+    expect(await command('pause', ...state(rig))).toMatchObject({ code: 0 })
+    expect(rig.log.map(({ msg }) => msg)).toContainEqual(
+      expect.stringMatching(/^nothing foreign in web is taken over any more: .* run "pointsman adopt" again/),
+    )
+    kernel.readTable = readTable
+    const before = kernel.reads
+    await command('resume', ...state(rig))
+    await until(() => kernel.reads).toBeGreaterThan(before)
+    rig.reload$.next()
+    await settled()
+    expect(weight(rig, '10.0.1.9:80')).toBe(1)
   })
 
   test('refuses where nothing is written, and where nobody knows who is foreign', async () => {

@@ -202,6 +202,68 @@ describe('wishes to be let go', () => {
   })
 })
 
+describe('wishes that are held', () => {
+  const drain = { report: { wish: 'drain' } } as const
+  const dead = { ...drain, failure: 'refused', message: 'tcp refused' } as const
+  const sick = { ...drain, failure: 'wrong-answer', message: 'http said 500' } as const
+  const asked = (...numbers: number[]) =>
+    new Rig(checked({ backends: backends(...numbers) })).up(...numbers).found('up', numbers, drain)
+
+  it('stay held when the other of two dies: somebody serves on, for as long as both ask', () => {
+    const rig = asked(1, 2)
+    expect(rig.weights).toEqual({ 1: 1, 2: 1 })
+    expect(rig.wait(60_000).found('down', [1], dead).weights).toEqual({ 1: 0, 2: 1 })
+    expect(rig.wait(3_600_000).weights).toEqual({ 1: 0, 2: 1 })
+    expect(rig.approve().weights).toEqual({ 1: 0, 2: 0 })
+  })
+
+  it('stay held when all others die', () => {
+    const rig = asked(...ALL)
+    expect(rig.found('down', [1, 2, 3, 4, 5], dead).wait(3_600_000).weights).toEqual({ ...all(0), 6: 1 })
+  })
+
+  it('are obeyed when so many ask no longer that the others are few, even if one is left', () => {
+    const rig = asked(1, 2)
+    expect(rig.up(1).wait(15_999).weights).toEqual({ 1: 1, 2: 1 })
+    expect(rig.wait(1).weights).toEqual({ 1: 1, 2: 0 })
+  })
+
+  it.each([0, 1_000, 3_600_000])('keep nobody in who fails by itself, %i ms after that', (later) => {
+    const rig = asked(...ALL)
+      .wait(later)
+      .found('down', [3], sick)
+    expect(rig.weights).toEqual({ ...all(1), 3: 0 })
+    expect(rig.reasons(3)[0]).toBe('down: http said 500')
+    expect(rig.reasons(1)[0]).toMatch(/^its wish is held/)
+    expect(rig.wait(3_600_000).found('down', [4], sick).weights).toEqual({ ...all(1), 3: 0, 4: 0 })
+    expect(rig.found('up', [3], drain).weights).toEqual({ ...all(1), 4: 0 })
+  })
+
+  it('are one thing and failures that are held another', () => {
+    const rig = asked(...ALL)
+      .wait(60_000)
+      .found('down', [1, 2, 3, 4], sick)
+    expect(rig.weights).toEqual(all(1))
+    expect(rig.reasons(1).slice(0, 2)).toEqual(['failure held: too many of the pool fail alike at once', 'down: http said 500'])
+    expect(rig.reasons(5)[0]).toMatch(/^its wish is held/)
+    rig.up(...ALL).wait(60_000)
+    expect([...rig.state.pool.ejections.held]).toEqual([])
+  })
+
+  it('of one that falls again and again keep it in no more than it would be otherwise', () => {
+    const rig = new Rig(checked(six, { damping: { halfLife: 60_000 } })).up(...ALL)
+    for (let fall = 0; fall < 3; fall++) rig.down(1).up(1)
+    expect(rig.found('up', ALL, drain).weights).toEqual({ ...all(1), 1: 0 })
+  })
+})
+
+it('whoever was let go by his wish and fails then takes nothing from those who are left', () => {
+  const drain = { report: { wish: 'drain' } } as const
+  const rig = new Rig(checked(six)).up(...ALL).found('up', [1, 2, 3], drain)
+  rig.wait(60_000).found('down', [1, 2, 3], { ...drain, failure: 'wrong-answer', message: 'http said 503' })
+  expect(rig.wait(1_000).sick(4).weights).toEqual({ ...all(1), 1: 0, 2: 0, 3: 0, 4: 0 })
+})
+
 it('a rack that dies is believed at once', () => {
   expect(new Rig(checked(six)).up(...ALL).down(1, 2, 3, 4, 5).weights).toEqual({ ...all(0), 6: 1 })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isDown } from '../../../../src/model/backend.ts'
 import type { DestinationKey } from '../../../../src/model/destination.ts'
+import type { Operational } from '../../../../src/model/operational.ts'
 import type { PolicySpec } from '../../../../src/model/policy-spec.ts'
 import type { ServiceSpec } from '../../../../src/model/service-spec.ts'
 import { decide } from '../../../../src/pipeline/decide.ts'
@@ -19,7 +20,7 @@ const wait = fc.constantFrom(0, 100, 1_000, 5_000, 30_000, 61_000, 300_000)
 
 type Event =
   | {
-      readonly kind: 'up' | 'refused' | 'sick' | 'leaving' | 'flap' | 'leave' | 'critical' | 'back'
+      readonly kind: 'up' | 'refused' | 'sick' | 'leaving' | 'sick and leaving' | 'flap' | 'leave' | 'critical' | 'back'
       readonly who: readonly number[]
     }
   | { readonly kind: 'drain' | 'maintenance' | 'weight' | 'ready'; readonly who: readonly number[]; readonly lasts: number }
@@ -41,7 +42,15 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('approve' as const) }) },
 )
 
+/** The same with members that ask to be let go. */
+const anything: fc.Arbitrary<Event> = fc.oneof(
+  { weight: 3, arbitrary: event },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('leaving', 'sick and leaving'), who: some }) },
+)
+
 const history = fc.array(fc.tuple(event, wait), { minLength: 1, maxLength: 25 })
+
+const longHistory = fc.array(fc.tuple(anything, wait), { minLength: 1, maxLength: 25 })
 
 const policy: fc.Arbitrary<Partial<PolicySpec>> = fc
   .record({
@@ -88,6 +97,9 @@ class Witness {
         break
       case 'leaving':
         rig.found('up', happened.who, { report: { wish: 'drain' } })
+        break
+      case 'sick and leaving':
+        rig.found('down', happened.who, { report: { wish: 'drain' }, failure: 'wrong-answer', message: 'http said 503' })
         break
       case 'flap':
         for (let fall = 0; fall < 3; fall++) rig.up(...happened.who).down(...happened.who)
@@ -250,6 +262,30 @@ describe('whatever happens', () => {
     expect(held).toBeGreaterThan(1_000)
   })
 
+  it('a pool of two that both ask to be let go at once serves on when one of them dies, whichever and whenever', () => {
+    const two = fc.record({
+      who: fc.constantFrom(1, 2),
+      how: fc.constantFrom<Partial<Operational>>({ failure: 'refused' }, { failure: 'wrong-answer' }),
+      asks: fc.boolean(),
+      waits: fc.array(wait, { minLength: 3, maxLength: 3 }),
+      maxEjection: fc.constantFrom(1, 50, 99),
+    })
+    fc.assert(
+      fc.property(two, shape, ({ who, how, asks, waits: [before = 0, between = 0, after = 0], maxEjection }, more) => {
+        const policy = { maxEjection, panic: 'off', damping: 'off' } as const
+        const drain = { report: { wish: 'drain' } } as const
+        const rig = new Rig(checked({ ...more, backends: backends(1, 2) }, policy)).up(1, 2).wait(before)
+        rig.found('up', [1, 2], drain).wait(between)
+        expect(rig.weights).toEqual({ 1: 1, 2: 1 })
+        rig.found('down', [who], { ...how, message: 'dead', ...(asks && drain) })
+        expect(rig.weights[3 - who]).toBe(1)
+        expect(rig.weights[who] ?? 0).toBe(0)
+        rig.wait(after)
+        expect(rig.weights[3 - who]).toBe(1)
+      }),
+    )
+  })
+
   it('with a sorry server somebody always answers, and it never stands beside a member that serves', () => {
     const sorryServer = endpoint('10.2.0.1:80')
     let sorry = 0
@@ -284,7 +320,7 @@ describe('whatever happens', () => {
 
   it('two runs agree, and a decision made step by step is the one made afresh', () => {
     fc.assert(
-      fc.property(history, shape, policy, (lived, more, by) => {
+      fc.property(longHistory, shape, policy, (lived, more, by) => {
         const seen = () => {
           const said: unknown[] = []
           live(lived, more, by, ({ rig: { state } }) => {
@@ -306,7 +342,7 @@ describe('whatever happens', () => {
   it('the same looked at again at once says the same: it need not be', () => {
     let looked = 0
     fc.assert(
-      fc.property(history, shape, policy, (lived, more, by) => {
+      fc.property(longHistory, shape, policy, (lived, more, by) => {
         live(lived, more, by, ({ rig: { state, now } }) => {
           const { input, ...pool } = state.pool
           if (input === undefined || now >= pool.dueAt) return
@@ -321,7 +357,7 @@ describe('whatever happens', () => {
 
   it('a time without events settles: nothing is due for ever', () => {
     fc.assert(
-      fc.property(history, shape, policy, (lived, more, by) => {
+      fc.property(longHistory, shape, policy, (lived, more, by) => {
         const witness = new Witness(more, by)
         for (const [happened, milliseconds] of lived) {
           witness.live(happened)

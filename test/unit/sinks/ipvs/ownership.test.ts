@@ -103,6 +103,27 @@ describe('ownership', () => {
     expect(ownership.record.services.get(webKey)?.drains.has(key(FOREIGN))).toBe(true)
   })
 
+  it('takes those that are listed, and of the others none', async () => {
+    const { sink, kernel, written, ownership } = occupied()
+    const later = '10.1.0.8:80'
+    const listed = service(WEB, [A], { adoptAlso: new Set([key(FOREIGN)]) })
+    await sink.reconcile(state([service(WEB, [A])]), 'full', 1_000)
+    expect(written()).toEqual([])
+    kernel.tamper({ kind: 'add-destination', service: identity(WEB), destination: held(later) })
+    const report = await sink.reconcile(state([listed]), 'full', 2_000)
+    expect(written()).toEqual([`edit-destination ${WEB} ${FOREIGN} weight 0`])
+    expect(report).toMatchObject({ foreign: 2, draining: 1 })
+    expect(ownership.record.services.get(webKey)?.destinations).toEqual(new Set([key(A), key(FOREIGN)]))
+    await sink.reconcile(state([service(WEB, [A], { adoptAlso: new Set([key(later)]) })]), 'changes', 3_000)
+    expect(written()).toContain(`edit-destination ${WEB} ${later} weight 0`)
+  })
+
+  it('leaves those that are listed while not every source has answered', async () => {
+    const { sink, written } = occupied()
+    await sink.reconcile(state([service(WEB, [A], { adoptAlso: new Set([key(FOREIGN)]), complete: false })]), 'full', 1_000)
+    expect(written()).toEqual([])
+  })
+
   it('adopts a foreign destination once it is named', async () => {
     const { sink, written } = occupied()
     await sink.reconcile(state([service(WEB, [A])]), 'full', 1_000)
