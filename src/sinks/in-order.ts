@@ -4,8 +4,9 @@ import type { AddressSink } from './addresses/address-sink.ts'
 import type { FirewallSink, HeldServices } from './firewall/firewall-sink.ts'
 import { requireAllowed } from './ipvs/actions.ts'
 import type { ExitOptions, IpvsSink, PassOptions } from './ipvs/ipvs-sink.ts'
-import { OpenedLater, type SinkToOpen, type Standstill } from './opened-later.ts'
-import { type HalfReport, joinedHalves, joinedReports } from './reports.ts'
+import { OpenedLater, type SinkToOpen } from './opened-later.ts'
+import { Part } from './part.ts'
+import { type HalfReport, joinedReports } from './reports.ts'
 import type { ObjectFailure, PartOutcome, PassReport, Sink } from './sink.ts'
 import type { SnatSink, StillServed } from './snat/snat-sink.ts'
 import { Those } from './those.ts'
@@ -66,6 +67,8 @@ class SinksInOrder implements InOrderSink {
   readonly #still: StillServed
   readonly #translated = new Those(({ sourceNat }) => sourceNat !== undefined)
   readonly #placed = new Those(({ virtualAddress }) => virtualAddress !== undefined)
+  /** What sinks did in passes of which there was no report: those that gave way, or were rejected. */
+  readonly #untold = new Map<string, PassReport>()
   /** Nothing of ours is in any filter, and nothing is to be. */
   #firewallIsLeft = false
 
@@ -96,8 +99,8 @@ class SinksInOrder implements InOrderSink {
   ): Promise<InOrderReport> {
     const translated = this.#translated.of(desired)
     const placed = this.#placed.of(desired)
-    const snat = new Part('snat', this.#snat, translated, now)
-    const addresses = new Part('addresses', this.#addresses, placed, now)
+    const snat = new Part('snat', this.#snat, translated, now, this.#untold)
+    const addresses = new Part('addresses', this.#addresses, placed, now, this.#untold)
     const firewall = this.#firewallPart(desired, now)
     const scopes = {
       firewall: this.#firewall?.scopeOf(scope) ?? scope,
@@ -114,7 +117,7 @@ class SinksInOrder implements InOrderSink {
     const began = performance.now()
     const ipvs = await this.#ipvs.reconcile(openable(desired, unconfirmed, this.#ipvs), scope, now, options)
     const table: PartOutcome = { sink: 'ipvs', ok: true, report: ipvs, seconds: (performance.now() - began) / 1000 }
-    // What follows goes by what IPVS has done.
+    // What follows goes by what IPVS has done. What the others did is told by the pass that does not give way.
     if (ipvs.gaveWay) return { ...told(table, [], []), gaveWay: true }
     await snat.run((sink) => sink.close(desired, this.#still, now))
     await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now), scopes.addresses)
@@ -134,8 +137,8 @@ class SinksInOrder implements InOrderSink {
     if (mode === 'keep') return told(table, [], [])
     const now = (options.clock ?? Date.now)()
     for (const later of [this.#firewall, this.#snat, this.#addresses]) await later?.readyAtOnce()
-    const snat = new Part('snat', this.#snat, new Set(), now)
-    const addresses = new Part('addresses', this.#addresses, new Set(), now)
+    const snat = new Part('snat', this.#snat, new Set(), now, this.#untold)
+    const addresses = new Part('addresses', this.#addresses, new Set(), now, this.#untold)
     const firewall = this.#firewallPart(NOTHING_DESIRED, now)
     if ([...this.#ipvs.lastTable().keys()].some((key) => this.#ipvs.holds(key))) {
       await snat.run((sink) => sink.close(NOTHING_DESIRED, this.#still, now))
@@ -171,7 +174,7 @@ class SinksInOrder implements InOrderSink {
     const isOn = this.#firewallIsOn()
     if (isOn) this.#firewallIsLeft = false
     if (this.#firewallIsLeft) return undefined
-    return new Part('firewall', this.#firewall, isOn ? new Set(desired.services.keys()) : new Set(), now)
+    return new Part('firewall', this.#firewall, isOn ? new Set(desired.services.keys()) : new Set(), now, this.#untold)
   }
 
   async #leaveFirewall(firewall: Part<FirewallSink> | undefined): Promise<void> {
@@ -197,67 +200,18 @@ async function removed<S extends { remove(): Promise<void> } & AsyncDisposable>(
   return { applied: {}, failed: [], driftRepaired: 0 }
 }
 
-/** The share of one sink in one pass, half by half. */
-class Part<S extends AsyncDisposable & { onDisturbed(listener: () => void): () => void }> {
-  readonly sink: string
-  readonly isWanted: boolean
-  standstill: Standstill | undefined
-  readonly #later: OpenedLater<S>
-  readonly #wanting: ReadonlySet<ServiceKey>
-  readonly #now: number
-  readonly #halves: HalfReport[] = []
-  #milliseconds = 0
-
-  constructor(sink: string, later: OpenedLater<S>, wanting: ReadonlySet<ServiceKey>, now: number) {
-    this.sink = sink
-    this.#later = later
-    this.#wanting = wanting
-    this.#now = now
-    this.isWanted = wanting.size > 0 || later.isInUse
-  }
-
-  /** Undefined where the sink is not wanted, or stands still. */
-  async run<R extends HalfReport>(work: (sink: S) => Promise<R>, scope?: 'changes' | 'full'): Promise<R | undefined> {
-    if (!this.isWanted || this.standstill !== undefined) return undefined
-    const began = performance.now()
-    const result = await this.#later.run(this.#now, work, scope)
-    this.#milliseconds += performance.now() - began
-    if ('standstill' in result) {
-      this.standstill = result.standstill
-      return undefined
-    }
-    this.#halves.push(result.done)
-    return result.done
-  }
-
-  /** Also where it stood still: then every service that needs it has failed. */
-  report(): PassReport {
-    const report = joinedHalves(this.#halves)
-    if (this.standstill === undefined) return report
-    const halted = this.standstill
-    const objects = this.#wanting.size > 0 ? [...this.#wanting] : [this.sink]
-    const failed = objects.map((object): ObjectFailure => ({ object, ...halted }))
-    return joinedReports([report, joinedHalves([{ applied: {}, failed, driftRepaired: 0, wakeAt: halted.retryAt }])])
-  }
-
-  outcome(): PartOutcome {
-    const part = { sink: this.sink, seconds: this.#milliseconds / 1000 }
-    return this.standstill === undefined
-      ? { ...part, ok: true, report: this.report() }
-      : { ...part, ok: false, code: this.standstill.code }
-  }
-}
-
 function told(
   table: PartOutcome & { readonly ok: true },
-  parts: readonly Pick<Part<never>, 'isWanted' | 'report' | 'outcome'>[],
+  parts: readonly Pick<Part<never>, 'isWanted' | 'report' | 'outcome' | 'isTold'>[],
   waiting: readonly ObjectFailure[],
 ): InOrderReport {
   const wanted = parts.filter(({ isWanted }) => isWanted)
   const whole = joinedReports([table.report, ...wanted.map((part) => part.report())])
   const known = new Set(whole.failed.map(({ object }) => object))
   const failed = [...whole.failed, ...waiting.filter(({ object }) => !known.has(object))]
-  return { ...whole, failed, parts: [table, ...wanted.map((part) => part.outcome())] }
+  const outcomes = wanted.map((part) => part.outcome())
+  for (const part of wanted) part.isTold()
+  return { ...whole, failed, parts: [table, ...outcomes] }
 }
 
 /** What IPVS is told: nothing of services that are not to be opened, and what can do no harm of those that are open already. */

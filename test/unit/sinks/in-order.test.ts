@@ -114,6 +114,43 @@ describe('the order of a pass', () => {
   })
 })
 
+describe('a full pass that gives way', () => {
+  test('leaves the report of what the other sinks did in it to the next one', async () => {
+    const { sink, ipvs, snat, did } = inOrder()
+    await sink.reconcile(state([web(['10.1.0.1:80'])]), 'full', 0)
+    did()
+    const open = snat.open.bind(snat)
+    snat.open = async (...given) => {
+      snat.open = open
+      return { ...(await open(...given)), driftRepaired: 2 }
+    }
+    const asking = new AbortController()
+    ipvs.kernel.onRead = () => asking.abort()
+    const both = state([web(['10.1.0.1:80']), shop(translated)])
+    const report = await sink.reconcile(both, 'full', 1_000, { signal: asking.signal })
+    expect(report).toMatchObject({ gaveWay: true, applied: {}, driftRepaired: 0 })
+    expect(did()).toEqual([`translate ${SHOP}`])
+    const next = await sink.reconcile(both, 'changes', 1_010)
+    expect(next).toMatchObject({ applied: { 'add-element': 1, 'add-service': 1, 'add-destination': 1 }, driftRepaired: 2 })
+    expect(next.parts.find(({ sink }) => sink === 'snat')).toMatchObject({
+      report: { applied: { 'add-element': 1 }, driftRepaired: 2 },
+    })
+    expect(await sink.reconcile(both, 'full', 2_000)).toMatchObject({ applied: {}, driftRepaired: 0 })
+  })
+
+  test('as does one that is rejected', async () => {
+    const { sink, ipvs } = inOrder()
+    await sink.reconcile(state([web(['10.1.0.1:80'])]), 'full', 0)
+    const both = state([web(['10.1.0.1:80']), shop(translated)])
+    ipvs.kernel.onRead = () => {
+      throw new PointsmanError('KERNEL_STUCK', 'no answer')
+    }
+    await expect(sink.reconcile(both, 'full', 1_000)).rejects.toThrow('no answer')
+    ipvs.kernel.onRead = () => {}
+    expect(await sink.reconcile(both, 'full', 2_000)).toMatchObject({ applied: { 'add-element': 1, 'add-service': 1 } })
+  })
+})
+
 describe('a service whose translation is not confirmed', () => {
   test('is not opened, others are, and it is opened once its translation is there', async () => {
     const { sink, snat, did } = inOrder()
