@@ -61,7 +61,7 @@ export async function openSinks(input: SinksInput): Promise<KernelSinks> {
   const openSnat = async (parts: AsyncDisposableStack): Promise<SnatSink> => {
     const way = await openSnatWay(host, by)
     parts.use(way.kernel)
-    const options = { conntrack: parts.use(host.openConntrack()), ...ports, ...common }
+    const options = { conntrack: parts.use(host.openConntrack()), inKernel: () => ipvs.lastTable(), ...ports, ...common }
     await use.begin({ by: way.by, instance })
     const former = use.former.map((table) => formerTable(table, use, host, options))
     opened.snat = createSnatSinkAfter(former, snatSinkBy(way, { ...options, ...instanceOf(instance) }), log)

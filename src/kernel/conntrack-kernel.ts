@@ -8,7 +8,7 @@ export interface OriginalDestination {
   readonly port: Port
 }
 
-/** Where the replies of a flow come from: the backend that IPVS sent it to, by whatever protocol. Port 0: any port. */
+/** Where the replies of a flow come from: the backend that IPVS sent it to, by TCP, UDP or SCTP. Port 0: any port. */
 export interface ReplySource {
   readonly address: IpAddress
   readonly port: Port
@@ -28,10 +28,14 @@ export interface ConntrackKernel extends AsyncDisposable {
   /**
    * Deletes the entries of flows towards one of `targets`, and of those that IPVS sent to one of `backends` from whatever virtual address, whose source was
    * never translated, so that their next packet is translated as that of a new flow; gives how many there were. Flows that are translated are not
-   * touched, nor those that were answered: their backends know a way back. An entry is looked for up to three times,
+   * touched, nor those that were answered: their backends know a way back; nor those to a backend that came by one of `others`. An entry is looked for up to three times,
    * because a listing of a table that changes may leave some out.
    */
-  deleteUntranslated(targets: readonly OriginalDestination[], backends?: readonly ReplySource[]): Promise<number>
+  deleteUntranslated(
+    targets: readonly OriginalDestination[],
+    backends?: readonly ReplySource[],
+    others?: readonly OriginalDestination[],
+  ): Promise<number>
   /** Undefined before connection tracking is at work (`/proc/sys/net/netfilter`). */
   usage(): ConntrackUsage | undefined
 }

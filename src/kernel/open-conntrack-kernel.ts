@@ -36,8 +36,12 @@ class LinuxConntrack implements ConntrackKernel {
     this.#parts = parts
   }
 
-  async deleteUntranslated(destinations: readonly OriginalDestination[], backends: readonly ReplySource[] = []): Promise<number> {
-    const targets = { destinations: new Targets(destinations), backends: new Targets(backends) }
+  async deleteUntranslated(
+    destinations: readonly OriginalDestination[],
+    backends: readonly ReplySource[] = [],
+    others: readonly OriginalDestination[] = [],
+  ): Promise<number> {
+    const targets = { destinations: new Targets(destinations), backends: new Targets(backends), others: new Targets(others) }
     if (targets.destinations.empty && targets.backends.empty) return 0
     let total = 0
     for (let listing = 0; listing < LISTINGS && !this.#closed; listing++) {

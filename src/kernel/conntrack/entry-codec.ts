@@ -48,10 +48,11 @@ export function entryDeletion({ family, attributes }: EntryIdentity, sequence: n
   return netfilterRequest({ type, flags: NLM_F_ACK, sequence, family, attributes })
 }
 
-/** Which flows are meant: those towards one of the destinations, and those that IPVS sent to one of the backends. */
+/** Which flows are meant: those towards one of the destinations, and those that IPVS sent to one of the backends, unless they went to one of the others. */
 export interface FlowTargets {
   readonly destinations: Targets
   readonly backends: Targets
+  readonly others: Targets
 }
 
 /** Finds entries of `targets` that carry no source translation and were never answered among the messages of a listing; others cost no object. */
@@ -99,7 +100,8 @@ export class UntranslatedEntries {
   /** The kernel sends the original tuple first. Whose replies come from where it went to was sent nowhere else: a connection of its own to that backend. */
   #isSentToBackend({ start, length }: AttributeCursor): boolean {
     this.#reply.read(start, start + length)
-    return this.#reply.isOneOf(this.#targets.backends) && !this.#reply.hasAddressOf(this.#original)
+    const { backends, others } = this.#targets
+    return this.#reply.isOneOf(backends) && !this.#reply.hasAddressOf(this.#original) && !this.#original.isOneOf(others)
   }
 
   #identity(message: MessageCursor): EntryIdentity | undefined {

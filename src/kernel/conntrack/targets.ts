@@ -4,10 +4,12 @@ import { PROTOCOL_NUMBERS } from './constants.ts'
 
 interface Target {
   readonly address: Uint8Array
-  /** Undefined: any. */
+  /** Undefined: any that IPVS serves. */
   readonly protocol: number | undefined
   readonly port: number
 }
+
+const SERVED: ReadonlySet<number> = new Set(Object.values(PROTOCOL_NUMBERS))
 
 /**
  * Addresses with ports, found by the bytes of a message without making an object: the last word of the address leads to the few that
@@ -37,7 +39,7 @@ export class Targets {
     if (targets === undefined) return false
     for (const target of targets) {
       const isPort = target.port === port || target.port === 0
-      const isProtocol = target.protocol === undefined || target.protocol === protocol
+      const isProtocol = target.protocol === undefined ? SERVED.has(protocol) : target.protocol === protocol
       if (isPort && isProtocol && sameBytes(target.address, bytes, start, length)) return true
     }
     return false

@@ -1,11 +1,13 @@
 import { PointsmanError } from '../../errors.ts'
 import type { ConntrackKernel } from '../../kernel/for-sinks.ts'
 import type { DesiredService, DesiredState } from '../../model/desired-state.ts'
+import type { IpvsTable } from '../../model/ipvs-table.ts'
 import type { PortRange } from '../../model/source-nat.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
 import type { ConnectionCounts } from './connection-counts.ts'
 import type { SnatMemory } from './memory.ts'
+import { servicesWith } from './others.ts'
 import { driftOf, isNone, lostOfLeaving, missingOf, superfluous, type Unit, wantsTranslation } from './plan.ts'
 import { samePorts } from './port-range.ts'
 import type { SnatReport, StillServed } from './snat-sink.ts'
@@ -17,6 +19,7 @@ import { isRefusal, writeApart } from './write-apart.ts'
 export interface SnatTools {
   readonly table: TranslationTable
   readonly conntrack: Pick<ConntrackKernel, 'deleteUntranslated'> | undefined
+  readonly inKernel: (() => IpvsTable) | undefined
   readonly memory: SnatMemory
   readonly counts: ConnectionCounts
   readonly log: SinkLog | undefined
@@ -277,8 +280,9 @@ export class SnatPass {
     const targets = all.filter((match) => match.kind === 'vip')
     // The virtual addresses behind a firewall mark are not known: their flows are found by where they were sent.
     const backends = all.filter((match) => match.kind === 'mark')
+    const others = backends.length === 0 ? [] : servicesWith(backends, this.#desired, this.#tools.inKernel?.())
     try {
-      const deleted = (await conntrack?.deleteUntranslated(targets, backends)) ?? 0
+      const deleted = (await conntrack?.deleteUntranslated(targets, backends, others)) ?? 0
       if (deleted > 0) this.#applied['delete-connection'] = (this.#applied['delete-connection'] ?? 0) + deleted
       memory.backoff.clear(CONNTRACK)
       return true

@@ -2,6 +2,7 @@ import type { ConntrackKernel, IptablesKernel, NftablesKernel } from '../../kern
 import type { Port } from '../../model/address.ts'
 import type { DesiredState } from '../../model/desired-state.ts'
 import type { DestinationKey } from '../../model/destination.ts'
+import type { IpvsTable } from '../../model/ipvs-table.ts'
 import type { PortRange } from '../../model/source-nat.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
@@ -64,6 +65,8 @@ export interface SnatSinkOptions {
   readonly kernel: NftablesKernel
   /** Without it connections that were tried before their translation was there stay broken until they end. */
   readonly conntrack?: Pick<ConntrackKernel, 'deleteUntranslated'>
+  /** What IPVS holds, of whomever: connections of other services by one of our backends are left alone. Absent: only those of the desired state are. */
+  readonly inKernel?: () => IpvsTable
   /** Tells instances in one network namespace apart: the table is `pointsman`, with a name `pointsman-NAME`. */
   readonly instance?: string
   /** Ports that translated connections come from; 32768–60999 by default. */
@@ -154,8 +157,8 @@ class TableSnatSink implements SnatSink {
   }
 
   #pass(desired: DesiredState, now: number): SnatPass {
-    const { conntrack, log } = this.#options
-    const tools = { table: this.#table, conntrack, memory: this.#memory, counts: this.#counts, log }
+    const { conntrack, log, inKernel } = this.#options
+    const tools = { table: this.#table, conntrack, inKernel, memory: this.#memory, counts: this.#counts, log }
     return new SnatPass(tools, desired, this.#portsFor(desired), now)
   }
 

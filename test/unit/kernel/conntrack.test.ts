@@ -86,7 +86,7 @@ const target = (to: string, port = 53, protocol: OriginalDestination['protocol']
 
 /** What is to be deleted of the messages. */
 function found(targets: readonly OriginalDestination[], ...messages: readonly number[][]): EntryIdentity[] {
-  return foundOf({ destinations: new Targets(targets), backends: new Targets([]) }, messages)
+  return foundOf({ destinations: new Targets(targets), backends: new Targets([]), others: new Targets([]) }, messages)
 }
 
 function foundOf(targets: FlowTargets, messages: readonly number[][]): EntryIdentity[] {
@@ -141,7 +141,20 @@ describe('the listing', () => {
     ['gone there by itself', { to: '10.2.0.2', port: 5353 }, ['10.2.0.2', 5353], 0],
   ])('of a backend: %s', (_, listed, [address, port], count) => {
     const backends = new Targets([{ address: address as IpAddress, port }])
-    expect(foundOf({ destinations: new Targets([]), backends }, [entry(listed)])).toHaveLength(count)
+    const none = new Targets([])
+    expect(foundOf({ destinations: none, backends, others: none }, [entry(listed)])).toHaveLength(count)
+  })
+
+  it.each<[string, Entry, number]>([
+    ['that came by it', { to: '10.9.0.8', port: 90 }, 0],
+    ['that came by another port of it', { to: '10.9.0.8', port: 91 }, 1],
+    ['that came by another protocol', { to: '10.9.0.8', port: 90, protocol: 6 }, 1],
+    ['that came by another address', { to: '10.9.0.7', port: 90 }, 1],
+    ['that IPVS does not serve', { to: '10.9.0.7', port: 90, protocol: 47 }, 0],
+  ])('of a backend that another service has too: one %s', (_, listed, count) => {
+    const backends = new Targets([{ address: '10.2.0.2' as IpAddress, port: 5353 }])
+    const others = new Targets([{ protocol: 'udp', address: '10.9.0.8' as IpAddress, port: 90 }])
+    expect(foundOf({ destinations: new Targets([]), backends, others }, [entry(listed)])).toHaveLength(count)
   })
 
   it('passes over what has no ports and what is no entry', () => {

@@ -1,6 +1,9 @@
 import { describe, expect, it, vi } from 'vitest'
+import { serviceKey } from '../../../../src/model/virtual-service.ts'
+import { held, identity, key, virtual } from '../../../support/desired.ts'
 import { ALL_SERVED, keys, NOTHING_SERVED, rig, service, state, TABLE, translated } from './rig.ts'
 
+const NO_CONNECTIONS = { active: 0, inactive: 0, persistent: 0 }
 const WEB = 'tcp/10.9.0.1:80'
 const DNS = 'udp/10.9.0.1:53'
 const MAIL = 'tcp/10.9.0.1:25'
@@ -192,6 +195,26 @@ describe('connections that were tried before there was a translation', () => {
     const { opened } = await pass(marked, 'full', ALL_SERVED)
     expect(opened.applied).toMatchObject({ 'delete-connection': 1 })
     expect(cleaned()).toEqual(['sent to 10.2.0.2:53'])
+  })
+
+  it('are not those of services by address with the same backend, ours or in the kernel', async () => {
+    const foreign = (text: string, backend: string) => ({
+      service: virtual(text),
+      destinations: new Map([[key(backend), { destination: held(backend), connections: NO_CONNECTIONS }]]),
+    })
+    const table = new Map([
+      [serviceKey(identity('udp/10.9.0.8:53')), foreign('udp/10.9.0.8:53', '10.2.0.2:5353')],
+      [serviceKey(identity('udp/10.9.0.9:53')), foreign('udp/10.9.0.9:53', '10.2.0.3:53')],
+      [serviceKey(identity('fwmark/8/ipv4')), foreign('fwmark/8/ipv4', '10.2.0.2:53')],
+    ])
+    const { pass, kernel, cleaned } = rig({ inKernel: () => table })
+    const marked = translated('fwmark/7/ipv4', 'masquerade', ['10.2.0.2:53'])
+    const desired = state([marked, service(DNS, ['10.2.0.2:53']), service(MAIL, ['10.2.0.3:25'])])
+    await pass(desired, 'changes', ALL_SERVED)
+    cleaned()
+    kernel.flushRuleset()
+    await pass(desired, 'full', ALL_SERVED)
+    expect(cleaned()).toEqual(['sent to 10.2.0.2:53', `not by ${DNS}`, 'not by udp/10.9.0.8:53'])
   })
 
   it('are left alone where a service worked without source NAT until now', async () => {

@@ -16,9 +16,14 @@ export function rig(options: Partial<SnatSinkOptions> & { kernel?: FakeNftables 
   const cleaned: string[] = []
   const warnings: string[] = []
   const conntrack = {
-    deleteUntranslated: async (targets: readonly OriginalDestination[], backends: readonly ReplySource[] = []) => {
+    deleteUntranslated: async (
+      targets: readonly OriginalDestination[],
+      backends: readonly ReplySource[] = [],
+      others: readonly OriginalDestination[] = [],
+    ) => {
       cleaned.push(...targets.map(({ protocol, address, port }) => `${protocol}/${address}:${port}`))
       cleaned.push(...backends.map(({ address, port }) => `sent to ${address}:${port}`))
+      cleaned.push(...others.map(({ protocol, address, port }) => `not by ${protocol}/${address}:${port}`))
       return targets.length + backends.length
     },
   }
