@@ -63,8 +63,9 @@ export function askedBefore(pool: readonly PoolMember[], since: number): string[
 function operationalOf(checks: readonly PoolCheck[], before: Operational | undefined, askedLast: number): Operational {
   const operational = together(checks.map(({ spec, standing }) => ({ kind: spec.probe.kind, standing })))
   const since = Math.min(...checks.map(({ turn }) => turn.failingSince ?? Number.POSITIVE_INFINITY))
-  // Once they were all asked that is enough: who comes later says nothing about it.
-  const isKnown = before?.failure !== undefined && before.siblingsDue === undefined
+  // Once they were all asked that is enough: who comes later says nothing about it. For a failure to connect nobody was asked.
+  const { failure, siblingsDue } = before ?? {}
+  const isKnown = failure !== undefined && !isConnectFailure(failure) && siblingsDue === undefined
   return askedLast < since && since < Number.POSITIVE_INFINITY && !isKnown ? { ...operational, siblingsDue: true } : operational
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ProbeTarget } from '../health/target.ts'
 import { type DestinationKey, forwardingText } from '../model/destination.ts'
 import { roadName } from '../model/probe-road.ts'
@@ -90,15 +91,16 @@ function planThrough(
 const NO_ROADS: ReadonlyMap<DestinationKey, Road> = new Map()
 
 const names = new WeakMap<CheckSpec, string>()
-const namesByText = new Map<string, string>()
 
-/** Equal checks have equal names, whichever service they belong to: short ones, for each of their members has its own copy. */
+/**
+ * Equal checks have equal names, whichever service they belong to: short ones, for each of their members has its own copy. Nothing is kept
+ * of those that are no more: registries may bring new ones for ever, and passwords are in them.
+ */
 function nameOf(check: CheckSpec): string {
   const known = names.get(check)
   if (known !== undefined) return known
-  const text = JSON.stringify(check)
-  const name = namesByText.get(text) ?? `${check.probe.kind}#${namesByText.size + 1}`
-  namesByText.set(text, name)
+  const digest = createHash('sha256').update(JSON.stringify(check)).digest().subarray(0, 16)
+  const name = `${check.probe.kind}#${digest.toString('base64url')}`
   names.set(check, name)
   return name
 }

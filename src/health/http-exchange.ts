@@ -57,8 +57,16 @@ export function askHttp2(connection: Connection, socket: Socket, question: HttpQ
     status = head[':status'] ?? 0
     answer.head(status, head)
   })
-  stream.on('data', answer.body)
+  // Frames may have a byte each, and a look at the body costs what there is of it in all.
+  const parts: Buffer[] = []
+  const handOn = () => {
+    if (parts.length > 0) answer.body(Buffer.concat(parts.splice(0)))
+  }
+  stream.on('data', (part: Buffer) => {
+    if (parts.push(part) === 1) setImmediate(handOn)
+  })
   stream.once('close', () => {
+    handOn()
     if (status === 0) connection.fail('closed', `ends the request without an answer (HTTP/2 error ${stream.rstCode})`)
     else if (stream.rstCode !== 0)
       connection.fail('closed', `ends the request within its answer (HTTP/2 error ${stream.rstCode})`)

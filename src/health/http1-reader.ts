@@ -24,6 +24,8 @@ export class Http1Reader {
   #searched = 0
   /** Bytes of answers before the answer itself. */
   #interim = 0
+  /** Of the body, not handed on yet. A look at it costs what there is of it in all, and chunks may have a byte each. */
+  #parts: Buffer[] = []
 
   constructor(answer: HttpAnswer, bodiless: boolean) {
     this.#answer = answer
@@ -33,6 +35,12 @@ export class Http1Reader {
   /** What is wrong with the answer; undefined while nothing is. */
   read(chunk: Buffer): string | undefined {
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
+    const fault = this.#readOn()
+    this.#handOn()
+    return fault
+  }
+
+  #readOn(): string | undefined {
     for (;;) {
       const before = this.#bytes.length
       const stage = this.#stage
@@ -85,12 +93,12 @@ export class Http1Reader {
     return undefined
   }
 
-  /** Passes on what there is of a part; tells how much is left of it. */
+  /** Takes what there is of a part; tells how much is left of it. */
   #pass(stage: { left: number }): number {
     const part = this.#bytes.subarray(0, stage.left)
     this.#bytes = this.#bytes.subarray(part.length)
     stage.left -= part.length
-    if (part.length > 0) this.#answer.body(part)
+    if (part.length > 0) this.#parts.push(part)
     return stage.left
   }
 
@@ -111,8 +119,16 @@ export class Http1Reader {
     return undefined
   }
 
+  #handOn(): void {
+    const [first, ...others] = this.#parts
+    if (first === undefined) return
+    this.#parts = []
+    this.#answer.body(others.length === 0 ? first : Buffer.concat([first, ...others]))
+  }
+
   #finish(): void {
     this.#stage = { kind: 'over' }
+    this.#handOn()
     this.#answer.end()
   }
 }

@@ -165,7 +165,7 @@ describe('filters that drop packets of services', () => {
       'FORWARD, iptables-nft, chain FORWARD drops what comes back from tcp/10.2.1.2:8080 and 1 more by its policy',
     ])
     expect(await net.check(net.director, 'iptables-nft -S DOCKER-USER')).toContain(
-      '-s 10.2.1.2/32 -p tcp -m tcp --sport 8080 -j ACCEPT',
+      '-s 10.2.1.2/32 -p tcp -m tcp --sport 8080 -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j ACCEPT',
     )
     expect(await ask()).toEqual(ANSWERS)
     expect((await firewallChecks()).map(({ verdict }) => verdict)).toEqual(['ok', 'ok', 'ok'])

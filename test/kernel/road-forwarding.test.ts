@@ -240,6 +240,29 @@ services:
     await expect.poll(() => logged('TCP 10.9.0.1:80').connections, { timeout: 20_000 }).toBe(total)
   })
 
+  it('does not log the life of a backend again that comes back before the kernel has forgotten it', async () => {
+    const [service, key] = ['TCP 10.9.0.1:80', 'TCP 10.9.0.1:80 10.2.3.2:8080']
+    const tcp = flows.slice(0, 1)
+    const inKernel = async () => (await readStatistics(lab, { netns: daemon.netns })).get(key)?.connections
+    const sendAndLog = async (): Promise<void> => {
+      const before = logged(service).connections
+      await send(topology, tcp)
+      await expect.poll(() => logged(service).connections, { timeout: 20_000 }).toBe(before + perFlow)
+    }
+    const kept = (await inKernel()) ?? 0
+    expect(kept).toBeGreaterThan(0)
+    const before = logged(key).connections
+    await daemon.reconfigure(yaml.replace('      - { address: 10.2.3.2:8080 }\n', ''))
+    await expect.poll(inKernel, { timeout: 30_000 }).toBeUndefined()
+    // The traffic log has seen that it is away when it tells of traffic that came later.
+    await sendAndLog()
+    await daemon.reconfigure(yaml)
+    await expect.poll(inKernel, { timeout: 30_000 }).toBe(kept)
+    await sendAndLog()
+    await expect.poll(inKernel, { timeout: 20_000 }).toBe(kept + perFlow / 6)
+    await expect.poll(() => logged(key).connections, { timeout: 20_000 }).toBe(before + perFlow / 6)
+  })
+
   it('takes the series away with the object', async () => {
     await daemon.reconfigure(yaml.replace('      - { address: 10.2.3.2:8080 }\n', '').replace(/ {2}- name: marked[\s\S]*/, ''))
     const gone = (line: string): boolean => line.includes('-f 7') || line.startsWith('-a -t 10.9.0.1:80 -r 10.2.3.2:8080')

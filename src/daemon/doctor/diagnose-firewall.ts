@@ -7,7 +7,7 @@ import { openingText } from '../../sinks/firewall/ours.ts'
 import { isOpened, placeFor } from '../../sinks/firewall/place.ts'
 import { counted } from '../counted.ts'
 import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
-import { commandFor } from './firewall-commands.ts'
+import { cureFor } from './firewall-commands.ts'
 import type { FirewallFacts } from './firewall-facts.ts'
 
 const CHECK = 'firewall'
@@ -75,7 +75,7 @@ function inChain(
     comes && table.unwritable === undefined && judgement.otherwise === 'drop' && isOpened(judgement, place)
   const findings = (['drops', 'may drop'] as const).map((verdict) => {
     const met = judged.filter(({ judgement }) => judgement.verdict === verdict)
-    return met.length === 0 ? [] : [finding(table, base, verdict, met, met.every(comesTo))]
+    return met.length === 0 ? [] : [finding(table, base, verdict, met, met.every(comesTo), known.tracked)]
   })
   return findings.flat()
 }
@@ -93,6 +93,7 @@ function finding(
   verdict: 'drops' | 'may drop',
   met: readonly Judged[],
   comes: boolean,
+  tracked: boolean,
 ): Finding {
   const openings = met.map(({ opening }) => opening)
   const [first] = openings as [Opening]
@@ -107,15 +108,13 @@ function finding(
   const message = `${where} ${verdict} ${who} ${openingText(first)}${more}${why}`
   const { unwritable } = table
   if (comes) return ok(CHECK, `${message}; the start puts a rule before that (manage_firewall)`)
-  const run = commandFor(table, base, openings)
-  if (verdict === 'may drop') return warn(CHECK, message, { run })
-  return fail(CHECK, message, {
-    run,
-    cure:
-      unwritable === undefined
-        ? 'or write manage_firewall: true under global, and it is done at each start and reload'
-        : `manage_firewall does not reach it: ${unwritable.why}`,
-  })
+  const { cure: hint, ...commands } = cureFor(table, base, openings, tracked)
+  if (verdict === 'may drop') return warn(CHECK, message, { ...commands, ...(hint !== undefined && { cure: hint }) })
+  const manage =
+    unwritable === undefined
+      ? 'or write manage_firewall: true under global, and it is done at each start and reload'
+      : `manage_firewall does not reach it: ${unwritable.why}`
+  return fail(CHECK, message, { ...commands, cure: [...(hint === undefined ? [] : [hint]), manage].join('; ') })
 }
 
 function byWhat({ rules }: FilterChain, { at }: Judgement): string {

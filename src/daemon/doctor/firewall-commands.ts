@@ -1,11 +1,11 @@
 import type { AddressFamily } from '../../model/address.ts'
 import { FIREWALLD, type FilterChain, type FilterPlace, type FilterTable } from '../../sinks/firewall/filter.ts'
-import { type FirewallHook, type Opening, openingFamily, PROTOCOL_NUMBERS } from '../../sinks/firewall/opening.ts'
+import { type FirewallHook, type Opening, openingFamily } from '../../sinks/firewall/opening.ts'
+import type { Cure } from './facts.ts'
+import { type Addressed, firewalldCure, wordOf } from './firewalld-commands.ts'
 
 /** What keeps the rules of a chain, and would undo what is done behind its back. */
 export type FirewallTool = 'ufw' | 'firewalld' | 'docker' | 'nft' | 'iptables'
-
-type Addressed = Opening & { readonly kind: 'address' }
 
 /** Where users of docker have their rules; it leaves that chain as it is. */
 const DOCKER_USER = 'DOCKER-USER'
@@ -19,36 +19,44 @@ export function toolOf({ place, chains }: FilterTable, base: FilterChain): Firew
   return place.kind === 'nft' ? 'nft' : 'iptables'
 }
 
-/** One line for a shell of root that lets these packets through this chain. */
-export function commandFor(table: FilterTable, base: FilterChain, openings: readonly Opening[]): string {
+/** What lets these packets through this chain: one line for a shell of root, and what is to be known of it. `tracked` as for `packetOf`. */
+export function cureFor(table: FilterTable, base: FilterChain, openings: readonly Opening[], tracked: boolean): Cure {
+  if (toolOf(table, base) === 'firewalld') return firewalldCure(table, openings, tracked)
+  const run = commandFor(table, base, openings, tracked)
+  return tracked || base.base?.hook !== 'forward' ? { run } : { run, cure: STATELESS }
+}
+
+const STATELESS =
+  'nobody knows the connections of replies while net.ipv4.vs.conntrack is 0, so that this lets through whatever a backend sends from that port; with 1 a rule for established connections is enough'
+
+function commandFor(table: FilterTable, base: FilterChain, openings: readonly Opening[], tracked: boolean): string {
   switch (toolOf(table, base)) {
     case 'ufw':
-      return openings.map((opening) => ufw(table, base, opening)).join(' && ')
-    case 'firewalld':
-      return firewalld(table, base, openings)
+      return openings.map((opening) => ufw(table, base, opening, tracked)).join(' && ')
     case 'docker':
-      return openings.map((opening) => iptables(table.place, DOCKER_USER, opening)).join(' && ')
+      return openings.map((opening) => iptables(table.place, DOCKER_USER, opening, tracked)).join(' && ')
     case 'iptables':
-      return openings.map((opening) => iptables(table.place, base.name, opening)).join(' && ')
-    case 'nft':
-      return nft(table.place as FilterPlace & { kind: 'nft' }, base.name, openings)
+      return openings.map((opening) => iptables(table.place, base.name, opening, tracked)).join(' && ')
+    default:
+      return nft(table.place as FilterPlace & { kind: 'nft' }, base.name, openings, tracked)
   }
 }
 
-function ufw(table: FilterTable, base: FilterChain, opening: Opening): string {
+function ufw(table: FilterTable, base: FilterChain, opening: Opening, tracked: boolean): string {
   // ufw has no words for the others.
   if (opening.kind === 'mark' || (opening.protocol !== 'tcp' && opening.protocol !== 'udp'))
-    return iptables(table.place, base.name, opening)
+    return iptables(table.place, base.name, opening, tracked)
   const { hook, protocol, address, port } = opening
   const verb = { input: 'allow', output: 'allow out', forward: 'route allow' }[hook]
   const end = `${hook === 'forward' ? 'from' : 'to'} ${address}${port === 0 ? '' : ` port ${port}`}`
   return `ufw ${verb} proto ${protocol} ${end}`
 }
 
-function iptables(place: FilterPlace, chain: string, opening: Opening): string {
+function iptables(place: FilterPlace, chain: string, opening: Opening, tracked: boolean): string {
   const variant = place.kind === 'iptables' ? place.variant : 'nft'
   const program = `${openingFamily(opening) === 'ipv4' ? 'iptables' : 'ip6tables'}-${variant}`
-  return `${program} -I ${chain} ${iptablesMatch(opening)} -j ACCEPT`
+  const known = tracked && opening.hook === 'forward' ? ' -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY' : ''
+  return `${program} -I ${chain} ${iptablesMatch(opening)}${known} -j ACCEPT`
 }
 
 function iptablesMatch(opening: Opening): string {
@@ -59,7 +67,13 @@ function iptablesMatch(opening: Opening): string {
 }
 
 /** One rule for each family; where there are several packets to let through, with a set of them in it. */
-function nft({ family, table }: FilterPlace & { readonly kind: 'nft' }, chain: string, openings: readonly Opening[]): string {
+function nft(
+  { family, table }: FilterPlace & { readonly kind: 'nft' },
+  chain: string,
+  openings: readonly Opening[],
+  tracked: boolean,
+): string {
+  const known = tracked && openings.some(({ hook }) => hook === 'forward') ? ' ct direction reply' : ''
   const rules = (['ipv4', 'ipv6'] as const).flatMap((each) => {
     const here = openings.filter((opening) => openingFamily(opening) === each)
     const withPort = here.filter((opening): opening is Addressed => opening.kind === 'address' && opening.port !== 0)
@@ -68,7 +82,7 @@ function nft({ family, table }: FilterPlace & { readonly kind: 'nft' }, chain: s
       ...(withPort.length > 1 ? [nftSet(each, withPort)] : withPort.map((opening) => nftMatch(each, opening))),
       ...others.map((opening) => nftMatch(each, opening)),
     ]
-    return matches.map((match) => `insert rule ${family} ${table} ${chain} ${match} accept`)
+    return matches.map((match) => `insert rule ${family} ${table} ${chain} ${match}${known} accept`)
   })
   return rules.map((rule) => (/[{;]/.test(rule) ? `nft '${rule}'` : `nft ${rule}`)).join(' && ')
 }
@@ -94,43 +108,4 @@ function endsOf(hook: FirewallHook): readonly ['saddr', 'sport'] | readonly ['da
 
 function ipOf(family: AddressFamily): 'ip' | 'ip6' {
   return family === 'ipv4' ? 'ip' : 'ip6'
-}
-
-/** Not every system has names for the protocols of tunnels. */
-function wordOf({ protocol }: Addressed): string {
-  return protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp' ? protocol : String(PROTOCOL_NUMBERS[protocol])
-}
-
-/** A rule for clients belongs to a zone; the other two ways are policies between zones (firewalld 0.9 and later). */
-function firewalld({ place }: FilterTable, base: FilterChain, openings: readonly Opening[]): string {
-  const rich = openings.filter((opening): opening is Addressed => opening.kind === 'address')
-  // It has no words for marks.
-  const marks = openings.filter(({ kind }) => kind === 'mark')
-  const direct = marks.length === 0 ? [] : [nft(place as FilterPlace & { kind: 'nft' }, base.name, marks)]
-  return [...(rich.length === 0 ? [] : withRichRules(rich)), ...direct].join(' && ')
-}
-
-function withRichRules(openings: readonly Addressed[]): string[] {
-  const { hook } = openings[0] as Addressed
-  const at = hook === 'input' ? '' : `--policy pointsman-${hook} `
-  const zones = hook === 'output' ? ['HOST', 'ANY'] : ['ANY', 'ANY']
-  const made =
-    hook === 'input'
-      ? []
-      : [
-          `firewall-cmd --permanent --new-policy pointsman-${hook}`,
-          `firewall-cmd --permanent ${at}--add-ingress-zone ${zones[0]}`,
-          `firewall-cmd --permanent ${at}--add-egress-zone ${zones[1]}`,
-        ]
-  const rules = openings.map((opening) => `firewall-cmd --permanent ${at}--add-rich-rule '${richRule(opening)}'`)
-  return [...made, ...rules, 'firewall-cmd --reload']
-}
-
-function richRule(opening: Addressed): string {
-  const family = openingFamily(opening)
-  const { hook, protocol, address, port } = opening
-  const isReply = hook === 'forward'
-  const host = `${isReply ? 'source' : 'destination'} address="${address}"`
-  if (port === 0) return `rule family="${family}" ${host} protocol value="${wordOf(opening)}" accept`
-  return `rule family="${family}" ${host} ${isReply ? 'source-port' : 'port'} port="${port}" protocol="${protocol}" accept`
 }

@@ -94,7 +94,8 @@ class ChainFirewallSink implements FirewallSink {
       this.#watch.follow({ onChange: (listener) => this.#onRuleset(listener) })
       this.#wanted = wantedOpenings(desired, held.table, held.holds.bind(held))
       this.#now = now
-      const image = scope === 'full' || this.#image === undefined ? await this.#read() : await this.#present()
+      const image =
+        scope === 'full' || this.#image?.tracked !== this.#options.tracked() ? await this.#read() : await this.#present()
       const report = await this.#carryOut(image, 'open', now)
       const { applied, driftRepaired } = joinedHalves([this.#meanwhile, report])
       this.#meanwhile = NOTHING_DONE
@@ -116,7 +117,8 @@ class ChainFirewallSink implements FirewallSink {
       this.#image = undefined
       this.#lost.clear()
       for (const table of await readFirewall(this.#options.kernel))
-        for (const mark of [this.#mark, ...this.#former]) await this.#write(table, mark, planRemoval(table, mark))
+        for (const mark of [this.#mark, ...this.#former])
+          await this.#write(table, mark, planRemoval(table, mark), this.#options.tracked())
     })
   }
 
@@ -139,8 +141,8 @@ class ChainFirewallSink implements FirewallSink {
   }
 
   async #read(): Promise<FirewallImage> {
-    const image = imageOf(await readFirewall(this.#options.kernel), this.#mark)
-    if (this.#image !== undefined && !this.#stale) this.#noteLost(this.#image, image)
+    const image = imageOf(await readFirewall(this.#options.kernel), this.#mark, this.#options.tracked())
+    if (this.#image?.tracked === image.tracked && !this.#stale) this.#noteLost(this.#image, image)
     this.#image = image
     this.#stale = false
     return image
@@ -177,8 +179,8 @@ class ChainFirewallSink implements FirewallSink {
       unfinished.add(object)
       if (this.#backoff.holds(object, object, now)) continue
       try {
-        await this.#write(table, this.#mark, edits)
-        for (const mark of former) await this.#write(table, mark, planRemoval(table, mark))
+        await this.#write(table, this.#mark, edits, image.tracked)
+        for (const mark of former) await this.#write(table, mark, planRemoval(table, mark), image.tracked)
         this.#backoff.clear(object)
         for (const edit of edits) driftRepaired += this.#wrote(table, image, edit, applied)
       } catch (error) {
@@ -206,18 +208,18 @@ class ChainFirewallSink implements FirewallSink {
   }
 
   #input() {
-    return { wanted: this.#wanted, mark: this.#mark, former: this.#former, tracked: this.#options.tracked() }
+    return { wanted: this.#wanted, mark: this.#mark, former: this.#former }
   }
 
-  async #write(table: FilterTable, mark: string, edits: readonly Edit[]): Promise<void> {
+  async #write(table: FilterTable, mark: string, edits: readonly Edit[], tracked: boolean): Promise<void> {
     if (edits.length === 0) return
     if (table.unwritable !== undefined) {
       const { why, cure } = table.unwritable
       throw new PointsmanError('KERNEL_REFUSED', cure === undefined ? `${why}.` : `${why}: ${cure}.`)
     }
     const { nftables, iptables } = this.#options.kernel
-    if (table.place.kind === 'nft') await nftables.apply(nftCommands(table, mark, edits))
-    else await iptables.restore(table.place.variant, table.place.family, iptablesLines(table, mark, edits))
+    if (table.place.kind === 'nft') await nftables.apply(nftCommands(table, mark, edits, tracked))
+    else await iptables.restore(table.place.variant, table.place.family, iptablesLines(table, mark, edits, tracked))
   }
 
   /** Notes what is in a table now, and gives whether that repaired something. */

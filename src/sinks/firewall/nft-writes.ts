@@ -12,7 +12,7 @@ type Json = Readonly<Record<string, unknown>>
 type NftPlace = FilterPlace & { readonly kind: 'nft' }
 
 /** What of ours is in a table of nftables at one hook. */
-export function readNftHeld(table: FilterTable, hook: FirewallHook, mark: string): Held {
+export function readNftHeld(table: FilterTable, hook: FirewallHook, mark: string, tracked: boolean): Held {
   const place = table.place as NftPlace
   const openings: Held['openings'] = new Map()
   const sets = ourSets(place, hook, mark)
@@ -29,16 +29,16 @@ export function readNftHeld(table: FilterTable, hook: FirewallHook, mark: string
     }
   }
   const comments = chain?.rules.map(({ comment }) => comment)
-  if (!isDeepStrictEqual(comments, rulesOf(place, hook, sets).map(ruleComment))) sound = false
+  if (!isDeepStrictEqual(comments, rulesOf(place, hook, sets, tracked).map(ruleComment))) sound = false
   return { state: sound ? 'sound' : 'damaged', openings }
 }
 
 /** One transaction for a table: with it no moment has a packet less than before. */
-export function nftCommands(table: FilterTable, mark: string, edits: readonly Edit[]): NftCommand[] {
-  return edits.flatMap((edit) => commandsOf(table, mark, edit))
+export function nftCommands(table: FilterTable, mark: string, edits: readonly Edit[], tracked: boolean): NftCommand[] {
+  return edits.flatMap((edit) => commandsOf(table, mark, edit, tracked))
 }
 
-function commandsOf(table: FilterTable, mark: string, edit: Edit): NftCommand[] {
+function commandsOf(table: FilterTable, mark: string, edit: Edit, tracked: boolean): NftCommand[] {
   const place = table.place as NftPlace
   const at = { family: place.family, table: place.table }
   const name = ourChain(place, edit.hook, mark)
@@ -51,7 +51,7 @@ function commandsOf(table: FilterTable, mark: string, edit: Edit): NftCommand[] 
   const made = [
     { add: chain },
     ...sets.map((set) => ({ add: { set: { ...at, name: set.name, type: set.type } } })),
-    ...rulesOf(place, edit.hook, sets).map((expr) => ({
+    ...rulesOf(place, edit.hook, sets, tracked).map((expr) => ({
       add: { rule: { ...at, chain: name, comment: ruleComment(expr), expr } },
     })),
   ]
@@ -75,22 +75,24 @@ function commandsOf(table: FilterTable, mark: string, edit: Edit): NftCommand[] 
   ]
 }
 
-function rulesOf({ family: tableFamily }: NftPlace, hook: FirewallHook, sets: readonly OpeningSet[]): Json[][] {
+/** What comes back is of a connection that a client began, as far as anybody knows connections (`tracked`): no backend opens one from that port. */
+function rulesOf({ family: tableFamily }: NftPlace, hook: FirewallHook, sets: readonly OpeningSet[], tracked: boolean): Json[][] {
+  const isReply = hook === 'forward'
+  const known = isReply && tracked ? [equals({ ct: { key: 'direction' } }, 'reply')] : []
   return sets.map(({ name, family, kind }) => {
     const ip = family === 'ipv4' ? 'ip' : 'ip6'
-    const left = hook === 'forward' ? 'saddr' : 'daddr'
     const protocol = { meta: { key: 'l4proto' } }
-    const address = { payload: { protocol: ip, field: left } }
+    const address = { payload: { protocol: ip, field: isReply ? 'saddr' : 'daddr' } }
     const set = `@${name}`
     if (kind === 'mark') {
       const ofFamily = tableFamily === 'inet' ? [equals({ meta: { key: 'nfproto' } }, family)] : []
       return [...ofFamily, equals({ meta: { key: 'mark' } }, set), { accept: null }]
     }
-    if (kind === 'any-port') return [equals({ concat: [protocol, address] }, set), { accept: null }]
-    const port = { payload: { protocol: 'th', field: left === 'saddr' ? 'sport' : 'dport' } }
+    if (kind === 'any-port') return [...known, equals({ concat: [protocol, address] }, set), { accept: null }]
+    const port = { payload: { protocol: 'th', field: isReply ? 'sport' : 'dport' } }
     // Others have no ports, and something else stands in their place.
     const transport = equals(protocol, { set: ['tcp', 'udp', 'sctp'] })
-    return [transport, equals({ concat: [protocol, address, port] }, set), { accept: null }]
+    return [...known, transport, equals({ concat: [protocol, address, port] }, set), { accept: null }]
   })
 }
 

@@ -27,18 +27,20 @@ export interface FirewallImage {
   readonly tables: readonly FilterTable[]
   /** By `heldKey`. */
   readonly held: ReadonlyMap<string, Held>
+  /** As for `packetOf`. */
+  readonly tracked: boolean
 }
 
 export function heldKey(table: FilterTable, hook: FirewallHook): string {
   return `${placeKey(table.place)} ${hook}`
 }
 
-export function imageOf(tables: readonly FilterTable[], mark: string): FirewallImage {
+export function imageOf(tables: readonly FilterTable[], mark: string, tracked: boolean): FirewallImage {
   const held = new Map<string, Held>()
   for (const table of tables)
     for (const hook of HOOKS)
-      held.set(heldKey(table, hook), (table.place.kind === 'nft' ? readNftHeld : readIptablesHeld)(table, hook, mark))
-  return { tables, held }
+      held.set(heldKey(table, hook), (table.place.kind === 'nft' ? readNftHeld : readIptablesHeld)(table, hook, mark, tracked))
+  return { tables, held, tracked }
 }
 
 export interface PlanInput {
@@ -46,8 +48,6 @@ export interface PlanInput {
   readonly mark: string
   /** Marks of earlier names of the instance, whose rules go. */
   readonly former: readonly string[]
-  /** As for `packetOf`. */
-  readonly tracked: boolean
 }
 
 /** What is done to a table, and what stays closed in it all the same. */
@@ -61,10 +61,15 @@ export interface TablePlan {
  * a chain is opened where a packet that no doubtful rule meets is dropped, in front of the rule that drops it, so that what others refuse before that stays
  * refused (`placeFor`).
  */
-export function planTable(table: FilterTable, { held }: FirewallImage, input: PlanInput, half: 'open' | 'close'): TablePlan {
+export function planTable(
+  table: FilterTable,
+  { held, tracked }: FirewallImage,
+  input: PlanInput,
+  half: 'open' | 'close',
+): TablePlan {
   const plans = HOOKS.map((hook) => {
     const ours = held.get(heldKey(table, hook)) ?? { state: 'absent', openings: new Map<OpeningKey, Opening>() }
-    return planHook(table, hook, ours, input, half)
+    return planHook(table, hook, ours, { ...input, tracked }, half)
   })
   return { edits: plans.flatMap(({ edits }) => edits), closed: plans.flatMap(({ closed }) => closed) }
 }
@@ -82,7 +87,7 @@ function planHook(
   table: FilterTable,
   hook: FirewallHook,
   ours: Held,
-  { wanted, mark, former, tracked }: PlanInput,
+  { wanted, mark, former, tracked }: PlanInput & { readonly tracked: boolean },
   half: 'open' | 'close',
 ): TablePlan {
   const families = placeFamilies(table.place)

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createHttp2Server, createSecureServer, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { AnswerText } from '../../../src/health/answer-text.ts'
 import { httpProbe } from '../../../src/health/http.ts'
 import type { ProbeTarget } from '../../../src/health/target.ts'
 import type { HttpProbeSpec, ProbeTls } from '../../../src/model/probe-spec.ts'
@@ -240,6 +241,26 @@ describe('HTTP/2', () => {
     expect(await ask(target, more)).toEqual(passed)
     expect(await ask(target, { ...more, body: { by: 'text', value: 'not there' } })).toMatchObject({ failure: 'wrong-answer' })
     expect(await ask(target, { ...more, status: [{ from: 404, to: 404 }] })).toMatchObject({ failure: 'wrong-answer' })
+    await nothingIsLeft()
+  })
+
+  it('is judged by what comes together, and not frame by frame', async () => {
+    // RFC 9113, 4.1: a server that puts each byte of the body into a frame of its own.
+    const frame = (type: number, flags: number, stream: number, payload: Buffer) =>
+      Buffer.concat([Buffer.from([0, 0, payload.length, type, flags, 0, 0, 0, stream]), payload])
+    const [settings, acknowledged] = [0, 1].map((flags) => frame(4, flags, 0, Buffer.alloc(0)))
+    const frames = [
+      frame(1, 4, 1, Buffer.from([0x88])),
+      ...Array.from({ length: 2_000 }, () => frame(0, 0, 1, Buffer.from('x'))),
+      frame(0, 1, 1, Buffer.from('needle')),
+    ]
+    const answer = Buffer.concat([settings, acknowledged, ...frames] as Buffer[])
+    const looks = vi.spyOn(AnswerText.prototype, 'add')
+    onTestFinished(() => looks.mockRestore())
+    const target = await serving((socket) => void socket.once('data', () => socket.write(answer)).resume())
+    expect(await ask(target, { version: '2', body: { by: 'text', value: 'xneedle' } })).toEqual({ outcome: 'passed' })
+    expect(looks.mock.calls.length).toBeGreaterThan(0)
+    expect(looks.mock.calls.length).toBeLessThan(1_000)
     await nothingIsLeft()
   })
 

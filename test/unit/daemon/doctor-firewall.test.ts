@@ -9,6 +9,7 @@ import type { FilterTable } from '../../../src/sinks/firewall/filter.ts'
 import { readIptablesFilter } from '../../../src/sinks/firewall/read-iptables.ts'
 import { readNftRuleset } from '../../../src/sinks/firewall/read-nft.ts'
 import { FakeFirewall } from '../../support/fake-firewall.ts'
+import { firewalldObjects } from '../../support/filters/rule-sets.ts'
 import { FakeHost } from './fake-host.ts'
 
 const WEB = '{ name: web, listen: 10.9.0.1:80, backends: [10.2.1.2:8080] }'
@@ -143,7 +144,9 @@ describe('the cure is', () => {
       "nft 'insert rule inet site input meta l4proto . ip daddr . th dport { tcp . 10.9.0.1 . 80, udp . 10.9.0.1 . 53 } accept' && " +
         'nft insert rule inet site input ip6 daddr fd00:9::1 tcp dport 80 accept',
     ])
-    expect(commands(nft('forward'))).toEqual(['nft insert rule inet site forward ip saddr 10.2.1.2 tcp sport 8080 accept'])
+    expect(commands(nft('forward'))).toEqual([
+      'nft insert rule inet site forward ip saddr 10.2.1.2 tcp sport 8080 ct direction reply accept',
+    ])
     expect(commands(nft('input', 'ip6 site'), [WEB, WEB6])).toEqual([
       'nft insert rule ip6 site input ip6 daddr fd00:9::1 tcp dport 80 accept',
     ])
@@ -175,7 +178,9 @@ describe('the cure is', () => {
       ':FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n-A DOCKER-USER -j RETURN\n-A FORWARD -i docker0 ! -o docker0 -j ACCEPT',
     )
     expect(findings(docker).at(-1)).toMatchObject({ verdict: 'fail' })
-    expect(commands(docker)).toEqual(['iptables-nft -I DOCKER-USER -p tcp -s 10.2.1.2 -m tcp --sport 8080 -j ACCEPT'])
+    expect(commands(docker)).toEqual([
+      'iptables-nft -I DOCKER-USER -p tcp -s 10.2.1.2 -m tcp --sport 8080 -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j ACCEPT',
+    ])
   })
 
   test('of ufw', () => {
@@ -188,15 +193,63 @@ describe('the cure is', () => {
     expect(commands(chain('INPUT', 'ufw-user-input'), [MARK])).toEqual(['iptables-nft -I INPUT -m mark --mark 7 -j ACCEPT'])
   })
 
-  test('of firewalld', () => {
-    expect(commands(nft('input', 'inet firewalld'))).toEqual([
-      `firewall-cmd --permanent --add-rich-rule 'rule family="ipv4" destination address="10.9.0.1" port port="80" protocol="tcp" accept' && firewall-cmd --reload`,
-    ])
-    expect(commands(nft('forward', 'inet firewalld'))).toEqual([
-      'firewall-cmd --permanent --new-policy pointsman-forward && firewall-cmd --permanent --policy pointsman-forward --add-ingress-zone ANY && ' +
-        'firewall-cmd --permanent --policy pointsman-forward --add-egress-zone ANY && ' +
-        `firewall-cmd --permanent --policy pointsman-forward --add-rich-rule 'rule family="ipv4" source address="10.2.1.2" source-port port="8080" protocol="tcp" accept' && firewall-cmd --reload`,
-    ])
+  describe('of firewalld', () => {
+    const rule = 'rule family="ipv4" destination address="10.9.0.1" port port="80" protocol="tcp" accept'
+    const firewalld = (change = (text: string) => text) =>
+      readNftRuleset(firewalldObjects().map((object) => JSON.parse(change(JSON.stringify(object))) as typeof object))
+
+    test('a rule of the only zone, at once and for good, without a reload', () => {
+      expect(findings(firewalld(), [WEB])).toMatchObject([
+        {
+          verdict: 'fail',
+          run: `firewall-cmd --zone=public --add-rich-rule '${rule}' && firewall-cmd --permanent --zone=public --add-rich-rule '${rule}'`,
+        },
+        { verdict: 'ok' },
+        { verdict: 'ok' },
+      ])
+    })
+
+    test('of the default zone where there are several, and it says so', () => {
+      const dmz = (text: string) => text.replace(/(eth0.*"target":\s*"filter_IN_)public/, '$1dmz')
+      const [found] = findings(firewalld(dmz), [WEB])
+      expect(found?.run).toBe(`firewall-cmd --add-rich-rule '${rule}' && firewall-cmd --permanent --add-rich-rule '${rule}'`)
+      expect(found?.cure).toContain('this goes to the default zone; for clients that come by another interface add its zone')
+      expect(found?.cure).toContain('eth0 --zone=dmz')
+    })
+
+    test('connection tracking, for replies that it takes for invalid', () => {
+      expect(findings(firewalld(), [WEB], { tracked: false }).at(-1)).toMatchObject({
+        verdict: 'fail',
+        run: 'sysctl -w net.ipv4.vs.conntrack=1',
+        cure: expect.stringContaining('ct state invalid') as unknown,
+      })
+    })
+
+    test('a policy, made where it is not there, and loaded where it is new', () => {
+      const out = 'rule family="ipv4" destination address="10.2.1.2" port port="8080" protocol="tcp" accept'
+      expect(commands(nft('output', 'inet firewalld'))).toEqual([
+        '{ firewall-cmd --permanent --info-policy pointsman-output >/dev/null 2>&1 || firewall-cmd --permanent --new-policy pointsman-output; } && ' +
+          'firewall-cmd --permanent --policy pointsman-output --add-ingress-zone HOST && ' +
+          'firewall-cmd --permanent --policy pointsman-output --add-egress-zone ANY && ' +
+          `firewall-cmd --permanent --policy pointsman-output --add-rich-rule '${out}' && ` +
+          `if firewall-cmd --info-policy pointsman-output >/dev/null 2>&1; then firewall-cmd --policy pointsman-output --add-rich-rule '${out}'; else firewall-cmd --reload; fi`,
+      ])
+    })
+
+    test('words alone for marks, for which it has no rules', () => {
+      expect(findings(nft('input', 'inet firewalld'), [MARK])[0]).toMatchObject({
+        verdict: 'fail',
+        cure: expect.stringContaining('no rules for firewall marks') as unknown,
+      })
+    })
+  })
+
+  test('of replies that nobody knows the connection of comes with what it lets through besides', () => {
+    const [found] = findings(nft('forward'), [WEB], { tracked: false }).filter(({ verdict }) => verdict === 'fail')
+    expect(found).toMatchObject({
+      run: 'nft insert rule inet site forward ip saddr 10.2.1.2 tcp sport 8080 accept',
+      cure: expect.stringContaining('whatever a backend sends from that port') as unknown,
+    })
   })
 })
 

@@ -59,3 +59,25 @@ it('a check with a mark carries it to the member itself', () => {
     { target: { address: '10.1.0.1', port: 8080, mark: 7 } },
   ])
 })
+
+it('checks that are equal have one name, others have others, and none tells what is in it', () => {
+  const asking = (password: string, interval = 5_000): CheckSpec => ({
+    ...tcpCheck,
+    interval,
+    probe: {
+      kind: 'http',
+      version: '1.1',
+      method: 'GET',
+      path: '/',
+      headers: { Authorization: password },
+      status: [{ from: 200, to: 299 }],
+      redirects: 'accept',
+    },
+  })
+  const keys = [asking('secret'), asking('secret'), asking('other'), asking('secret', 6_000)].map(
+    (check) => planned(spec({ checks: [check] }), members(1))[0]?.key,
+  )
+  expect(new Set(keys).size).toBe(3)
+  expect(keys[1]).toBe(keys[0])
+  for (const key of keys) expect(key).toMatch(/^http#[\w-]{22} 10\.1\.0\.1 8080/)
+})

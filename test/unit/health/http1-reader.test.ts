@@ -159,6 +159,25 @@ describe('an answer', () => {
   })
 })
 
+it('the body is handed on once for each piece that comes in, whatever it is cut into, and before its end', () => {
+  const told: string[] = []
+  const reader = new Http1Reader(
+    { head: () => told.push('head'), body: (part) => told.push(part.toString()), end: () => told.push('end') },
+    false,
+  )
+  const chunks = '1\r\na\r\n'.repeat(1_000)
+  reader.read(Buffer.from(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`))
+  expect(told).toEqual(['head', 'a'.repeat(1_000)])
+  expect(reader.read(Buffer.from('1\r\nb\r\nx\r\n'))).toBe('a chunk has no length')
+  expect(told.slice(2)).toEqual(['b'])
+  const whole = new Http1Reader(
+    { head: () => {}, body: (part) => told.push(part.toString()), end: () => told.push('end') },
+    false,
+  )
+  whole.read(Buffer.from(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nc\r\n1\r\nd\r\n0\r\n\r\n`))
+  expect(told.slice(3)).toEqual(['cd', 'end'])
+})
+
 it('a request is written as RFC 9112 has it', () => {
   const question = { scheme: 'http', authority: 'www.example', path: '/x', headers: { 'X-A': 'ü' } } as const
   expect(requestText({ ...question, method: 'GET' })).toBe(

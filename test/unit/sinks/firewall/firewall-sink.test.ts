@@ -50,6 +50,25 @@ describe('chains that drop', () => {
     expect(firewall.elements('pointsman-forward4')).toEqual([{ concat: ['tcp', '10.2.1.2', 8080] }])
   })
 
+  test('let back what belongs to a connection of a client, as far as connections are known', async () => {
+    const firewall = site()
+    let tracked = true
+    const warnings: unknown[] = []
+    await using sink = sinkOn(firewall, {
+      tracked: () => tracked,
+      log: { warn: (_: object, text: string) => warnings.push(text) },
+    })
+    await pass(sink)
+    const shape = () => firewall.objects.filter((each) => JSON.stringify(each).includes('"chain":"pointsman-forward"'))
+    const isStateful = () => shape().map((each) => JSON.stringify(each).includes('"direction"'))
+    expect(isStateful()).toEqual([true, true, true, true])
+    tracked = false
+    expect((await pass(sink, [WEB], NONE, 'changes')).opened).toMatchObject({ failed: [], driftRepaired: 0 })
+    expect(isStateful()).toEqual([false, false, false, false])
+    expect((await pass(sink)).opened.applied).toEqual({})
+    expect(warnings).toEqual([])
+  })
+
   test('by a rule are opened in front of that rule', async () => {
     const firewall = site()
     firewall.rule(TABLE, 'output', [DROP])
@@ -301,6 +320,16 @@ test('a legacy table of iptables gets one jump to a chain of ours', async () => 
     '-A POINTSMAN-INPUT -d 10.9.0.1/32 -p tcp -m tcp --dport 80 -m comment --comment "tcp/10.9.0.1:80" -j ACCEPT',
   ])
   expect((await pass(sink)).opened.applied).toEqual({})
+  firewall.legacy.get('ipv4')?.splice(2, 1, ':FORWARD DROP [0:0]')
+  await pass(sink)
+  expect(firewall.legacy.get('ipv4')).toContain(
+    '-A POINTSMAN-FORWARD -s 10.2.1.2/32 -p tcp -m tcp --sport 8080 -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -m comment --comment "tcp/10.2.1.2:8080" -j ACCEPT',
+  )
+  expect((await pass(sink)).opened.applied).toEqual({})
+  firewall.legacy
+    .get('ipv4')
+    ?.splice(firewall.legacy.get('ipv4')?.indexOf(':FORWARD DROP [0:0]') ?? 0, 1, ':FORWARD ACCEPT [0:0]')
+  await pass(sink)
   await pass(sink, [WEB, service('fwmark/7/ipv4')], NONE, 'changes')
   expect(firewall.legacy.get('ipv4')?.at(-1)).toBe(
     '-A POINTSMAN-INPUT -m mark --mark 0x7 -m comment --comment "mark/7/ipv4" -j ACCEPT',
