@@ -209,14 +209,15 @@ function gaveWay(report: PassReport): InOrderReport {
 
 function told(
   table: PartOutcome & { readonly ok: true },
-  parts: readonly Pick<Part<never>, 'isWanted' | 'report' | 'outcome' | 'isTold'>[],
+  parts: readonly Pick<Part<never>, 'sink' | 'isWanted' | 'report' | 'outcome' | 'isTold'>[],
   waiting: readonly ObjectFailure[],
 ): InOrderReport {
   const wanted = parts.filter(({ isWanted }) => isWanted)
   const whole = joinedReports([table.report, ...wanted.map((part) => part.report())])
   const known = new Set(whole.failed.map(({ object }) => object))
-  const failed = [...whole.failed, ...waiting.filter(({ object }) => !known.has(object))]
-  const outcomes = wanted.map((part) => part.outcome())
+  const untold = waiting.filter(({ object }) => !known.has(object))
+  const failed = [...whole.failed, ...untold]
+  const outcomes = wanted.map((part) => part.outcome(part.sink === 'snat' ? untold : []))
   for (const part of wanted) part.isTold()
   return { ...whole, failed, parts: [table, ...outcomes] }
 }
