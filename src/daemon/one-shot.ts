@@ -3,12 +3,13 @@ import type { Configuration, Settings } from '../config/configuration.ts'
 import type { OperatorWords } from '../model/admin-state.ts'
 import type { Plan } from '../model/change.ts'
 import type { DesiredState } from '../model/desired-state.ts'
-import type { DestinationKey } from '../model/destination.ts'
+import { type DestinationKey, destinationKey } from '../model/destination.ts'
 import type { IpvsTable, IpvsTimeouts, SyncDaemon } from '../model/ipvs-table.ts'
 import { isRoadName } from '../model/probe-road.ts'
 import { type ServiceIdentity, type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import type { Past, SourceStatus } from '../pipeline/desired-update.ts'
 import { steadyScheduler, wallAhead } from '../pipeline/steady-scheduler.ts'
+import type { HeldServices } from '../sinks/firewall/firewall-sink.ts'
 import { createIpvsSink, type PassOptions } from '../sinks/ipvs/ipvs-sink.ts'
 import type { Transition } from '../sinks/ipvs/transition.ts'
 import type { PassReport } from '../sinks/sink.ts'
@@ -89,7 +90,11 @@ export async function planNow(host: Host, configuration: Configuration, probing:
   )
   const now = steadyScheduler.now()
   const table = await sink.planOnly(desired, { now })
-  const beside = await planSinks({ host, configuration }, desired, servedAfter(table, desired, ownership.record), now)
+  const after = {
+    isServed: servedAfter(table, desired, ownership.record),
+    held: heldAfter(table, await sink.readTable(), ownership.record),
+  }
+  const beside = await planSinks({ host, configuration }, desired, after, now)
   notes.push(...beside.notes)
   const plan = { ...table, ...(beside.changes.length > 0 && { sinkChanges: beside.changes }) }
   return { plan, unanswered, held, found, notes }
@@ -153,6 +158,25 @@ export async function passOnce(
 function servedAfter(plan: Plan, desired: DesiredState, { services }: OwnershipRecord): (key: ServiceKey) => boolean {
   const gone = new Set(plan.changes.flatMap(({ kind, service }) => (kind === 'delete-service' ? [serviceKey(service)] : [])))
   return (key) => desired.services.has(key) || (services.has(key) && !gone.has(key))
+}
+
+/** What is ours of it, in the table as it was read: what a plan deletes is not held any more. */
+function heldAfter({ changes }: Plan, table: IpvsTable, { services }: OwnershipRecord): HeldServices {
+  const gone = new Set(
+    changes.flatMap((change) => {
+      const key = serviceKey(change.service)
+      if (change.kind === 'delete-service') return [key]
+      return change.kind === 'delete-destination' ? [`${key} ${destinationKey(change.before)}`] : []
+    }),
+  )
+  const holds = (key: ServiceKey, destination?: DestinationKey) => {
+    const owned = services.get(key)
+    const there = table.get(key)
+    if (owned === undefined || there === undefined || gone.has(key)) return false
+    if (destination === undefined) return true
+    return owned.destinations.has(destination) && there.destinations.has(destination) && !gone.has(`${key} ${destination}`)
+  }
+  return { table, holds }
 }
 
 /** Services for probes are the daemon's: those that it made and will want again are left alone. */

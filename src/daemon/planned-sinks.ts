@@ -1,9 +1,8 @@
 import { SINK_NAMES, type SinkChange } from '../model/change.ts'
 import type { DesiredState } from '../model/desired-state.ts'
-import type { IpvsTable } from '../model/ipvs-table.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import { createAddressSink } from '../sinks/addresses/create-address-sink.ts'
-import { createFirewallSink } from '../sinks/firewall/firewall-sink.ts'
+import { createFirewallSink, type HeldServices } from '../sinks/firewall/firewall-sink.ts'
 import { joinedCounts } from '../sinks/reports.ts'
 import type { PassReport } from '../sinks/sink.ts'
 import { openAddresses, pretendedAddresses } from '../store/addresses.ts'
@@ -22,14 +21,20 @@ export interface PlannedSinks {
   readonly notes: readonly string[]
 }
 
+/** What would be in the table after a pass, drains included. */
+export interface AfterPlan {
+  readonly isServed: (service: ServiceKey) => boolean
+  readonly held: HeldServices
+}
+
 /**
- * What a pass would do beside the table, of which `isServed` says what would be in it afterwards. The kernel is read and not written: the sinks work on
+ * What a pass would do beside the table. The kernel is read and not written: the sinks work on
  * one that takes everything and does nothing.
  */
 export async function planSinks(
   { host, configuration }: Pick<SinksInput, 'host' | 'configuration'>,
   desired: DesiredState,
-  isServed: (service: ServiceKey) => boolean,
+  { isServed, held: after }: AfterPlan,
   now: number,
 ): Promise<PlannedSinks> {
   const { stateDir: directory, instance } = configuration.settings
@@ -55,7 +60,7 @@ export async function planSinks(
       const tracked = () => host.readSysctl(CONNTRACK) === 1
       const sink = parts.use(createFirewallSink({ kernel, former, tracked, ...instanceOf(instance) }))
       const wanted = isManaged ? desired : { services: new Map() }
-      const held = { table: NO_TABLE, holds: () => false }
+      const held = isManaged ? after : NOTHING_HELD
       const opened = await sink.open(wanted, held, 'full', now)
       const closed = await sink.close(wanted, held, now)
       for (const { message } of closed.failed) notes.push(message)
@@ -87,9 +92,9 @@ export async function planSinks(
 
 type Counts = PassReport['applied']
 
-type FirewallKernel = Awaited<ReturnType<Host['openFirewall']>>
+const NOTHING_HELD: HeldServices = { table: new Map(), holds: () => false }
 
-const NO_TABLE: IpvsTable = new Map()
+type FirewallKernel = Awaited<ReturnType<Host['openFirewall']>>
 
 function changesOf(sink: SinkChange['sink'], counts: Counts): SinkChange[] {
   return Object.entries(counts).flatMap(([kind, count]) => (count > 0 && kind !== 'announce' ? [{ sink, kind, count }] : []))

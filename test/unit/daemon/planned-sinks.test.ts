@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { loadConfiguration } from '../../../src/config/load.ts'
 import { passOnce, planNow } from '../../../src/daemon/one-shot.ts'
+import type { DestinationKey } from '../../../src/model/destination.ts'
+import type { ServiceKey } from '../../../src/model/virtual-service.ts'
 import { FakeFirewall } from '../../support/fake-firewall.ts'
 import { interfaceAddress, networkLink } from '../../support/fake-route-kernel.ts'
 import { FakeHost } from './fake-host.ts'
@@ -79,4 +81,58 @@ test('a plan tells what filters would be given and loses nothing of them; once d
   expect(await planned(false)).toEqual([{ sink: 'firewall', kind: 'close-chain', count: 2 }])
   await passOnce(host, 'once', configured(false), { probing: 'off' })
   expect(filters.objects).toEqual(before)
+})
+
+test('a plan keeps filters open for what drains, as the pass does', async () => {
+  const host = new FakeHost()
+  const filters = new FakeFirewall()
+  filters.table('inet', 'site')
+  filters.chain('inet site', 'forward', { hook: 'forward', policy: 'drop' })
+  host.filters = filters
+  const directory = await temporaryDirectory()
+  const configured = (backends: string) => {
+    const service = `{ name: web, listen: 192.0.2.1:80, health_check: { enabled: false }, backends: [${backends}] }`
+    const bytes = Buffer.from(`global: { state_dir: ${directory}/state, manage_firewall: true }\nservices:\n  - ${service}\n`)
+    const loaded = loadConfiguration({ path: 'c.yaml', bytes })
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.issues))
+    return loaded.configuration
+  }
+  const planned = async (configuration: ReturnType<typeof configured>) => {
+    const { plan } = await planNow(host, configuration)
+    host.kernel.break(undefined)
+    return plan.sinkChanges
+  }
+  const pass = async (configuration: ReturnType<typeof configured>) => {
+    await passOnce(host, 'once', configuration, { probing: 'off' })
+    host.kernel.break(undefined)
+    return filters.elements('pointsman-forward4').length
+  }
+  expect(await pass(configured('10.0.1.1:80, 10.0.1.2:80'))).toBe(2)
+  host.kernel.setConnections('tcp/192.0.2.1:80' as ServiceKey, '10.0.1.2:80' as DestinationKey, { active: 1 })
+  expect(await planned(configured('10.0.1.1:80'))).toBeUndefined()
+  expect(await pass(configured('10.0.1.1:80'))).toBe(2)
+  expect(await planned(configured('10.0.1.1:80'))).toBeUndefined()
+})
+
+test('a plan closes filters for what it deletes at once, as the pass does', async () => {
+  const host = new FakeHost()
+  const filters = new FakeFirewall()
+  filters.table('inet', 'site')
+  filters.chain('inet site', 'forward', { hook: 'forward', policy: 'drop' })
+  host.filters = filters
+  const directory = await temporaryDirectory()
+  const configured = (backends: string) => {
+    const service = `{ name: dns, protocol: udp, listen: 192.0.2.1:53, health_check: { enabled: false }, backends: [${backends}] }`
+    const bytes = Buffer.from(`global: { state_dir: ${directory}/state, manage_firewall: true }\nservices:\n  - ${service}\n`)
+    const loaded = loadConfiguration({ path: 'c.yaml', bytes })
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.issues))
+    return loaded.configuration
+  }
+  await passOnce(host, 'once', configured('10.0.1.1:53, 10.0.1.2:53'), { probing: 'off' })
+  host.kernel.break(undefined)
+  const { plan } = await planNow(host, configured('10.0.1.1:53'))
+  host.kernel.break(undefined)
+  expect(plan.sinkChanges).toEqual([{ sink: 'firewall', kind: 'delete-rule', count: 1 }])
+  await passOnce(host, 'once', configured('10.0.1.1:53'), { probing: 'off' })
+  expect(filters.elements('pointsman-forward4')).toEqual([{ concat: ['udp', '10.0.1.1', 53] }])
 })
