@@ -168,9 +168,11 @@ export class Metrics {
     if (good) made.lastSuccess.set({ sink }, this.#clocks.wall() / 1000)
   }
 
-  passRejected(sink: string, scope: string, code: string, seconds: number): void {
+  /** `failing`: how many objects wait for it. */
+  passRejected(sink: string, scope: string, code: string, seconds: number, failing: number): void {
     this.#made.passDuration.observe({ sink, scope }, seconds)
     this.#made.passFailures.inc({ sink, code })
+    this.#made.failingObjects.set({ sink }, failing)
   }
 
   /** A pool stands otherwise than before; its series go with its service. */

@@ -139,7 +139,7 @@ export class Overview {
       ...(since !== undefined && { since }),
       ...rest,
       discovered: known,
-      reasons: reasons.length === 0 && known.state === 'absent' ? ['no source names it'] : [...reasons],
+      reasons: [...reasons],
       ...trafficIn(seen, service, key),
       ...(check !== undefined && { check }),
       times_down: changes.timesDown(service, backend),

@@ -34,7 +34,7 @@ export function recordPass(
   const seconds = (result.finishedAt - result.startedAt) / 1000
   if (!result.ok) {
     const error = asPointsmanError(result.error)
-    metrics.passRejected(sink, result.scope, error.code, seconds)
+    metrics.passRejected(sink, result.scope, error.code, seconds, Math.max(1, result.desired.services.size))
     status.passRejected(error.message)
     status.sinks.note({ sink, at: result.finishedAt, failure: error.message, good: false })
     if (error.code === 'KERNEL_STUCK') becomeStuck(error, { status, metrics, logger })
@@ -47,15 +47,16 @@ export function recordPass(
     if (part.sink !== sink) metrics.passBegan(part.sink, result.scope)
     const goodPart = part.ok && isGood(part.report, result.desired)
     if (part.ok) metrics.passEnded(part.sink, result.scope, part.report, goodPart, part.seconds)
-    else metrics.passRejected(part.sink, result.scope, part.code, part.seconds)
-    const outcome = part.ok ? { report: part.report } : { failure: part.code }
+    else metrics.passRejected(part.sink, result.scope, part.code, part.seconds, part.failing)
+    const outcome = part.ok ? { report: part.report } : { failure: part.code, failing: part.failing }
     status.sinks.note({ sink: part.sink, at: result.finishedAt, good: goodPart, ...outcome })
   }
   if (result.eventAt !== undefined && report.failed.length === 0) {
     metrics.programmed(Math.max(0, result.finishedAt - result.eventAt) / 1000)
   }
   const turned = logFailures(sink, status.failingObjects, report.failed, logger)
-  status.passEnded(update, good, report.failed)
+  const isLate = report.parts?.some((part) => !part.ok && part.late) === true
+  status.passEnded(update, good, report.failed, isLate)
   logPass(sink, result.scope, report, seconds, turned, logger)
 }
 

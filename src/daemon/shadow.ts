@@ -73,6 +73,11 @@ export class ShadowSink implements IpvsSink {
     return this.#sink.readTable(...args)
   }
 
+  /** Nothing is written that anybody waits for. */
+  givenWay(): undefined {
+    return undefined
+  }
+
   holds(...args: Parameters<IpvsSink['holds']>): boolean {
     return this.#sink.holds(...args)
   }

@@ -9,6 +9,8 @@ export interface SinkPass {
   readonly at: number
   /** Why nothing at all could be done. */
   readonly failure?: string
+  /** How many objects failed with it; absent: not known. */
+  readonly failing?: number
   /** Absent where nothing could be done. */
   readonly report?: Pick<PassReport, 'failed' | 'driftRepaired' | 'foreign' | 'draining'>
   /** Whether it did any good. */
@@ -38,8 +40,8 @@ export class SinkStandings {
 
   /** `stuck`: the kernel does not come back, so that none of them does anything. */
   all(stuck: boolean): SinkReport[] {
-    return [...this.#sinks.values()].map(({ sink, at, failure, report, lastSuccess, driftRepaired }) => {
-      const failing = report?.failed.length ?? 0
+    return [...this.#sinks.values()].map(({ sink, at, failure, failing: halted, report, lastSuccess, driftRepaired }) => {
+      const failing = halted ?? report?.failed.length ?? 0
       return {
         sink,
         state: stuck ? 'stuck' : failure !== undefined || failing > 0 ? 'failing' : 'good',

@@ -121,17 +121,20 @@ interface Around {
   readonly moment: Moment
 }
 
+const NOBODY_NAMES_IT = ['no source names it']
+
 function backendStanding(backend: DestinationKey, { desired, provenance, sources, inKernel, moment }: Around): BackendStanding {
   const destination = desired.destinations.get(backend)
   const service = serviceKey(desired.identity)
   const { weightScale: scale = 1 } = desired
+  const discovered = discoveredStanding(backend, provenance, sources)
   return {
     backend,
     admin: adminStanding(moment.words.get(service)?.get(backend)),
-    discovered: discoveredStanding(backend, provenance, sources),
+    discovered,
     operational: operationalStanding(backend, provenance),
     weight: destination === undefined ? null : destination.weight / scale,
-    reasons: destination?.reasons ?? provenance.leftOut.get(backend) ?? [],
+    reasons: destination?.reasons ?? provenance.leftOut.get(backend) ?? (discovered.state === 'absent' ? NOBODY_NAMES_IT : []),
     ...(moment.table !== undefined && { kernel: kernelStanding(inKernel, backend, scale) }),
   }
 }

@@ -4,7 +4,7 @@ import type { DesiredUpdate, SourceChange, SourceStatus } from '../pipeline/desi
 import type { ObjectFailure } from '../sinks/sink.ts'
 import { SinkStandings } from './sink-standings.ts'
 
-/** Milliseconds that the first reconcile waits for sources that say nothing at all, neither an answer nor a failure. */
+/** Milliseconds that the first reconcile waits for sources that say nothing at all, neither an answer nor a failure, and for a kernel that is slow. */
 export const FIRST_ANSWER = 30_000
 
 /** What the running daemon knows of itself. It is told facts and asked for health; it decides nothing. */
@@ -25,6 +25,7 @@ export class Status {
   #firstReconcileDone = false
   /** What the last pass that was not rejected brought to the kernel. */
   #written: DesiredUpdate | undefined
+  #late = false
   #catalogsSettled = true
   /** Failures of registries by the name of their catalog. */
   #failingCatalogs: ReadonlyMap<string, string> = new Map()
@@ -101,18 +102,19 @@ export class Status {
     else this.#pools.set(key, facts)
   }
 
-  /** A pass was not rejected. */
-  passEnded(update: DesiredUpdate | undefined, good: boolean, failed: readonly ObjectFailure[]): void {
+  /** A pass was not rejected. `isLate`: a part of it is still at work, and services may wait for that. */
+  passEnded(update: DesiredUpdate | undefined, good: boolean, failed: readonly ObjectFailure[], isLate = false): void {
     this.#failure = undefined
     this.#failingObjects = failed
     if (good) this.#lastSuccess = this.#clock()
     this.#written = update ?? this.#written
+    this.#late = isLate
     this.lookForReadiness()
   }
 
   /**
    * Whether the first reconcile is done by now; once it is, it stays so. Every source must have answered and be in the
-   * kernel, or have failed without ever answering; nothing is waited for beyond FIRST_ANSWER after a pass.
+   * kernel, or have failed without ever answering, and no part of the pass may be under way; nothing is waited for beyond FIRST_ANSWER after a pass.
    */
   lookForReadiness(): void {
     if (this.#firstReconcileDone || this.#written === undefined) return
@@ -120,7 +122,8 @@ export class Status {
     const settled = [...this.#sources.values()].every((source) =>
       source.state === 'pending' ? source.failure !== undefined : isWritten(source, written),
     )
-    this.#firstReconcileDone = (settled && this.#catalogsSettled) || this.#clock() - this.#startedAt >= FIRST_ANSWER
+    this.#firstReconcileDone =
+      (settled && this.#catalogsSettled && !this.#late) || this.#clock() - this.#startedAt >= FIRST_ANSWER
   }
 
   passRejected(message: string): void {

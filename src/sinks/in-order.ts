@@ -102,25 +102,28 @@ class SinksInOrder implements InOrderSink {
     const snat = new Part('snat', this.#snat, translated, now, this.#untold)
     const addresses = new Part('addresses', this.#addresses, placed, now, this.#untold)
     const firewall = this.#firewallPart(desired, now)
-    const scopes = {
-      firewall: this.#firewall?.scopeOf(scope) ?? scope,
-      snat: this.#snat.scopeOf(scope),
-      addresses: this.#addresses.scopeOf(scope),
-    }
     // Later passes leave out what is not allowed, because writes were made.
     if (scope === 'full' && (snat.isWanted || addresses.isWanted || firewall?.isWanted))
       await this.#requireAllowed(desired, now, options)
-    if (this.#firewallIsOn()) await firewall?.run((sink) => sink.open(desired, this.#held, scopes.firewall, now), scopes.firewall)
-    const opened = await snat.run((sink) => sink.open(desired, scopes.snat, now), scopes.snat)
+    if (this.#firewallIsOn()) {
+      const filters = this.#firewall?.scopeOf(scope) ?? scope
+      await firewall?.run((sink) => sink.open(desired, this.#held, filters, now), filters)
+      // IPVS asks for itself, behind source NAT. What was not begun to be read is owed to nobody.
+      const given = options.signal?.aborted ? this.#ipvs.givenWay() : undefined
+      if (given !== undefined) return gaveWay(given)
+    }
+    const translations = this.#snat.scopeOf(scope)
+    const opened = await snat.run((sink) => sink.open(desired, translations, now), translations)
     const unconfirmed = snat.standstill === undefined ? (opened?.unconfirmed ?? new Set<ServiceKey>()) : translated
     await addresses.run((sink) => sink.withdraw(desired, now))
     const began = performance.now()
     const ipvs = await this.#ipvs.reconcile(openable(desired, unconfirmed, this.#ipvs), scope, now, options)
     const table: PartOutcome = { sink: 'ipvs', ok: true, report: ipvs, seconds: (performance.now() - began) / 1000 }
     // What follows goes by what IPVS has done. What the others did is told by the pass that does not give way.
-    if (ipvs.gaveWay) return { ...told(table, [], []), gaveWay: true }
+    if (ipvs.gaveWay) return gaveWay(ipvs)
     await snat.run((sink) => sink.close(desired, this.#still, now))
-    await addresses.run((sink) => sink.hold(desired, this.#still.service, scopes.addresses, now), scopes.addresses)
+    const places = this.#addresses.scopeOf(scope)
+    await addresses.run((sink) => sink.hold(desired, this.#still.service, places, now), places)
     if (this.#firewallIsOn()) await firewall?.run((sink) => sink.close(desired, this.#held, now))
     else await this.#leaveFirewall(firewall)
     return told(
@@ -200,16 +203,21 @@ async function removed<S extends { remove(): Promise<void> } & AsyncDisposable>(
   return { applied: {}, failed: [], driftRepaired: 0 }
 }
 
+function gaveWay(report: PassReport): InOrderReport {
+  return { ...report, parts: [{ sink: 'ipvs', ok: true, report, seconds: 0 }] }
+}
+
 function told(
   table: PartOutcome & { readonly ok: true },
-  parts: readonly Pick<Part<never>, 'isWanted' | 'report' | 'outcome' | 'isTold'>[],
+  parts: readonly Pick<Part<never>, 'sink' | 'isWanted' | 'report' | 'outcome' | 'isTold'>[],
   waiting: readonly ObjectFailure[],
 ): InOrderReport {
   const wanted = parts.filter(({ isWanted }) => isWanted)
   const whole = joinedReports([table.report, ...wanted.map((part) => part.report())])
   const known = new Set(whole.failed.map(({ object }) => object))
-  const failed = [...whole.failed, ...waiting.filter(({ object }) => !known.has(object))]
-  const outcomes = wanted.map((part) => part.outcome())
+  const untold = waiting.filter(({ object }) => !known.has(object))
+  const failed = [...whole.failed, ...untold]
+  const outcomes = wanted.map((part) => part.outcome(part.sink === 'snat' ? untold : []))
   for (const part of wanted) part.isTold()
   return { ...whole, failed, parts: [table, ...outcomes] }
 }

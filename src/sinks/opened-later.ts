@@ -17,6 +17,8 @@ export interface Standstill {
   readonly message: string
   /** Milliseconds since the epoch of the next try. */
   readonly retryAt: number
+  /** It is still at work: what comes of it is not known yet. */
+  readonly late?: true
 }
 
 /** What came of it, or why nothing did. */
@@ -180,7 +182,7 @@ async function within<T>(milliseconds: number, working: Promise<T>): Promise<T |
 
 function lateAt(now: number): Standstill {
   const message = 'The kernel takes long to answer; what does not need this goes on meanwhile.'
-  return { code: 'KERNEL_STUCK', message, retryAt: now + LOOK_AGAIN }
+  return { code: 'KERNEL_STUCK', message, retryAt: now + LOOK_AGAIN, late: true }
 }
 
 /** A defect in one sink must not stop the others either. */

@@ -48,22 +48,29 @@ export class Part<S extends AsyncDisposable & { onDisturbed(listener: () => void
   report(): PassReport {
     const report = this.#done()
     if (this.standstill === undefined) return report
-    const halted = this.standstill
-    const objects = this.#wanting.size > 0 ? [...this.#wanting] : [this.sink]
-    const failed = objects.map((object): ObjectFailure => ({ object, ...halted }))
+    const { late: _, ...halted } = this.standstill
+    const failed = this.#needing().map((object): ObjectFailure => ({ object, ...halted }))
     return joinedReports([report, joinedHalves([{ applied: {}, failed, driftRepaired: 0, wakeAt: halted.retryAt }])])
   }
 
-  outcome(): PartOutcome {
+  /** `waiting`: what could not be done elsewhere for want of this sink. */
+  outcome(waiting: readonly ObjectFailure[]): PartOutcome {
     const part = { sink: this.sink, seconds: this.#milliseconds / 1000 }
-    return this.standstill === undefined
-      ? { ...part, ok: true, report: this.report() }
-      : { ...part, ok: false, code: this.standstill.code }
+    if (this.standstill === undefined) {
+      const report = this.report()
+      return { ...part, ok: true, report: waiting.length === 0 ? report : { ...report, failed: [...report.failed, ...waiting] } }
+    }
+    const { code, late } = this.standstill
+    return { ...part, ok: false, code, failing: this.#needing().length, ...(late && { late }) }
   }
 
   /** Its report is on its way to those who count. */
   isTold(): void {
     this.#untold.delete(this.sink)
+  }
+
+  #needing(): readonly string[] {
+    return this.#wanting.size > 0 ? [...this.#wanting] : [this.sink]
   }
 
   #done(): PassReport {

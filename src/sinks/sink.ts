@@ -23,10 +23,10 @@ export interface PassReport {
   readonly parts?: readonly PartOutcome[]
 }
 
-/** What one of several sinks did in a pass; `ok: false`: nothing at all could be done. */
+/** What one of several sinks did in a pass; `ok: false`: nothing at all could be done, for so many objects; `late`: it is still at it. */
 export type PartOutcome = { readonly sink: string; readonly seconds: number } & (
   | { readonly ok: true; readonly report: PassReport }
-  | { readonly ok: false; readonly code: string }
+  | { readonly ok: false; readonly code: string; readonly failing: number; readonly late?: true }
 )
 
 /** One object that could not be programmed; the others went on. */

@@ -63,6 +63,8 @@ export interface IpvsSink extends Sink {
   holds(service: ServiceKey, destination?: DestinationKey): boolean
   /** What is there, is not ours and is left alone, as the last pass saw it. */
   foreign(): readonly ForeignObject[]
+  /** The report of a full pass that gives way before it has read anything; undefined while the table is not known, for then nobody can be faster. */
+  givenWay(): PassReport | undefined
   /**
    * What `on_exit` asks for. `keep` does nothing. `drain` sets all that is ours to weight 0, waits until it is empty or
    * the time is over, then removes it. `remove` removes it at once. Neither deletes a service that holds a foreign destination.
@@ -124,6 +126,10 @@ class IpvsTableSink implements IpvsSink {
 
   foreign(): readonly ForeignObject[] {
     return this.#memory.foreign()
+  }
+
+  givenWay(): PassReport | undefined {
+    return this.#memory.actual && this.#gaveWay()
   }
 
   holds(service: ServiceKey, destination?: DestinationKey): boolean {

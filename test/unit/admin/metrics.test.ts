@@ -77,7 +77,7 @@ describe('what is exported', () => {
     metrics.passBegan('ipvs', 'full')
     metrics.passEnded('ipvs', 'full', PASS, true, 0.02)
     metrics.passBegan('ipvs', 'changes')
-    metrics.passRejected('ipvs', 'changes', 'IPVS_MISSING', 0.3)
+    metrics.passRejected('ipvs', 'changes', 'IPVS_MISSING', 0.3, 7)
     const families = await parsed(metrics)
     expect(sampleOf(families, 'pointsman_sink_passes_total', { sink: 'ipvs', scope: 'full' })).toBe(1)
     expect(sampleOf(families, 'pointsman_sink_pass_failures_total', { sink: 'ipvs', code: 'IPVS_MISSING' })).toBe(1)
@@ -87,7 +87,7 @@ describe('what is exported', () => {
     expect(sampleOf(families, 'pointsman_sink_drift_repaired_total')).toBe(4)
     expect(sampleOf(families, 'pointsman_sink_foreign_objects')).toBe(5)
     expect(sampleOf(families, 'pointsman_sink_draining_objects')).toBe(6)
-    expect(sampleOf(families, 'pointsman_sink_failing_objects')).toBe(1)
+    expect(sampleOf(families, 'pointsman_sink_failing_objects')).toBe(7)
     expect(sampleOf(families, 'pointsman_sink_last_success_timestamp_seconds')).toBe(1060)
   })
 

@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { Metrics } from '../../../src/admin/metrics.ts'
 import { recordPass } from '../../../src/daemon/passes.ts'
 import { Status } from '../../../src/daemon/status.ts'
+import { PointsmanError } from '../../../src/errors.ts'
 import { loggerTo } from '../../../src/log.ts'
 import type { PassResult } from '../../../src/pipeline/wire.ts'
 import type { ObjectFailure, PassReport } from '../../../src/sinks/sink.ts'
-import { state } from '../../support/desired.ts'
+import { service, state } from '../../support/desired.ts'
 import { parseExposition, sampleOf } from '../admin/exposition-parser.ts'
 
 const refusal = (object: string, message = `${object} was refused`): ObjectFailure => ({
@@ -44,21 +45,28 @@ test('what each of several sinks did is counted as its own', async () => {
     parts: [
       { sink: 'ipvs', ok: true, seconds: 0.1, report: { ...nothing, applied: { 'add-service': 1 } } },
       { sink: 'snat', ok: true, seconds: 0.2, report: { ...nothing, applied: { 'add-element': 2 }, driftRepaired: 3 } },
-      { sink: 'addresses', ok: false, seconds: 0.3, code: 'NO_PERMISSION' },
+      { sink: 'addresses', ok: false, seconds: 0.3, code: 'NO_PERMISSION', failing: 4, late: true },
     ],
   }
   metrics.passBegan('ipvs', 'full')
   const result: PassResult<PassReport> = { ok: true, report, desired: state([]), scope: 'full', startedAt: 0, finishedAt: 0 }
-  recordPass('ipvs', result, undefined, { status, metrics, logger })
+  recordPass('ipvs', result, { desired: state([]), provenance: new Map(), eventAt: 0 }, { status, metrics, logger })
   const families = parseExposition(await metrics.text())
   const of = (name: string, labels: Record<string, string>) => sampleOf(families, name, labels)
   expect(of('pointsman_sink_changes_total', { sink: 'ipvs', kind: 'add-service' })).toBe(1)
   expect(of('pointsman_sink_changes_total', { sink: 'snat', kind: 'add-element' })).toBe(2)
   expect(of('pointsman_sink_changes_total', { sink: 'ipvs', kind: 'add-element' })).toBeUndefined()
   expect(of('pointsman_sink_drift_repaired_total', { sink: 'snat' })).toBe(3)
+  expect(['ipvs', 'snat', 'addresses'].map((sink) => of('pointsman_sink_failing_objects', { sink }))).toEqual([0, 0, 4])
+  expect(status.sinks.all(false).find(({ sink }) => sink === 'addresses')).toMatchObject({ state: 'failing', failing_objects: 4 })
+  expect(status.firstReconcileDone).toBe(false)
   expect(of('pointsman_sink_pass_failures_total', { sink: 'addresses', code: 'NO_PERMISSION' })).toBe(1)
   for (const sink of ['ipvs', 'snat', 'addresses']) expect(of('pointsman_sink_passes_total', { sink, scope: 'full' })).toBe(1)
   expect(status.failingObjects.map(({ object }) => object)).toEqual(['tcp/10.0.0.2:80'])
+  const desired = state([service('tcp/10.0.0.1:80'), service('tcp/10.0.0.2:80')])
+  const rejected = { ok: false as const, error: new PointsmanError('KERNEL_REFUSED', 'No.'), desired, scope: 'full' as const }
+  recordPass('ipvs', { ...rejected, startedAt: 0, finishedAt: 0 }, undefined, { status, metrics, logger })
+  expect(sampleOf(parseExposition(await metrics.text()), 'pointsman_sink_failing_objects', { sink: 'ipvs' })).toBe(2)
 })
 
 describe('the log of passes', () => {

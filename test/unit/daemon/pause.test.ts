@@ -181,6 +181,8 @@ describe('pointsman adopt', () => {
   test('takes over who is foreign now, and nobody who comes later', async () => {
     const rig = await withStranger()
     expect(weight(rig, '10.0.1.9:80')).toBe(1)
+    const { services } = JSON.parse((await command('status', '--json', ...state(rig))).out)
+    expect(services[0].backends[1]).toMatchObject({ backend: '10.0.1.9:80', reasons: ['no source names it'] })
     expect(await command('adopt', 'web', ...state(rig))).toMatchObject({
       code: 0,
       out: '1 foreign backend of web taken over, to drain: 10.0.1.9:80\n',

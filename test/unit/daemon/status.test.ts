@@ -78,6 +78,23 @@ describe('the first reconcile', () => {
     expect(status.firstReconcileDone).toBe(true)
   })
 
+  test('waits for what a pass did not wait for, and not for ever', () => {
+    const { status, pass } = rig()
+    status.passEnded(updateWith(), true, [], true)
+    expect(status.firstReconcileDone).toBe(false)
+    status.passEnded(updateWith(), true, [], true)
+    pass(FIRST_ANSWER - 1)
+    status.lookForReadiness()
+    expect(status.firstReconcileDone).toBe(false)
+    const other = rig().status
+    other.passEnded(updateWith(), true, [], true)
+    other.passEnded(updateWith(), true, [{ object: WEB, code: 'NFT_MISSING', message: 'no', retryAt: 0 }])
+    expect(other.firstReconcileDone).toBe(true)
+    pass(1)
+    status.lookForReadiness()
+    expect(status.firstReconcileDone).toBe(true)
+  })
+
   test('is not done before any pass, however long it takes, and once done stays so', () => {
     const { status, say, pass } = rig()
     pass(10 * FIRST_ANSWER)

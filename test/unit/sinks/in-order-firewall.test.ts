@@ -25,10 +25,12 @@ function inOrder({ isOn = true, usedBefore = false } = {}) {
     steps.push('filters')
   }
   const setting = { isOn }
+  const snat = new FakeSnatSink(steps)
+  const addresses = new FakeAddressSink(steps)
   const sink = createSinksInOrder({
     ipvs: ipvs.sink,
-    snat: { usedBefore: false, open: async () => new FakeSnatSink(steps) },
-    addresses: { usedBefore: false, open: async () => new FakeAddressSink(steps) },
+    snat: { usedBefore: false, open: async () => snat },
+    addresses: { usedBefore: false, open: async () => addresses },
     firewall: {
       usedBefore,
       isOn: () => setting.isOn,
@@ -37,7 +39,7 @@ function inOrder({ isOn = true, usedBefore = false } = {}) {
     },
     random: () => 0.5,
   })
-  return { sink, ipvs, filters, setting, did: () => steps.splice(0) }
+  return { sink, ipvs, filters, snat, addresses, setting, did: () => steps.splice(0) }
 }
 
 describe('rules in filters', () => {
@@ -120,4 +122,35 @@ describe('rules in filters', () => {
     await sink.exit('keep')
     expect(filters.elements('pointsman-input4')).toHaveLength(1)
   })
+})
+
+test('a full pass gives way between filters and source NAT, tells later what it did there, and leaves the change no more to read', async () => {
+  const { sink, ipvs, filters, snat, addresses, did } = inOrder()
+  const placed = { sourceNat: 'masquerade', virtualAddress: { announced: true } } as const
+  const one = service(WEB, ['10.1.0.1:80'], { name: 'web', ...placed })
+  const other = service('tcp/10.0.0.2:80' as ServiceKey, ['10.1.0.9:80'], { name: 'shop' })
+  await sink.reconcile(state([one]), 'full', 0)
+  const [reads, { apply }] = [ipvs.kernel.reads, filters.nftables]
+  did()
+  const asking = new AbortController()
+  filters.nftables.apply = async (commands) => {
+    asking.abort()
+    await apply(commands)
+  }
+  const given = await sink.reconcile(state([one, other]), 'full', 1_000, { signal: asking.signal })
+  expect(given).toMatchObject({ gaveWay: true, applied: {}, failed: [] })
+  expect(did()).toEqual(['filters'])
+  const next = await sink.reconcile(state([one, other]), 'changes', 1_010)
+  expect(next.parts.find(({ sink }) => sink === 'firewall')).toMatchObject({ report: { applied: { 'add-rule': 2 } } })
+  expect([snat.scopes, addresses.scopes, ipvs.kernel.reads - reads]).toEqual([['full', 'changes'], ['full', 'changes'], 0])
+  expect(did()).toEqual(['add-service tcp/10.0.0.2:80 wlc', 'add-destination tcp/10.0.0.2:80 10.1.0.9:80 weight 1'])
+  await sink.reconcile(state([one, other]), 'full', 2_000, { signal: new AbortController().signal })
+  expect([snat.scopes.at(-1), addresses.scopes.at(-1)]).toEqual(['full', 'full'])
+})
+
+test('a full pass does not give way there while the table is not known', async () => {
+  const { sink } = inOrder()
+  const report = await sink.reconcile(web(), 'full', 0, { signal: AbortSignal.abort() })
+  expect(report).toMatchObject({ applied: { 'add-service': 1, 'add-rule': 2 } })
+  expect(report.gaveWay).toBeUndefined()
 })

@@ -245,7 +245,8 @@ describe('a service whose translation is not confirmed', () => {
   test('is told of, also where its sink says nothing', async () => {
     const { sink, snat } = inOrder()
     snat.open = async () => ({ applied: {}, failed: [], driftRepaired: 0, unconfirmed: new Set([WEB]) })
-    expect((await sink.reconcile(state([web(['10.1.0.1:80'])]), 'full', 0)).failed).toEqual([
+    const { failed, parts } = await sink.reconcile(state([web(['10.1.0.1:80'])]), 'full', 0)
+    expect(failed).toEqual([
       {
         object: WEB,
         code: 'KERNEL_REFUSED',
@@ -253,6 +254,7 @@ describe('a service whose translation is not confirmed', () => {
         retryAt: 0,
       },
     ])
+    expect(parts.find((part) => part.sink === 'snat')).toMatchObject({ ok: true, report: { failed } })
   })
 })
 
@@ -361,6 +363,8 @@ describe('a sink that takes long', () => {
     expect(ipvs.kernel.service(SHOP)).toBeDefined()
     expect(ipvs.kernel.service(WEB)).toBeUndefined()
     expect(report).toMatchObject({ failed: [{ object: WEB, code: 'KERNEL_STUCK' }], wakeAt: 1_000 })
+    expect(report.failed[0]).not.toHaveProperty('late')
+    expect(report.parts[1]).toMatchObject({ sink: 'snat', ok: false, failing: 1, late: true })
     did()
     expect((await sink.reconcile(wanted, 'changes', 1_000)).failed).toHaveLength(1)
     expect(did()).toEqual([])
