@@ -5,7 +5,8 @@ import type { ProbeKind } from '../model/probe-spec.ts'
 import type { OperationalNews } from '../pipeline/desired-update.ts'
 import { Board, type BoardOptions, type LastResults, type Update } from './probe-board.ts'
 
-export type { Certificates, LastResult, LastResults } from './probe-board.ts'
+export type { Certificates, LastResults } from './probe-board.ts'
+export type { LastResult } from './running-check.ts'
 
 /** Milliseconds in which findings of one service are gathered: members of one pool die together, and are asked at moments of their own. */
 const GATHER = 50

@@ -1,36 +1,23 @@
-import { afterResult, type CheckStanding, firstStanding, intervalAt } from '../health/check-standing.ts'
-import type { Check, ChecksEdit } from '../health/checks.ts'
-import type { Probe } from '../health/probe.ts'
-import type { ProbeTarget } from '../health/target.ts'
+import { afterResult, type CheckStanding, firstStanding } from '../health/check-standing.ts'
+import type { ChecksEdit } from '../health/checks.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { Operational } from '../model/operational.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
-import type { CheckSpec, ProbeKind } from '../model/probe-spec.ts'
+import type { ProbeKind } from '../model/probe-spec.ts'
 import { differingKeys } from '../model/shared-map.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, OperationalNews, ServiceProvenance } from '../pipeline/desired-update.ts'
-import { proving } from './held-members.ts'
-import { askedBefore, foundIn, NO_TURN, nextTurn, type PoolCheck, type PoolMember, type Turn } from './pool-findings.ts'
+import { askedBefore, foundIn, nextTurn, type PoolMember } from './pool-findings.ts'
 import { type PlannedCheck, type PlannedMember, planMembers, restingIn } from './probe-plan.ts'
 import type { Road, Roads } from './probe-roads.ts'
+import { type LastResult, type ProbeFor, RunningCheck } from './running-check.ts'
 
 export interface BoardOptions {
-  /** `road`: the target is the address of the service. */
-  readonly probeFor: (kind: ProbeKind, target: ProbeTarget, road?: Road | 'none') => Probe
+  readonly probeFor: ProbeFor
   /** Told of the certificates that the members of a service show, when one of them becomes different or somebody goes. */
   readonly onCertificates?: (service: ServiceKey, shown: Certificates) => void
   /** Milliseconds since the epoch, never running backwards. */
   readonly scheduler: { now(): number }
-}
-
-/** The last result of one check. */
-export interface LastResult {
-  readonly kind: ProbeKind['kind']
-  readonly result: ProbeResult
-  /** Milliseconds. */
-  readonly took: number
-  /** Milliseconds since the epoch at which it ended. */
-  readonly at: number
 }
 
 /** Of every check of a backend that has ended once. */
@@ -40,41 +27,6 @@ export type LastResults = (service: ServiceKey, backend: DestinationKey) => read
 export type Certificates = ReadonlyMap<DestinationKey, ReadonlyMap<string, number>>
 
 export type Update = Pick<DesiredUpdate, 'provenance'> & { readonly roads?: Roads['of'] }
-
-/** A check that runs, and for whom. */
-class Running implements Check, PoolCheck {
-  readonly key: string
-  readonly spec: CheckSpec
-  readonly probe: Probe
-  readonly timeout: number
-  readonly jitter: number
-  readonly services = new Set<ServiceKey>()
-  standing: CheckStanding
-  turn: Turn = NO_TURN
-  last: LastResult | undefined
-
-  constructor(
-    { key, spec, target, refusalCounts, road }: PlannedCheck,
-    standing: CheckStanding,
-    probeFor: BoardOptions['probeFor'],
-  ) {
-    const probe = probeFor(spec.probe, target, road)
-    this.key = key
-    this.spec = spec
-    this.probe = proving(probe, refusalCounts)
-    this.timeout = spec.timeout
-    this.jitter = spec.jitter
-    this.standing = standing
-  }
-
-  get interval(): number {
-    return intervalAt(this.standing, this.spec)
-  }
-
-  get isDown(): boolean {
-    return this.standing.health === 'down'
-  }
-}
 
 /** What a service was planned from, and what was told of it. */
 interface Asked {
@@ -107,7 +59,7 @@ export class Board {
   readonly #suspected = new Set<ServiceKey>()
   /** Where the others have not all been asked since: everybody's turn is news there. */
   readonly #awaited = new Set<ServiceKey>()
-  readonly #checks = new Map<string, Running>()
+  readonly #checks = new Map<string, RunningCheck>()
   /** Services with somebody whose maintenance ends by itself. */
   readonly #resting = new Set<ServiceKey>()
   #followed: Partial<Update> = {}
@@ -235,7 +187,7 @@ export class Board {
 
   /** Checks that nobody asks for any more end, the others go on as they are. */
   #replan(replanned: Replanned, inherited: ReadonlyMap<string, CheckStanding>, now: number): ChecksEdit {
-    const put = new Map<string, Running>()
+    const put = new Map<string, RunningCheck>()
     const left = new Set<string>()
     for (const service of replanned.keys()) {
       for (const { key } of checksOf(this.#services.get(service))) {
@@ -247,7 +199,7 @@ export class Board {
       this.#take(service, asked)
       for (const planned of checksOf(asked)) {
         const { key, spec } = planned
-        const begun = () => new Running(planned, inherited.get(key) ?? firstStanding(spec, now), this.#options.probeFor)
+        const begun = () => new RunningCheck(planned, inherited.get(key) ?? firstStanding(spec, now), this.#options.probeFor)
         const running = this.#checks.get(key) ?? begun()
         if (!this.#checks.has(key)) put.set(key, running)
         this.#checks.set(key, running)

@@ -19,11 +19,9 @@ import {
 import type { Metrics } from '../admin/metrics.ts'
 import { readClaim } from '../config/claimed-service.ts'
 import type { Configuration } from '../config/configuration.ts'
-import type { Logger } from '../log.ts'
 import type { OperatorWords } from '../model/admin-state.ts'
 import type { DesiredState } from '../model/desired-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
-import type { ProbeResult } from '../model/probe-result.ts'
 import type { StateEvent } from '../model/state-event.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { ClaimChange } from '../pipeline/claims/changes.ts'
@@ -34,9 +32,7 @@ import type {
   DesiredUpdate,
   GuardChange,
   LastGoodChange,
-  OperationalNews,
   Past,
-  ProbeVerdict,
   SourceChange,
   WantedServices,
 } from '../pipeline/desired-update.ts'
@@ -48,14 +44,12 @@ import { Adopting } from './adopting.ts'
 import { type Held, heldOf } from './approval.ts'
 import { counted } from './counted.ts'
 import type { Hooks } from './hooks.ts'
-import type { Host } from './host.ts'
 import { logAnnouncements } from './log-announcement.ts'
-import { logFinding, logGuard } from './log-guard.ts'
+import { logGuard } from './log-guard.ts'
 import { PassUnderWay } from './pass-under-way.ts'
 import { recordPass, watchedPasses } from './passes.ts'
-import { type Certificates, type LastResults, type ProbeBackendsOptions, probeBackends } from './probe-backends.ts'
-import { probeHeld } from './probe-held.ts'
-import type { RoadKeeper } from './road-keeper.ts'
+import type { Certificates, LastResults } from './probe-backends.ts'
+import { Probing, type ProbingParts } from './probing.ts'
 import { FIRST_ANSWER, type Status } from './status.ts'
 import type { Supervisor } from './supervisor.ts'
 import { CatalogTeller, tellClaim } from './tell-claims.ts'
@@ -63,18 +57,12 @@ import { tellPools } from './tell-pools.ts'
 import { tellSource } from './tell-source.ts'
 import { guardTurns, sourceTurn, transitionsBetween } from './transitions.ts'
 
-export interface RunningParts {
+export interface RunningParts extends ProbingParts {
   readonly sink: Sink
   readonly status: Status
   readonly metrics: Metrics
-  readonly logger: Logger
   readonly supervisor: Supervisor
   readonly openSource: OpenSource
-  readonly probeFor: Host['probeFor']
-  /** Of probes at the addresses of services. */
-  readonly roads: RoadKeeper
-  /** Probes of backends under way at a time. */
-  readonly probeLimit: number
   /** What is known of the kernel, at once and when it becomes different. */
   readonly kernel$: Observable<KernelKnown>
   /** What is ours by the record. */
@@ -114,12 +102,9 @@ export class Running {
   readonly #resync = new Subject<void>()
   readonly #adopting: Adopting
   readonly #pass = new PassUnderWay()
-  readonly #probed = new Subject<ProbeVerdict>()
-  readonly #operational = new Subject<OperationalNews>()
-  readonly #certificates = new Map<ServiceKey, Certificates>()
+  readonly #probing = new Probing()
   readonly #updates = new WeakMap<DesiredState, DesiredUpdate>()
   readonly #sink: Pick<Sink, 'settled'>
-  #lastResults: LastResults = () => []
   #wanted: WantedServices
   /** Services of registries that have no instance any more. */
   readonly #definitionsHeld = new Set<ServiceKey>()
@@ -154,12 +139,12 @@ export class Running {
 
   /** Certificates that backends have shown to probes. */
   get certificates(): ReadonlyMap<ServiceKey, Certificates> {
-    return this.#certificates
+    return this.#probing.certificates
   }
 
   /** What probes of a backend found last. */
   get lastResults(): LastResults {
-    return this.#lastResults
+    return this.#probing.lastResults
   }
 
   reconfigure(configuration: Configuration): void {
@@ -217,8 +202,9 @@ export class Running {
     }
     const { past, onLastGood, onTurn, operator$, kernel$ } = parts
     const updates$ = new Subject<DesiredUpdate>()
-    const probing = this.#probe(updates$, parts)
-    const heard = { approve$: this.#approve, probed$: this.#probed, operational$: this.#operational, operator$, kernel$ }
+    const probing = this.#probing.follow(updates$, parts, this.#stop)
+    const { probed$, operational$ } = this.#probing
+    const heard = { approve$: this.#approve, probed$, operational$, operator$, kernel$ }
     const options = { onSource, onGuard, ...heard, past, onLastGood, ...(onTurn !== undefined && { onTurn }) }
     return desiredState(this.#wantedServices(parts, announceReady), parts.openSource, options).pipe(
       tap((update) => {
@@ -301,37 +287,6 @@ export class Running {
   #noteHeld({ before, after }: ClaimChange): void {
     if (before?.claim !== undefined) this.#definitionsHeld.delete(before.claim.key)
     if (after?.claim?.goneSince !== undefined) this.#definitionsHeld.add(after.claim.key)
-  }
-
-  /** Until the road ends all members with checks are asked, and those whose removal is held by a TCP connect as well. */
-  #probe(updates$: Observable<DesiredUpdate>, { probeFor, roads, probeLimit, metrics, logger }: RunningParts): Subscription {
-    const onResult = (kind: string, { outcome }: ProbeResult, took: number) => metrics.probed(kind, outcome, took / 1000)
-    const onBegin = (late: number) => metrics.probeBegan(late / 1000)
-    const verdicts$ = probeHeld(updates$, {
-      tcpProbe: (target) => probeFor({ kind: 'tcp' }, target),
-      onResult: (result, took) => onResult('tcp', result, took),
-      onFinding: (finding) => logFinding(logger, finding),
-      scheduler: steadyScheduler,
-    })
-    const probeBy: ProbeBackendsOptions['probeFor'] = (kind, target, road) =>
-      road === undefined ? probeFor(kind, target) : roads.probe(kind, target, road)
-    const news$ = probeBackends(updates$, {
-      probeFor: probeBy,
-      limit: probeLimit,
-      onResult,
-      onBegin,
-      onCertificates: (service, shown) => {
-        if (shown.size === 0) this.#certificates.delete(service)
-        else this.#certificates.set(service, shown)
-      },
-      onBoard: (lastResults) => {
-        this.#lastResults = lastResults
-      },
-      scheduler: steadyScheduler,
-    })
-    const probing = verdicts$.pipe(takeUntil(this.#stop)).subscribe((verdict) => this.#probed.next(verdict))
-    probing.add(news$.pipe(takeUntil(this.#stop)).subscribe((news) => this.#operational.next(news)))
-    return probing
   }
 
   #announceReady({ status, supervisor, logger }: Pick<RunningParts, 'status' | 'supervisor' | 'logger'>): void {
