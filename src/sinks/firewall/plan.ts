@@ -1,10 +1,10 @@
 import { baseChains, type FilterChain, type FilterRule, type FilterTable, placeFamilies, placeKey } from './filter.ts'
 import { readIptablesHeld } from './iptables-writes.ts'
-import { judge, packetOf } from './judge.ts'
+import { judgedIn } from './judged.ts'
 import { readNftHeld } from './nft-writes.ts'
-import { type FirewallHook, HOOKS, type Opening, type OpeningKey, type Openings, openingFamily } from './opening.ts'
+import { type FirewallHook, HOOKS, type Opening, type OpeningKey, type Openings, openingsAt } from './opening.ts'
 import { type Held, isAnyOurs, isOurJump, ourJumps } from './ours.ts'
-import { type Decided, isOpened, type Place, placeFor } from './place.ts'
+import { isOpened, type Place, placeFor } from './place.ts'
 
 /** What is done to one table at one hook, in one transaction with what is done at the others. */
 export interface Edit {
@@ -91,7 +91,7 @@ function planHook(
   half: 'open' | 'close',
 ): TablePlan {
   const families = placeFamilies(table.place)
-  const here = new Map([...wanted].filter(([, opening]) => opening.hook === hook && families.includes(openingFamily(opening))))
+  const here = openingsAt(wanted, hook, families)
   const isOurs = (rule: FilterRule) => isOurJump(rule, table.place, hook, mark)
   const isPassedOver = (rule: FilterRule) => isOurs(rule) || former.some((each) => isOurJump(rule, table.place, hook, each))
   const dropping = baseChains(table, hook).flatMap((base) => {
@@ -154,56 +154,6 @@ function planClosing(
   const needed = new Set(places.map(({ chain }) => chain.name))
   const unjump = jumpsIn(table, hook, mark).filter(({ base }) => !needed.has(base))
   return drop.length + unjump.length === 0 ? undefined : { hook, chain: 'keep', put: [], drop, unjump, jump: [] }
-}
-
-interface Judged {
-  readonly opening: Opening
-  /** The same for all that are decided alike. */
-  readonly decided: Decided
-}
-
-/** What was decided in a chain, as long as the chain is not read again. */
-interface Known {
-  readonly byOpening: Map<OpeningKey, Decided>
-  readonly alike: Map<string, Decided>
-}
-
-const JUDGED = { tracked: new WeakMap<FilterChain, Known>(), untracked: new WeakMap<FilterChain, Known>() }
-
-/** What becomes of these packets in a chain; none where it drops nothing at all. */
-function judgedIn(
-  table: FilterTable,
-  base: FilterChain,
-  openings: Openings,
-  tracked: boolean,
-  isOurs: (rule: FilterRule) => boolean,
-): Judged[] {
-  if (base.base?.policy === 'accept' && !mayDrop(table, base)) return []
-  const judged = JUDGED[tracked ? 'tracked' : 'untracked']
-  const known: Known = judged.get(base) ?? { byOpening: new Map(), alike: new Map() }
-  judged.set(base, known)
-  return [...openings].map(([key, opening]) => {
-    const before = known.byOpening.get(key)
-    if (before !== undefined) return { opening, decided: before }
-    const { otherwise, path, doubt } = judge(table, base, packetOf(opening, tracked), isOurs)
-    const text = `${otherwise} ${path.join()} ${doubt?.join()}`
-    const decided = known.alike.get(text) ?? { otherwise, path, doubt }
-    known.alike.set(text, decided)
-    known.byOpening.set(key, decided)
-    return { opening, decided }
-  })
-}
-
-/** Whether there is any rule that drops, so that packets need not be followed through the others. */
-function mayDrop({ chains }: FilterTable, base: FilterChain, seen = new Set<string>()): boolean {
-  if (seen.has(base.name)) return false
-  seen.add(base.name)
-  return base.rules.some(({ verdict }) => {
-    if (verdict.kind === 'drop' || verdict.kind === 'unknown') return true
-    if (verdict.kind !== 'jump' && verdict.kind !== 'goto') return false
-    const target = chains.get(verdict.target)
-    return target !== undefined && mayDrop({ chains } as FilterTable, target, seen)
-  })
 }
 
 function jumpsIn(table: FilterTable, hook: FirewallHook, mark: string): Edit['unjump'] {
