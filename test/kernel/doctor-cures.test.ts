@@ -316,6 +316,20 @@ describe('what root finds broken', () => {
     expect(failed).toEqual([])
   })
 
+  it('is kube-proxy, where its interface carries addresses, and no command deletes that', async () => {
+    await sh('ip link add kube-ipvs0 type dummy && ip address add 10.96.0.1/32 dev kube-ipvs0')
+    const line = (await doctor()).checks.find(({ message }) =>
+      message.startsWith('the interface kube-ipvs0 carries addresses (1)'),
+    )
+    await sh('ip link delete kube-ipvs0')
+    expect(line).toMatchObject({
+      check: 'other writer',
+      verdict: 'fail',
+      cure: expect.stringContaining('once it is gone for good'),
+    })
+    expect(line).not.toHaveProperty('run')
+  })
+
   it('is kept so by the second command', async () => {
     const names = FAULTS.map(({ what }) => what).filter((what) => what.startsWith('net.'))
     const kept = FAULTS.flatMap((fault) => lineOf(ill, fault)?.keep ?? []).filter((keep) => keep.includes('sysctl.d'))

@@ -6,7 +6,7 @@ import { inCheckout, type Lab, type LabProcess } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
 import { listenersOn, startServer, startTraffic } from '../lab/traffic/traffic.ts'
-import { Daemon, freshDirectory } from './support/pointsman.ts'
+import { Daemon, freshDirectory, pointsman } from './support/pointsman.ts'
 import { expectTable } from './support/table.ts'
 
 /** What the page has, and who it is in the lab. */
@@ -70,6 +70,14 @@ it('keepalived and Pointsman share a director: one has the address, one the tabl
   await says('Entering MASTER STATE')
   await expect.poll(() => topology.check(host, 'ip -4 -o addr show dev eth0'), { timeout: 30_000 }).toContain(` ${VIP}/32 `)
   expect(keepalived.stdout + keepalived.stderr).not.toMatch(/Line \d+\)|WARNING/)
+  // Of two programs that share a director by this page neither is told to go.
+  const { stdout } = await pointsman(lab, ['doctor', '-c', `${directory}/pointsman.yaml`, ...options.args, '--json'], {
+    netns: host.netns,
+  })
+  const { checks } = JSON.parse(stdout) as { readonly checks: readonly { readonly check: string; readonly verdict: string }[] }
+  expect(checks.filter(({ check }) => check === 'other writer')).toMatchObject([
+    { verdict: 'ok', message: expect.stringMatching(/^keepalived \(process \d+\) runs for VRRP alone/) },
+  ])
   const traffic = await startTraffic(lab, topology.client, [
     { id: 'web', protocol: 'tcp', address: VIP, port: 80, concurrency: 1 },
   ])

@@ -63,6 +63,7 @@ export function keepalivedHalf(args: readonly string[]): 'vrrp' | 'check' | 'bot
   const chosen = new Set<string>()
   for (let at = 0; at < args.length && args[at] !== '--'; at++) {
     const word = args[at] ?? ''
+    if (word === '--all') return 'both'
     if (word === '--vrrp') chosen.add('P')
     else if (word === '--check') chosen.add('C')
     if (!/^-[^-]/.test(word)) continue

@@ -124,7 +124,10 @@ interface Rules {
   readonly now: number
 }
 
-/** The failures, or the wishes, of one pool. Many begin to be held by those that go together; held, they are as long as they are many by themselves, be it one that is left. */
+/**
+ * The failures, or the wishes, of one pool. Many begin to be held by those that go together; held, they are as long as they are many by themselves. One is not, but for
+ * the last that can serve at all.
+ */
 function judged(
   before: Holding,
   doubted: Pick<Ejections['doubted'], 'has'>,
@@ -146,7 +149,10 @@ function judged(
     return batch.length > 0 && count >= 2 && exceeds(count, reachable - sooner)
   }
   const wasHeld = batch.filter(({ key }) => before.held.has(key))
-  const isHeld = isMany() || (wasHeld.length > 0 && exceeds(batch.length, reachable - absent.length))
+  const idle = new Set([...others, ...members].filter(outside(batch)).map(({ key }) => key)).size
+  const left = reachable - idle
+  const isStillMany = exceeds(batch.length, left) && (batch.length >= 2 || left <= 1)
+  const isHeld = isMany() || (wasHeld.length > 0 && isStillMany)
   const still = isHeld ? batch : wasHeld
   const fewSince = isHeld || still.length === 0 ? undefined : (before.fewSince ?? now)
   const isOver = fewSince !== undefined && now >= fewSince + recovery

@@ -737,6 +737,7 @@ describe('other programs', () => {
     ['-i P', 'both'],
     ['-- -P', 'both'],
     ['--use-file /etc/k.conf -P', 'vrrp'],
+    ['-P --all', 'both'],
   ])('keepalived %j runs %s', (args, half) => {
     expect(keepalivedHalf(args.split(' '))).toBe(half)
   })

@@ -228,6 +228,18 @@ describe('wishes that are held', () => {
     expect(rig.wait(1).weights).toEqual({ 1: 1, 2: 0 })
   })
 
+  it('and failures that are held are believed of one that is alone beside one that serves, however small max_ejection is', () => {
+    const two = () => new Rig(checked({ backends: backends(1, 2) }, { maxEjection: 10 })).up(1, 2)
+    expect(two().found('up', [1, 2], drain).up(1).wait(16_000).weights).toEqual({ 1: 1, 2: 0 })
+    expect(two().sick(1, 2).up(1).wait(16_000).weights).toEqual({ 1: 1, 2: 0 })
+  })
+
+  it('of the last one that can serve are held on, whatever else is wrong with the others', () => {
+    const three = () => new Rig(checked({ backends: backends(1, 2, 3) }, { panic: 'off' })).up(1, 2)
+    expect(three().sick(1, 2).sick(3).down(1).wait(60_000).weights).toEqual({ 1: 0, 2: 1, 3: 0 })
+    expect(three().found('up', [1, 2], drain).sick(3).down(1).wait(60_000).weights).toEqual({ 1: 0, 2: 1, 3: 0 })
+  })
+
   it.each([0, 1_000, 3_600_000])('keep nobody in who fails by itself, %i ms after that', (later) => {
     const rig = asked(...ALL)
       .wait(later)
