@@ -189,6 +189,9 @@ describe('filters that drop packets of services', () => {
     await using daemon = await Daemon.start(lab, directory, { netns, configuration })
     expect(await ask()).toEqual(ANSWERS)
     const opened = await rulesets()
+    // A backend opens no connection through this host from the port of its service.
+    expect(opened).toContain('ct direction reply')
+    expect(await net.check(net.director, 'iptables-nft -S POINTSMAN-FORWARD')).toContain('--ctdir REPLY')
 
     const flow = { id: 'web', protocol: 'tcp', address: WEB, port: 80, concurrency: 1, pauseMs: 200, held: 2 } as const
     const traffic = await startTraffic(lab, net.client, [flow])
