@@ -11,10 +11,11 @@ import { TableWatch } from '../snat/table-watch.ts'
 import { type FilterTable, placeKey, placeName } from './filter.ts'
 import { iptablesLines } from './iptables-writes.ts'
 import { nftCommands } from './nft-writes.ts'
-import { HOOKS, type Opening, type Openings, openingKey, wantedOpenings } from './opening.ts'
+import { HOOKS, type Opening, type Openings, openingKey } from './opening.ts'
 import { markOf, openingText, ourJumps } from './ours.ts'
 import { type Edit, type FirewallImage, heldKey, imageOf, planRemoval, planTable, type TablePlan } from './plan.ts'
 import { readFirewall } from './read-firewall.ts'
+import { WantedOpenings } from './wanted.ts'
 
 /** What IPVS holds of ours, so that what drains is let through to its end. */
 export interface HeldServices {
@@ -72,7 +73,10 @@ class ChainFirewallSink implements FirewallSink {
   #image: FirewallImage | undefined
   /** The image is older than what was written since. */
   #stale = false
+  readonly #wants = new WantedOpenings()
   #wanted: Openings = NOTHING
+  /** For what a half of a pass has found nothing to do, so that the next one need not look through everything again. */
+  readonly #settled = new Map<Half, { readonly image: FirewallImage; readonly wanted: Openings }>()
   /** Where somebody took away or changed what we had put there, and it is not put right yet. */
   readonly #lost = new Set<string>()
   /** What was done between two passes. */
@@ -92,7 +96,7 @@ class ChainFirewallSink implements FirewallSink {
   open(desired: DesiredState, held: HeldServices, scope: 'changes' | 'full', now: number): Promise<HalfReport> {
     return this.#inTurn(async () => {
       this.#watch.follow({ onChange: (listener) => this.#onRuleset(listener) })
-      this.#wanted = wantedOpenings(desired, held.table, held.holds.bind(held))
+      this.#wanted = this.#wants.of(desired, held.table, held.holds.bind(held))
       this.#now = now
       const image =
         scope === 'full' || this.#image?.tracked !== this.#options.tracked() ? await this.#read() : await this.#present()
@@ -105,7 +109,7 @@ class ChainFirewallSink implements FirewallSink {
 
   close(desired: DesiredState, held: HeldServices, now: number): Promise<HalfReport> {
     return this.#inTurn(async () => {
-      this.#wanted = wantedOpenings(desired, held.table, held.holds.bind(held))
+      this.#wanted = this.#wants.of(desired, held.table, held.holds.bind(held))
       return this.#carryOut(await this.#present(), 'close', now)
     })
   }
@@ -167,6 +171,8 @@ class ChainFirewallSink implements FirewallSink {
   }
 
   async #carryOut(image: FirewallImage, half: Half, now: number): Promise<HalfReport> {
+    const settled = this.#settled.get(half)
+    if (settled?.image === image && settled.wanted === this.#wanted && this.#backoff.size === 0) return NOTHING_DONE
     const applied: Record<string, number> = {}
     let driftRepaired = 0
     const unfinished = new Set<string>()
@@ -191,6 +197,8 @@ class ChainFirewallSink implements FirewallSink {
       }
     }
     this.#backoff.keepOnly(half, unfinished)
+    if (unfinished.size === 0) this.#settled.set(half, { image, wanted: this.#wanted })
+    else this.#settled.clear()
     const wakeAt = this.#backoff.nextRetry()
     return { applied, failed: this.#backoff.list(), driftRepaired, ...(wakeAt !== undefined && { wakeAt }) }
   }

@@ -1,9 +1,7 @@
 import { type AddressFamily, familyOf, formatEndpoint, type IpAddress, type Port } from '../../model/address.ts'
 import type { Brand } from '../../model/brand.ts'
-import type { DesiredService, DesiredState } from '../../model/desired-state.ts'
-import type { Destination, DestinationKey, Tunnel } from '../../model/destination.ts'
-import type { IpvsTable } from '../../model/ipvs-table.ts'
-import { type Protocol, type ServiceIdentity, type ServiceKey, serviceFamily } from '../../model/virtual-service.ts'
+import type { Destination, Tunnel } from '../../model/destination.ts'
+import { type Protocol, type ServiceIdentity, serviceFamily } from '../../model/virtual-service.ts'
 
 /**
  * Where a packet of a service passes the filter of this host: `input` from the client to the virtual address, `output` from here to the backend,
@@ -69,40 +67,6 @@ export function openingsOf(identity: ServiceIdentity, destinations: Iterable<Sen
   const openings: Opening[] = [atService(identity, 'input')]
   for (const destination of destinations) openings.push(...toDestination(identity, destination))
   return openings
-}
-
-/** What is wanted, and what IPVS holds of ours still: a drain goes on until its last packet. */
-export function wantedOpenings(
-  desired: DesiredState,
-  table: IpvsTable,
-  holds: (service: ServiceKey, destination?: DestinationKey) => boolean,
-): Openings {
-  const openings = new Map<OpeningKey, Opening>()
-  for (const service of desired.services.values())
-    for (const [key, opening] of openingsOfDesired(service)) openings.set(key, opening)
-  for (const [key, { service, destinations }] of table) {
-    const wanted = desired.services.get(key)?.destinations
-    const left = [...destinations].filter(([name]) => wanted?.get(name) === undefined && holds(key, name))
-    if (left.length > 0 || (wanted === undefined && holds(key)))
-      for (const opening of openingsOf(
-        service.identity,
-        left.map(([, { destination }]) => destination),
-      ))
-        openings.set(openingKey(opening), opening)
-  }
-  return openings
-}
-
-/** Of services that are as they were: in a pass one of thousands has changed. */
-const KNOWN = new WeakMap<DesiredService, Openings>()
-
-function openingsOfDesired(service: DesiredService): Openings {
-  const known = KNOWN.get(service)
-  if (known !== undefined) return known
-  const openings = openingsOf(service.identity, service.destinations.values())
-  const found = new Map(openings.map((opening) => [openingKey(opening), opening]))
-  KNOWN.set(service, found)
-  return found
 }
 
 function atService(identity: ServiceIdentity, hook: 'input' | 'output'): Opening {
