@@ -51,17 +51,15 @@ export class OperatorControl implements Control {
     const { running, owned, pausing } = this.#parts
     const { key } = serviceNamed(name, this.#known())
     const desired = running.update?.desired.services.get(key)
-    if (pausing.pause !== undefined)
-      throw new PointsmanError(
-        'BAD_INPUT',
-        'The daemon is paused, so that nothing can be taken over: run `pointsman resume` first.',
-      )
+    assertNotPaused(pausing)
     if (desired?.complete !== true)
       throw new PointsmanError(
         'BAD_INPUT',
         `Not every source of ${name} has answered, so that nobody knows which of its backends are foreign: look at \`pointsman status ${name}\` and try again then.`,
       )
     const inKernel = (await this.#parts.readTable()).get(key)
+    // It may have been paused meanwhile, and took orders from before as dropped.
+    assertNotPaused(pausing)
     const ours = owned(key)
     const foreign = [...(inKernel?.destinations.keys() ?? [])].filter((at) => !ours.has(at) && !desired.destinations.has(at))
     if (foreign.length > 0) running.adopt(key, foreign)
@@ -166,6 +164,11 @@ export class OperatorControl implements Control {
     const moment = { update, words: operator.words, sources: sources(), table, failing: failing() }
     return { moment, ...(failure !== undefined && { failure }) }
   }
+}
+
+function assertNotPaused({ pause }: Pick<Pausing, 'pause'>): void {
+  if (pause === undefined) return
+  throw new PointsmanError('BAD_INPUT', 'The daemon is paused, so that nothing can be taken over: run `pointsman resume` first.')
 }
 
 /** What people call a service; one that is not wanted now by its key. */

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { askDaemon } from '../../../src/daemon/ask-daemon.ts'
 import { PointsmanError } from '../../../src/errors.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
 import { held, identity, key, virtual } from '../../support/desired.ts'
@@ -228,6 +229,25 @@ describe('pointsman adopt', () => {
     rig.reload$.next()
     await settled()
     expect(weight(rig, '10.0.1.9:80')).toBe(1)
+  })
+
+  test('is refused where a pause begins while it reads', async () => {
+    const rig = await withStranger()
+    const { kernel } = rig.host
+    const readTable = kernel.readTable.bind(kernel)
+    const reading = Promise.withResolvers<void>()
+    const goesOn = Promise.withResolvers<void>()
+    kernel.readTable = async (...args) => {
+      reading.resolve()
+      await goesOn.promise
+      return readTable(...args)
+    }
+    const adopting = askDaemon(state(rig)[1] ?? '', 'POST', '/adopt?service=web')
+    const refused = expect(adopting).rejects.toMatchObject({ message: expect.stringContaining('The daemon is paused') })
+    await reading.promise
+    await command('pause', ...state(rig))
+    goesOn.resolve()
+    await refused
   })
 
   test('refuses where nothing is written, and where nobody knows who is foreign', async () => {
