@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs'
 import koffi, { type KoffiFunc } from 'koffi'
-import { AF_NETLINK, closeOnExec, RawSocket, SOCK_RAW } from '../libc.ts'
+import { AF_NETLINK, closeOnExec, RawSocket, SOCK_RAW, SystemCallError } from '../libc.ts'
 import { NETLINK_NETFILTER } from '../netfilter/constants.ts'
 import type { NftAnswer, NftRun, NftRunner } from './runner.ts'
 
@@ -71,13 +71,25 @@ function openContext(library: Library): Context {
   const fd = new RawSocket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER).release()
   closeSync(fd)
   const context = library.open(NFT_CTX_DEFAULT)
-  closeOnExec(fd)
+  keepToOurselves(fd)
   library.setOutputFlags(context, NFT_CTX_OUTPUT_JSON)
   if (library.bufferOutput(context) !== 0 || library.bufferError(context) !== 0) {
     library.free(context)
     throw new Error('libnftables has no memory for its answers')
   }
   return context
+}
+
+/**
+ * Threads of libuv's pool open and close files meanwhile: one may have taken the number, and given it back by now. Then the library's socket has another, and
+ * a program that is started before it is closed inherits it, which is no reason to leave nftables unasked.
+ */
+function keepToOurselves(fd: number): void {
+  try {
+    closeOnExec(fd)
+  } catch (error) {
+    if (!(error instanceof SystemCallError && error.errno === 'EBADF')) throw error
+  }
 }
 
 function load(name: string): Library | undefined {
