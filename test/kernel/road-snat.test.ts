@@ -104,7 +104,7 @@ describe('a daemon with source NAT and addresses', () => {
       await ask(net.director, { protocol: 'tcp', address: '10.2.1.2', port: PORT, localAddress: '10.1.0.1', patience: 2_000 }),
     ).toEqual([['none']])
 
-    expect(daemon.complaints()).toEqual([])
+    expect(daemon.complaints('settled')).toEqual([])
     expect((await daemon.stop()).code).toBe(0)
     expect(await tables()).not.toContain('pointsman')
     expect(await addresses()).toBe('')
