@@ -8,6 +8,7 @@ import { Backoff } from '../ipvs/backoff.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
 import { type HalfReport, joinedHalves } from '../reports.ts'
 import { TableWatch } from '../snat/table-watch.ts'
+import { Turns } from '../turns.ts'
 import { type FilterTable, placeKey, placeName } from './filter.ts'
 import { iptablesLines } from './iptables-writes.ts'
 import { nftCommands } from './nft-writes.ts'
@@ -83,18 +84,18 @@ class ChainFirewallSink implements FirewallSink {
   #meanwhile: HalfReport = NOTHING_DONE
   /** Of the last pass: what failed in it is not tried again before the next. */
   #now = 0
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   constructor(options: FirewallSinkOptions) {
     this.#options = options
     this.#mark = markOf(options.instance)
     this.#former = (options.former ?? []).map(markOf).filter((mark) => mark !== this.#mark)
     this.#backoff = new Backoff(options.random ?? Math.random)
-    this.#watch = new TableWatch({ look: () => this.#inTurn(() => this.#look()), changed: () => this.#tellDisturbed() })
+    this.#watch = new TableWatch({ look: () => this.#turns.take(() => this.#look()), changed: () => this.#tellDisturbed() })
   }
 
   open(desired: DesiredState, held: HeldServices, scope: 'changes' | 'full', now: number): Promise<HalfReport> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#watch.follow({ onChange: (listener) => this.#onRuleset(listener) })
       this.#wanted = this.#wants.of(desired, held.table, held.holds.bind(held))
       this.#now = now
@@ -108,14 +109,14 @@ class ChainFirewallSink implements FirewallSink {
   }
 
   close(desired: DesiredState, held: HeldServices, now: number): Promise<HalfReport> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#wanted = this.#wants.of(desired, held.table, held.holds.bind(held))
       return this.#carryOut(await this.#present(), 'close', now)
     })
   }
 
   remove(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#watch.end()
       this.#wanted = NOTHING
       this.#image = undefined
@@ -132,12 +133,12 @@ class ChainFirewallSink implements FirewallSink {
   }
 
   async settled(): Promise<void> {
-    await this.#turn
+    await this.#turns.over()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch.end()
-    await this.#turn
+    await this.#turns.over()
   }
 
   async #present(): Promise<FirewallImage> {
@@ -273,13 +274,6 @@ class ChainFirewallSink implements FirewallSink {
 
   #tellDisturbed(): void {
     for (const listener of this.#listeners) listener()
-  }
-
-  /** What reads and what writes never overlap, or the sink would take its own writing for somebody else's. */
-  #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(step)
-    this.#turn = result.catch(() => undefined)
-    return result
   }
 }
 

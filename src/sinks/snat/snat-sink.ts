@@ -7,6 +7,7 @@ import type { PortRange } from '../../model/source-nat.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
 import type { ObjectFailure } from '../sink.ts'
+import { Turns } from '../turns.ts'
 import { ConnectionCounts } from './connection-counts.ts'
 import { IptablesTable } from './iptables-table.ts'
 import { SnatMemory } from './memory.ts'
@@ -99,7 +100,7 @@ class TableSnatSink implements SnatSink {
   readonly #counts = new ConnectionCounts()
   readonly #listeners = new Set<() => void>()
   readonly #watch: TableWatch
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #ports: { readonly desired: DesiredState; readonly range: PortRange } | undefined
 
   constructor(table: TranslationTable, options: Omit<SnatSinkOptions, 'kernel'>) {
@@ -107,13 +108,13 @@ class TableSnatSink implements SnatSink {
     this.#options = options
     this.#memory = new SnatMemory(options.random ?? Math.random)
     this.#watch = new TableWatch({
-      look: () => this.#inTurn(() => this.#lookAfter()),
+      look: () => this.#turns.take(() => this.#lookAfter()),
       changed: () => this.#tellDisturbed(),
     })
   }
 
   open(desired: DesiredState, scope: 'changes' | 'full', now: number): Promise<SnatReport> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const report = await this.#pass(desired, now).open(scope)
       const { believed } = this.#memory
       this.#watch.follow(believed === undefined || believed.state === 'absent' ? undefined : this.#table)
@@ -122,11 +123,11 @@ class TableSnatSink implements SnatSink {
   }
 
   close(desired: DesiredState, still: StillServed, now: number): Promise<SnatReport> {
-    return this.#inTurn(() => this.#pass(desired, now).close(still))
+    return this.#turns.take(() => this.#pass(desired, now).close(still))
   }
 
   remove(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#memory.believed?.state === 'absent' && !this.#memory.unsure) return
       await this.#table.remove()
       this.#memory.believed = NO_TABLE
@@ -145,7 +146,7 @@ class TableSnatSink implements SnatSink {
   }
 
   readConnections(): Promise<ReadonlyMap<ServiceKey, bigint>> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if ((this.#memory.believed?.held.size ?? 0) > 0) await this.#lookAfter()
       return this.#counts.totals()
     })
@@ -153,7 +154,7 @@ class TableSnatSink implements SnatSink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch.end()
-    await this.#turn
+    await this.#turns.over()
   }
 
   #pass(desired: DesiredState, now: number): SnatPass {
@@ -180,12 +181,5 @@ class TableSnatSink implements SnatSink {
 
   #tellDisturbed(): void {
     for (const listener of this.#listeners) listener()
-  }
-
-  /** What reads and what writes never overlap, or the sink would take its own writing for somebody else's. */
-  #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(step)
-    this.#turn = result.catch(() => undefined)
-    return result
   }
 }
