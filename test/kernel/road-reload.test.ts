@@ -141,7 +141,7 @@ describe.each(subjects)('the $what', (subject) => {
   })
 
   it('that is no YAML, empty, or binary keeps what was', async () => {
-    await refuses(() => lab.writeFile(subject.path, 'services: [\n\t- : }'), /indentation does not fit/)
+    await refuses(() => lab.writeFile(subject.path, 'services: [\n\t- : }'), /that opens here is not closed/)
     await takes(9, (content) => lab.writeFile(subject.path, content))
     await refuses(() => inPlace(subject.path, ''), /empty/)
     await takes(10, (content) => inPlace(subject.path, content))
