@@ -1,5 +1,6 @@
 import type { IpvsTable, IpvsTimeouts, SyncDaemon } from '../model/ipvs-table.ts'
 import type { ServiceIdentity } from '../model/virtual-service.ts'
+import { Turns } from '../turns.ts'
 import { encodeBatches, indexOf } from './ipvs/batches.ts'
 import { ATTR, COMMAND } from './ipvs/constants.ts'
 import { decodeInfo, decodeTimeouts } from './ipvs/settings-codec.ts'
@@ -20,7 +21,7 @@ export class IpvsClient implements IpvsKernel {
   readonly #worker: KernelWorker
   readonly #reader: TableReader
   readonly #writers: readonly MessageWriter[]
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   /** The reading of the whole table that is under way, where it gives way to whoever comes. */
   #yielding: AbortController | undefined
   /** Calls under way or waiting that it gives way to. */
@@ -33,7 +34,7 @@ export class IpvsClient implements IpvsKernel {
   }
 
   info(): Promise<IpvsInfo> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { bytes } = await this.#ask(COMMAND.getInfo, NLM_F_ACK, 'tell its IPVS version')
       const message = onlyMessage(bytes)
       return decodeInfo(bytes, message.body + GENERIC_HEADER, message.end)
@@ -42,14 +43,14 @@ export class IpvsClient implements IpvsKernel {
 
   /** Gives way to others once: a scrape can wait, and a change cannot. */
   async readTable(options: ReadOptions = {}): Promise<IpvsTable> {
-    if (options.signal !== undefined) return this.#inTurn(() => this.#reader.readTable(options))
+    if (options.signal !== undefined) return this.#turns.take(() => this.#reader.readTable(options))
     const yielding = new AbortController()
     try {
-      return await this.#inTurn(() => this.#readYielding(options, yielding))
+      return await this.#turns.take(() => this.#readYielding(options, yielding))
     } catch (error) {
       if (!yielding.signal.aborted || error !== yielding.signal.reason) throw error
     }
-    return this.#inTurn(() => this.#reader.readTable(options))
+    return this.#turns.take(() => this.#reader.readTable(options))
   }
 
   readServices(services: readonly ServiceIdentity[], options: ReadOptions = {}): Promise<IpvsTable> {
@@ -57,7 +58,7 @@ export class IpvsClient implements IpvsKernel {
   }
 
   readTimeouts(): Promise<IpvsTimeouts> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { bytes } = await this.#ask(COMMAND.getConfig, NLM_F_ACK, 'tell its IPVS timeouts')
       const message = onlyMessage(bytes)
       return decodeTimeouts(bytes, message.body + GENERIC_HEADER, message.end)
@@ -65,7 +66,7 @@ export class IpvsClient implements IpvsKernel {
   }
 
   readSyncDaemons(): Promise<readonly SyncDaemon[]> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { bytes } = await this.#ask(COMMAND.getDaemon, NLM_F_DUMP, 'list its sync daemons')
       return decodeSyncDaemons(bytes)
     })
@@ -129,16 +130,10 @@ export class IpvsClient implements IpvsKernel {
     this.#urgent += 1
     this.#yielding?.abort()
     try {
-      return await this.#inTurn(work)
+      return await this.#turns.take(work)
     } finally {
       this.#urgent -= 1
     }
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work)
-    this.#turn = mine.catch(() => undefined)
-    return mine
   }
 }
 

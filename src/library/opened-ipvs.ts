@@ -7,6 +7,7 @@ import { steadyScheduler } from '../pipeline/steady-scheduler.ts'
 import { createIpvsSink, type IpvsSink, type IpvsSinkOptions } from '../sinks/ipvs/ipvs-sink.ts'
 import type { Transition } from '../sinks/ipvs/transition.ts'
 import type { OwnershipRecord, OwnershipStore } from '../store/ownership.ts'
+import { Turns } from '../turns.ts'
 import type { ApplyResult } from './apply-result.ts'
 import { assertPlanned, resultsOf } from './carried-out.ts'
 import type { Ipvs, ReadOptions } from './ipvs.ts'
@@ -26,7 +27,7 @@ export class OpenedIpvs implements Ipvs {
   readonly #sink: IpvsSink
   #transitions: Transition[] = []
   /** Passes never overlap. */
-  #applying: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   constructor(parts: Parts) {
     const { kernel, ownership } = parts
@@ -49,9 +50,7 @@ export class OpenedIpvs implements Ipvs {
   }
 
   apply(planned: TablePlan): Promise<ApplyResult> {
-    const applied = this.#applying.then(() => this.#apply(planned))
-    this.#applying = applied.catch(() => undefined)
-    return applied
+    return this.#turns.take(() => this.#apply(planned))
   }
 
   async #apply({ changes, desired, keepWeights }: TablePlan): Promise<ApplyResult> {
@@ -70,7 +69,7 @@ export class OpenedIpvs implements Ipvs {
   }
 
   async close(): Promise<void> {
-    await this.#applying
+    await this.#turns.over()
     await this.#parts.parts[Symbol.asyncDispose]()
   }
 

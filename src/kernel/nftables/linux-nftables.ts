@@ -1,4 +1,5 @@
 import { PointsmanError } from '../../errors.ts'
+import { Turns } from '../../turns.ts'
 import { LARGEST_DATAGRAM } from '../netlink/exchange.ts'
 import type { NetlinkTransport } from '../netlink/transport.ts'
 import type { NftablesKernel, NftChange, NftCommand, NftObject } from '../nftables-kernel.ts'
@@ -23,8 +24,7 @@ export class LinuxNftables implements NftablesKernel {
   readonly #buffer = Buffer.allocUnsafe(LARGEST_DATAGRAM)
   readonly #listeners = new Set<(change: NftChange) => void>()
   #watch: ReturnType<NftablesParts['watch']> | undefined
-  /** The end of the call before: they are done one after the other. */
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   /** Why nothing can be asked: the connection is closed, or a call has passed its deadline and has not come back. */
   #barred: PointsmanError | undefined
   #abandon: (() => void) | undefined
@@ -90,7 +90,7 @@ export class LinuxNftables implements NftablesKernel {
     const stuck = this.#barred?.code === 'KERNEL_STUCK'
     this.#barred = new PointsmanError('INTERNAL', 'The connection to nftables is closed already: open a new one.')
     this.#abandon?.()
-    if (!stuck) await this.#last
+    if (!stuck) await this.#turns.over()
     this.#listeners.clear()
     this.#watch?.[Symbol.dispose]()
     this.#watch = undefined
@@ -98,12 +98,10 @@ export class LinuxNftables implements NftablesKernel {
   }
 
   #inTurn<T>(job: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => {
+    return this.#turns.take(() => {
       if (this.#barred !== undefined) throw this.#barred
       return job()
     })
-    this.#last = turn.catch(() => undefined)
-    return turn
   }
 
   /** Rejects with KERNEL_STUCK past the deadline; what was asked is ended if it can be. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Turns } from '../../../src/sinks/turns.ts'
+import { Turns } from '../../src/turns.ts'
 
 it('takes steps one after the other, whatever becomes of those before', async () => {
   const turns = new Turns()

@@ -1,4 +1,4 @@
-/** Steps one after the other: what reads and what writes never overlap, or a sink would take its own writing for somebody else's. */
+/** Steps one after the other: what reads and what writes never overlap, or whoever reads would take its own writing for somebody else's. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
 
