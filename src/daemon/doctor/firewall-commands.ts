@@ -1,8 +1,9 @@
 import type { AddressFamily } from '../../model/address.ts'
 import { FIREWALLD, type FilterChain, type FilterPlace, type FilterTable } from '../../sinks/firewall/filter.ts'
 import { type FirewallHook, type Opening, openingFamily } from '../../sinks/firewall/opening.ts'
+import { protocolWord } from '../../sinks/firewall/protocols.ts'
 import type { Cure } from './facts.ts'
-import { type Addressed, firewalldCure, wordOf } from './firewalld-commands.ts'
+import { type Addressed, firewalldCure } from './firewalld-commands.ts'
 
 /** What keeps the rules of a chain, and would undo what is done behind its back. */
 export type FirewallTool = 'ufw' | 'firewalld' | 'docker' | 'nft' | 'iptables'
@@ -63,7 +64,7 @@ function iptablesMatch(opening: Opening): string {
   if (opening.kind === 'mark') return `-m mark --mark ${opening.mark}`
   const { hook, protocol, address, port } = opening
   const [host, ports] = hook === 'forward' ? ['-s', '--sport'] : ['-d', '--dport']
-  return `-p ${wordOf(opening)} ${host} ${address}${port === 0 ? '' : ` -m ${protocol} ${ports} ${port}`}`
+  return `-p ${protocolWord(protocol)} ${host} ${address}${port === 0 ? '' : ` -m ${protocol} ${ports} ${port}`}`
 }
 
 /** One rule for each family; where there are several packets to let through, with a set of them in it. */
@@ -98,7 +99,7 @@ function nftMatch(family: AddressFamily, opening: Opening): string {
   const [end, port] = endsOf(opening.hook)
   const address = `${ipOf(family)} ${end} ${opening.address}`
   return opening.port === 0
-    ? `${address} meta l4proto ${wordOf(opening)}`
+    ? `${address} meta l4proto ${protocolWord(opening.protocol)}`
     : `${address} ${opening.protocol} ${port} ${opening.port}`
 }
 

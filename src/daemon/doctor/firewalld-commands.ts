@@ -1,15 +1,11 @@
 import type { FilterTable } from '../../sinks/firewall/filter.ts'
-import { type FirewallHook, type Opening, openingFamily, PROTOCOL_NUMBERS } from '../../sinks/firewall/opening.ts'
+import { type FirewallHook, type Opening, openingFamily } from '../../sinks/firewall/opening.ts'
+import { protocolWord } from '../../sinks/firewall/protocols.ts'
 import { CONNTRACK } from '../sysctl-advice.ts'
 import { quoted, sysctlCure } from './cures.ts'
 import type { Cure } from './facts.ts'
 
 export type Addressed = Opening & { readonly kind: 'address' }
-
-/** Not every system has names for the protocols of tunnels. */
-export function wordOf({ protocol }: Addressed): string {
-  return protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp' ? protocol : String(PROTOCOL_NUMBERS[protocol])
-}
 
 const NO_MARKS = 'firewalld has no rules for firewall marks: accept the addresses and ports behind them in its zone'
 
@@ -91,6 +87,6 @@ function richRule(opening: Addressed): string {
   const { hook, protocol, address, port } = opening
   const isReply = hook === 'forward'
   const host = `${isReply ? 'source' : 'destination'} address="${address}"`
-  if (port === 0) return `rule family="${family}" ${host} protocol value="${wordOf(opening)}" accept`
+  if (port === 0) return `rule family="${family}" ${host} protocol value="${protocolWord(protocol)}" accept`
   return `rule family="${family}" ${host} ${isReply ? 'source-port' : 'port'} port="${port}" protocol="${protocol}" accept`
 }

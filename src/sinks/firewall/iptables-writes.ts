@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { familyOf } from '../../model/address.ts'
 import type { FilterPlace, FilterTable } from './filter.ts'
-import { type FirewallHook, type Opening, openingKey, PROTOCOL_NUMBERS } from './opening.ts'
+import { type FirewallHook, type Opening, openingKey } from './opening.ts'
 import { type Held, openingText, ourChain, parseOpening } from './ours.ts'
 import type { Edit } from './plan.ts'
+import { protocolWord } from './protocols.ts'
 import { readIptablesFilter } from './read-iptables.ts'
 
 type IptablesPlace = FilterPlace & { readonly kind: 'iptables' }
@@ -57,10 +58,9 @@ function ruleText(opening: Opening, tracked: boolean): string {
   const { hook, protocol, address, port } = opening
   const isReply = hook === 'forward'
   const host = `${isReply ? '-s' : '-d'} ${address}/${familyOf(address) === 'ipv4' ? 32 : 128}`
-  const isNamed = protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp'
   const ports = port === 0 ? '' : ` -m ${protocol} ${isReply ? '--sport' : '--dport'} ${port}`
   const known = isReply && tracked ? ` ${REPLIES}` : ''
-  return `${host} -p ${isNamed ? protocol : PROTOCOL_NUMBERS[protocol]}${ports}${known} ${comment}`
+  return `${host} -p ${protocolWord(protocol)}${ports}${known} ${comment}`
 }
 
 function asRead({ variant, family }: IptablesPlace, opening: Opening, tracked: boolean): unknown {

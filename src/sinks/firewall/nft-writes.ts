@@ -2,10 +2,10 @@ import { isDeepStrictEqual } from 'node:util'
 import type { NftCommand } from '../../kernel/for-sinks.ts'
 import { ruleComment } from '../snat/ruleset.ts'
 import type { FilterPlace, FilterTable } from './filter.ts'
-import { type FirewallHook, type Opening, openingFamily, openingKey, PROTOCOL_NUMBERS } from './opening.ts'
+import { type FirewallHook, type Opening, openingFamily, openingKey } from './opening.ts'
 import { type Held, type OpeningSet, ourChain, ourSets, parseOpening } from './ours.ts'
 import type { Edit } from './plan.ts'
-import { protocolNamed } from './protocols.ts'
+import { protocolNamed, protocolWord } from './protocols.ts'
 
 /** An expression or a statement in libnftables' JSON. */
 type Json = Readonly<Record<string, unknown>>
@@ -109,9 +109,7 @@ function isIn({ family, kind }: OpeningSet, opening: Opening): boolean {
 function elementOf(opening: Opening): unknown {
   if (opening.kind === 'mark') return opening.mark
   const { protocol, address, port } = opening
-  // Not every system has names for all of them.
-  const named = protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp' ? protocol : String(PROTOCOL_NUMBERS[protocol])
-  return { concat: [named, address, ...(port === 0 ? [] : [port])] }
+  return { concat: [protocolWord(protocol), address, ...(port === 0 ? [] : [port])] }
 }
 
 function readElement({ family, kind }: OpeningSet, hook: FirewallHook, element: unknown): Opening | undefined {

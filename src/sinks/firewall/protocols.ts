@@ -19,6 +19,11 @@ export function protocolNumber(text: string): bigint {
   return name in PROTOCOL_NUMBERS ? BigInt(PROTOCOL_NUMBERS[name as CarriedProtocol]) : -1n
 }
 
+/** As it is written for programs: its name, or its number where not every system has a name for it. */
+export function protocolWord(protocol: CarriedProtocol): string {
+  return protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp' ? protocol : String(PROTOCOL_NUMBERS[protocol])
+}
+
 export function protocolNamed(text: string): CarriedProtocol | undefined {
   return BY_NUMBER.get(protocolNumber(text))
 }
