@@ -83,6 +83,18 @@ export function planRemoval(table: FilterTable, mark: string): Edit[] {
   )
 }
 
+/** What a table needs at one hook, and has. */
+interface AtHook {
+  readonly table: FilterTable
+  readonly hook: FirewallHook
+  readonly ours: Held
+  readonly wanted: Openings
+  /** Where jumps of ours belong: one in each base chain that drops any of these packets and can be opened. */
+  readonly places: readonly Place[]
+  readonly mark: string
+  readonly isOurs: (rule: FilterRule) => boolean
+}
+
 function planHook(
   table: FilterTable,
   hook: FirewallHook,
@@ -102,32 +114,22 @@ function planHook(
     return [{ base, place, closed: dropped.flatMap(({ decided, opening }) => (isOpened(decided, place) ? [] : [opening])) }]
   })
   const places = dropping.flatMap(({ place }) => (place === undefined ? [] : [place]))
-  const edit =
-    half === 'close'
-      ? planClosing(table, hook, ours, here, places, mark)
-      : planOpening(table, hook, ours, here, places, mark, isOurs)
+  const at = { table, hook, ours, wanted: here, places, mark, isOurs }
+  const edit = half === 'close' ? planClosing(at) : planOpening(at)
   return {
     edits: edit === undefined ? [] : [edit],
     closed: dropping.flatMap(({ base, closed }) => (closed.length === 0 ? [] : [{ chain: base.name, openings: closed }])),
   }
 }
 
-function planOpening(
-  table: FilterTable,
-  hook: FirewallHook,
-  ours: Held,
-  here: Openings,
-  places: readonly Place[],
-  mark: string,
-  isOurs: (rule: FilterRule) => boolean,
-): Edit | undefined {
+function planOpening({ table, hook, ours, wanted, places, mark, isOurs }: AtHook): Edit | undefined {
   if (places.length === 0) return undefined
   const make = ours.state !== 'sound'
   const jumps = places.filter(({ chain, at }) => {
     const there = ourJumps(chain, table.place, hook, mark)
     return make || there.length !== 1 || there.some((jump) => numberOf(chain, jump.at, isOurs) !== numberOf(chain, at, isOurs))
   })
-  const put = [...here].filter(([key]) => make || !ours.openings.has(key)).map(([, opening]) => opening)
+  const put = [...wanted].filter(([key]) => make || !ours.openings.has(key)).map(([, opening]) => opening)
   if (!make && jumps.length === 0 && put.length === 0) return undefined
   const changed = new Set(jumps.map(({ chain }) => chain.name))
   return {
@@ -140,17 +142,10 @@ function planOpening(
   }
 }
 
-function planClosing(
-  table: FilterTable,
-  hook: FirewallHook,
-  ours: Held,
-  here: Openings,
-  places: readonly Place[],
-  mark: string,
-): Edit | undefined {
+function planClosing({ table, hook, ours, wanted, places, mark }: AtHook): Edit | undefined {
   if (places.length === 0) return planRemoval(table, mark).find((edit) => edit.hook === hook)
   if (ours.state !== 'sound') return undefined
-  const drop = [...ours.openings].filter(([key]) => !here.has(key)).map(([, opening]) => opening)
+  const drop = [...ours.openings].filter(([key]) => !wanted.has(key)).map(([, opening]) => opening)
   const needed = new Set(places.map(({ chain }) => chain.name))
   const unjump = jumpsIn(table, hook, mark).filter(({ base }) => !needed.has(base))
   return drop.length + unjump.length === 0 ? undefined : { hook, chain: 'keep', put: [], drop, unjump, jump: [] }
