@@ -1,7 +1,7 @@
 import type { FilterChain, FilterRule, FilterTable } from './filter.ts'
 import { judge, type Packet, packetOf } from './judge.ts'
 import type { Opening, OpeningKey, Openings } from './opening.ts'
-import { packetClasses } from './packet-classes.ts'
+import { packetClasses, rulesFrom } from './packet-classes.ts'
 import type { Decided } from './place.ts'
 
 /** What becomes of the packet of an opening. */
@@ -57,12 +57,8 @@ function alike(known: Known, { otherwise, path, doubt }: Decided): Decided {
 }
 
 /** Whether there is any rule that drops, so that packets need not be followed through the others. */
-function mayDrop({ chains }: Pick<FilterTable, 'chains'>, base: FilterChain, seen = new Set<string>()): boolean {
-  if (seen.has(base.name)) return false
-  seen.add(base.name)
-  return base.rules.some(({ verdict }) => {
+function mayDrop({ chains }: FilterTable, base: FilterChain): boolean {
+  for (const { verdict } of rulesFrom(chains, base, () => false))
     if (verdict.kind === 'drop' || verdict.kind === 'unknown') return true
-    const target = 'target' in verdict ? chains.get(verdict.target) : undefined
-    return target !== undefined && mayDrop({ chains }, target, seen)
-  })
+  return false
 }

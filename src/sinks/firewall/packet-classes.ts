@@ -24,7 +24,8 @@ export function packetClasses(
       .join()
 }
 
-function* rulesFrom(
+/** The rules of a chain and of the chains that it leads to, each once; without those that are passed over, and where they alone lead. */
+export function* rulesFrom(
   chains: FilterTable['chains'],
   chain: FilterChain,
   passOver: (rule: FilterRule) => boolean,
