@@ -161,8 +161,6 @@ class Row {
     this.service = service
     this.backend = backend
     this.now = now
-    const problem = isProblem(backend)
-    if (this.root.classList.contains('problem') !== problem) this.root.classList.toggle('problem', problem)
     setTone(this.root, toneOf(backend.state))
     for (const [index, { of }] of COLUMNS.entries()) {
       const cell = this.cells[index]
