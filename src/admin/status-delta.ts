@@ -69,7 +69,7 @@ function patchOf(before: object, after: object, except: readonly string[]): Patc
   const set: Record<string, unknown> = {}
   let differs = false
   for (const [name, value] of Object.entries(after)) {
-    if (same(old[name], value) || except.includes(name)) continue
+    if (except.includes(name) || same(old[name], value)) continue
     set[name] = value
     differs = true
   }

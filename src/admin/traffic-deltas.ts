@@ -3,8 +3,9 @@ import type { ConnectionCounts, IpvsTable, ServiceReading, TrafficCounters } fro
 import type { TrafficLogSpec } from '../model/service-spec.ts'
 import type { ServiceIdentity, ServiceKey } from '../model/virtual-service.ts'
 import { Pace } from './pace.ts'
+import type { TrafficReport } from './status-schema.ts'
 import { serviceLabels } from './traffic-ledger.ts'
-import { countOn, type TrueCounters, totals } from './true-counters.ts'
+import { countOn, type TrueCounters, totals, trafficReport } from './true-counters.ts'
 
 /** A service whose traffic is logged. */
 export interface WatchedTraffic {
@@ -14,18 +15,13 @@ export interface WatchedTraffic {
 }
 
 /** One line: what came in so many seconds, to a service or to one backend of it. */
-export interface TrafficLine {
+export interface TrafficLine extends Readonly<TrafficReport> {
   readonly service: string
   readonly vip: string
   readonly protocol: string
   readonly backend?: DestinationKey
   /** From the reading before to this one. */
   readonly seconds: number
-  readonly connections: number
-  readonly packets_in: number
-  readonly packets_out: number
-  readonly bytes_in: number
-  readonly bytes_out: number
   /** Now. */
   readonly active: number
   readonly inactive: number
@@ -186,11 +182,7 @@ function numbers(
 ): Omit<TrafficLine, 'service' | 'vip' | 'protocol' | 'backend'> {
   return {
     seconds: Math.round(took) / 1000,
-    connections: Number(counters.connections),
-    packets_in: Number(counters.packetsIn),
-    packets_out: Number(counters.packetsOut),
-    bytes_in: Number(counters.bytesIn),
-    bytes_out: Number(counters.bytesOut),
+    ...trafficReport(counters),
     active,
     inactive,
   }

@@ -1,4 +1,5 @@
 import type { TrafficCounters } from '../model/ipvs-table.ts'
+import type { TrafficReport } from './status-schema.ts'
 
 /**
  * Counters that only rise, made of kernel totals that start again whenever an object is re-created or zeroed
@@ -28,6 +29,17 @@ export function totals({ before, now }: TrueCounters): TrafficCounters {
     packetsOut: before.packetsOut + now.packetsOut,
     bytesIn: before.bytesIn + now.bytesIn,
     bytesOut: before.bytesOut + now.bytesOut,
+  }
+}
+
+/** As the API and the lines of `traffic_log` have them. */
+export function trafficReport({ connections, packetsIn, packetsOut, bytesIn, bytesOut }: TrafficCounters): TrafficReport {
+  return {
+    connections: Number(connections),
+    packets_in: Number(packetsIn),
+    packets_out: Number(packetsOut),
+    bytes_in: Number(bytesIn),
+    bytes_out: Number(bytesOut),
   }
 }
 

@@ -3,6 +3,7 @@ import { Pace } from '../admin/pace.ts'
 import { within } from '../admin/scrape.ts'
 import type { BackendStanding, ServiceStanding, Turn } from '../admin/standing.ts'
 import type { BackendReport, BackendState, ServiceReport, SinkReport, StatusReport } from '../admin/status-schema.ts'
+import { trafficReport } from '../admin/true-counters.ts'
 import type { OperatorWords } from '../model/admin-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { IpvsTable } from '../model/ipvs-table.ts'
@@ -13,7 +14,7 @@ import { checkReport } from './check-report.ts'
 import type { LastResults } from './probe-backends.ts'
 import type { RecentChanges } from './recent-changes.ts'
 import { absentWords, type Moment, NOTHING_YET, pacedStanding, pauseStanding } from './standing.ts'
-import { TrafficRates, trafficReport } from './traffic-rates.ts'
+import { TrafficRates } from './traffic-rates.ts'
 
 /** Milliseconds that a look waits for the kernel. */
 const PATIENCE = 3_000

@@ -13,16 +13,6 @@ const REFRESH = 2_000
 /** Milliseconds without a change after which there is no traffic, and not merely no news of it. */
 const STILL = 2_500
 
-export function trafficReport({ connections, packetsIn, packetsOut, bytesIn, bytesOut }: TrafficCounters): TrafficReport {
-  return {
-    connections: Number(connections),
-    packets_in: Number(packetsIn),
-    packets_out: Number(packetsOut),
-    bytes_in: Number(bytesIn),
-    bytes_out: Number(bytesOut),
-  }
-}
-
 interface Reading {
   readonly counters: TrafficCounters
   /** Milliseconds of a clock that never jumps. */

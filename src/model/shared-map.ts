@@ -1,8 +1,5 @@
 import { ChunkedMap } from './chunked-map.ts'
 
-/** Edits from which on one copy of the whole map is cheaper than many copies of its chunks. */
-const MANY = 64
-
 /**
  * An immutable map in the order in which its keys came. Setting the value of a key that is there copies a small part of it, and what
  * differs between two relatives is found by looking at that part alone.
@@ -40,26 +37,17 @@ export class SharedMap<K extends string, V> implements ReadonlyMap<K, V> {
 
   /** This map with the values that some keys have now; one without a value is not there any more. */
   edited(keys: readonly K[], valueNow: (key: K) => V | undefined): SharedMap<K, V> {
-    if (keys.length > MANY) {
-      const all = new Map(this)
-      for (const key of keys) setOrDelete(all, key, valueNow(key))
-      return SharedMap.from(all)
-    }
-    const added: K[] = []
+    const set = new Map<K, V>()
     const gone = new Set<K>()
-    let values = this.#values
     for (const key of keys) {
       const value = valueNow(key)
-      if (value === undefined) {
-        if (values.has(key)) gone.add(key)
-        values = values.without(key)
-      } else {
-        if (!values.has(key)) added.push(key)
-        values = values.with(key, value)
-      }
+      if (value !== undefined) set.set(key, value)
+      else if (this.has(key)) gone.add(key)
     }
+    const values = this.#values.edited(set, gone)
     if (values === this.#values) return this
     const staying = gone.size === 0 ? this.#keys : this.#keys.filter((key) => !gone.has(key))
+    const added = [...set.keys()].filter((key) => !this.has(key))
     return new SharedMap(added.length === 0 ? staying : [...staying, ...added], values)
   }
 
@@ -101,9 +89,4 @@ export function differingKeys<K extends string, V>(before: ReadonlyMap<K, V> | u
   for (const [key, value] of after) if (before.get(key) !== value || !before.has(key)) keys.push(key)
   for (const key of before.keys()) if (!after.has(key)) keys.push(key)
   return keys
-}
-
-function setOrDelete<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
-  if (value === undefined) map.delete(key)
-  else map.set(key, value)
 }

@@ -202,8 +202,8 @@ function underKernelOf(state: PipelineState, known: KernelKnown, now: number): T
 function later(state: PipelineState, now: number): Touched {
   const due: (readonly [ServiceKey, ServiceState])[] = []
   for (const [key, service] of state.services) if (now >= service.dueAt) due.push([key, service])
-  let { services } = state
-  for (const [key, service] of due) services = services.with(key, timePassed(service, now))
+  const passed = due.map(([key, service]) => [key, timePassed(service, now)] as const)
+  const services = state.services.edited(passed, [])
   const oldest = ({ debounced, hearing }: ServiceState) => Math.min(waitingSince(debounced) ?? now, hearing.waitingSince ?? now)
   const eventAt = Math.min(now, ...due.map(([, service]) => oldest(service)))
   return { state: { ...state, services, wakeAt: earliest(services) }, keys: due.map(([key]) => key), eventAt }

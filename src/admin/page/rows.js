@@ -43,6 +43,16 @@ const rateColumn = (name, head, title, field) => ({
   total: ({ rates }) => shortText(rates?.[field]),
 })
 
+/** @param {'active' | 'inactive' | 'persistent'} name @param {string} head @param {string} title @returns {Column} */
+const countColumn = (name, head, title) => ({
+  name,
+  head,
+  title,
+  number: true,
+  of: ({ kernel }) => whole(kernel?.[name]),
+  total: ({ totals }) => wholeText(totals[name]),
+})
+
 /** @type {readonly Column[]} */
 export const COLUMNS = [
   { name: 'state', head: 'State', of: ({ state }) => ({ text: stateText(state), tone: toneOf(state) }) },
@@ -91,30 +101,9 @@ export const COLUMNS = [
         : { ...whole(kernel?.weight), ...((kernel?.weight ?? 0) !== (weight ?? 0) && { tone: 'away' }) },
     total: ({ totals }) => wholeText(totals.kernel_weight),
   },
-  {
-    name: 'active',
-    head: 'Active',
-    title: 'Active connections',
-    number: true,
-    of: ({ kernel }) => whole(kernel?.active),
-    total: ({ totals }) => wholeText(totals.active),
-  },
-  {
-    name: 'inactive',
-    head: 'Inact.',
-    title: 'Inactive connections',
-    number: true,
-    of: ({ kernel }) => whole(kernel?.inactive),
-    total: ({ totals }) => wholeText(totals.inactive),
-  },
-  {
-    name: 'persistent',
-    head: 'Persist.',
-    title: 'Clients that persistence binds to it',
-    number: true,
-    of: ({ kernel }) => whole(kernel?.persistent),
-    total: ({ totals }) => wholeText(totals.persistent),
-  },
+  countColumn('active', 'Active', 'Active connections'),
+  countColumn('inactive', 'Inact.', 'Inactive connections'),
+  countColumn('persistent', 'Persist.', 'Clients that persistence binds to it'),
   rateColumn('connections', 'Conn/s', 'New connections a second', 'connections'),
   rateColumn('packets-in', 'Pkt/s in', 'Packets a second from clients', 'packets_in'),
   rateColumn('packets-out', 'Pkt/s out', 'Packets a second to clients', 'packets_out'),
@@ -172,8 +161,6 @@ class Row {
     this.service = service
     this.backend = backend
     this.now = now
-    const problem = isProblem(backend)
-    if (this.root.classList.contains('problem') !== problem) this.root.classList.toggle('problem', problem)
     setTone(this.root, toneOf(backend.state))
     for (const [index, { of }] of COLUMNS.entries()) {
       const cell = this.cells[index]
