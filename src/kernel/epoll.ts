@@ -8,7 +8,6 @@ export const EPOLLIN = 0x1
 export const EPOLLOUT = 0x4
 export const EPOLLERR = 0x8
 export const EPOLLHUP = 0x10
-export const EPOLLRDHUP = 0x2000
 export const EPOLLET = 0x8000_0000
 
 /** `struct epoll_event` has no gap on x86_64. */

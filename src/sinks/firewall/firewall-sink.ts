@@ -180,14 +180,15 @@ class ChainFirewallSink implements FirewallSink {
     for (const table of image.tables) {
       const { edits, closed } = planTable(table, image, this.#input(), half)
       this.#tellClosed(table, closed, half, now, unfinished)
-      const former = half === 'close' ? this.#former.filter((mark) => planRemoval(table, mark).length > 0) : []
+      const removals = half === 'close' ? this.#former.map((mark) => ({ mark, edits: planRemoval(table, mark) })) : []
+      const former = removals.filter(({ edits }) => edits.length > 0)
       const object = placeName(table.place)
       if (edits.length + former.length === 0) continue
       unfinished.add(object)
       if (this.#backoff.holds(object, object, now)) continue
       try {
         await this.#write(table, this.#mark, edits, image.tracked)
-        for (const mark of former) await this.#write(table, mark, planRemoval(table, mark), image.tracked)
+        for (const removal of former) await this.#write(table, removal.mark, removal.edits, image.tracked)
         this.#backoff.clear(object)
         for (const edit of edits) driftRepaired += this.#wrote(table, image, edit, applied)
       } catch (error) {
