@@ -3,9 +3,7 @@ import type { OperatorWords } from '../model/admin-state.ts'
 import { type Changed, differing, expire, nextExpiry, type OperatorVerb, type SpokenOf, sayAll } from '../model/operator-words.ts'
 import type { KeptOrigin } from '../store/kept-file.ts'
 import type { WordsStore } from '../store/words.ts'
-
-/** Milliseconds that a timer takes at the most (2^31 - 1). */
-const LONGEST_TIMER = 2_147_483_647
+import { alarmAt } from './alarm.ts'
 
 export interface OperatorOptions {
   /** Milliseconds since the epoch. */
@@ -64,8 +62,7 @@ export class Operator implements Disposable {
     clearTimeout(this.#timer)
     const next = nextExpiry(words)
     if (next === undefined) return changed
-    const wait = Math.min(LONGEST_TIMER, Math.max(1, Math.ceil(next - this.#options.now())))
-    this.#timer = setTimeout(() => this.#expire(), wait).unref()
+    this.#timer = alarmAt(next, this.#options.now(), () => this.#expire())
     return changed
   }
 }

@@ -3,9 +3,7 @@ import { PointsmanError } from '../errors.ts'
 import type { Pause } from '../model/pause.ts'
 import { wallTime } from '../pipeline/steady-scheduler.ts'
 import type { PauseStore } from '../store/pause.ts'
-
-/** Milliseconds that a timer takes at the most (2^31 - 1). */
-const LONGEST_TIMER = 2_147_483_647
+import { alarmAt } from './alarm.ts'
 
 export interface PausingOptions {
   /** Milliseconds since the epoch, of the steady clock. */
@@ -79,9 +77,7 @@ export class Pausing implements Disposable {
   #expireLater(): void {
     clearTimeout(this.#timer)
     const { until } = this.pause ?? {}
-    if (until === undefined) return
-    const wait = Math.min(LONGEST_TIMER, Math.max(1, Math.ceil(until - this.#options.now())))
-    this.#timer = setTimeout(() => this.#expire(), wait).unref()
+    if (until !== undefined) this.#timer = alarmAt(until, this.#options.now(), () => this.#expire())
   }
 }
 

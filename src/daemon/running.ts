@@ -1,21 +1,4 @@
-import {
-  BehaviorSubject,
-  EMPTY,
-  finalize,
-  interval,
-  map,
-  merge,
-  mergeWith,
-  NEVER,
-  Observable,
-  of,
-  Subject,
-  type Subscription,
-  switchMap,
-  takeUntil,
-  tap,
-  timer,
-} from 'rxjs'
+import { BehaviorSubject, finalize, interval, map, merge, mergeWith, NEVER, Observable, Subject, takeUntil, tap } from 'rxjs'
 import type { Metrics } from '../admin/metrics.ts'
 import { readClaim } from '../config/claimed-service.ts'
 import type { Configuration } from '../config/configuration.ts'
@@ -42,8 +25,8 @@ import type { PipelineTurn } from '../pipeline/witness.ts'
 import type { Sink } from '../sinks/sink.ts'
 import { Adopting } from './adopting.ts'
 import { type Held, heldOf } from './approval.ts'
-import { counted } from './counted.ts'
 import type { Hooks } from './hooks.ts'
+import { LifeSigns } from './life-signs.ts'
 import { logAnnouncements } from './log-announcement.ts'
 import { logGuard } from './log-guard.ts'
 import { PassUnderWay } from './pass-under-way.ts'
@@ -109,7 +92,6 @@ export class Running {
   /** Services of registries that have no instance any more. */
   readonly #definitionsHeld = new Set<ServiceKey>()
   #latest: DesiredUpdate | undefined
-  #ready = false
   /** Resolves when the road is empty after `stop()`; rejects when a part of it broke, which is a defect. */
   readonly ended: Promise<void>
 
@@ -186,7 +168,8 @@ export class Running {
   #road(parts: RunningParts): Observable<unknown> {
     const { sink, status, metrics, supervisor } = parts
     const { passInterval } = supervisor
-    const announceReady = () => this.#announceReady(parts)
+    const life = new LifeSigns(parts, () => this.services)
+    const announceReady = () => life.announceReady()
     const beat$ = passInterval !== undefined && passInterval < parts.resyncInterval ? interval(passInterval) : NEVER
     const onSource = (change: SourceChange) => {
       tellSource(change, parts)
@@ -195,7 +178,7 @@ export class Running {
       announceReady()
     }
     const patience = setTimeout(announceReady, FIRST_ANSWER)
-    const alive = this.#livePaused(parts)
+    const alive = life.whilePaused(parts.paused$)
     const onGuard = (change: GuardChange) => {
       logGuard(parts.logger, change)
       for (const turn of guardTurns(change)) parts.hooks.offer(turn)
@@ -232,8 +215,7 @@ export class Running {
         if (this.#adopting.ended(result)) this.#writeAgain()
         const otherRoads = result.ok && parts.roads.passEnded(result.desired, result.report, result.scope)
         if (otherRoads) this.#writeAgain(result.finishedAt)
-        supervisor.passEnded({ stuck: status.stuck !== undefined, status: statusLine(this.services, status) })
-        announceReady()
+        life.tell()
       }),
       finalize(() => {
         clearTimeout(patience)
@@ -241,16 +223,6 @@ export class Running {
         probing.unsubscribe()
       }),
     )
-  }
-
-  /** While nothing is written there is no pass to show that this process lives. */
-  #livePaused({ paused$, supervisor, status, ...parts }: RunningParts): Subscription {
-    const { passInterval } = supervisor
-    const beats$ = passInterval === undefined ? of(0) : timer(0, passInterval)
-    return paused$.pipe(switchMap((paused) => (paused ? beats$ : EMPTY))).subscribe(() => {
-      supervisor.passEnded({ stuck: status.stuck !== undefined, status: statusLine(this.services, status) })
-      this.#announceReady({ status, supervisor, logger: parts.logger })
-    })
   }
 
   #writeAgain(eventAt = steadyScheduler.now()): void {
@@ -288,19 +260,4 @@ export class Running {
     if (before?.claim !== undefined) this.#definitionsHeld.delete(before.claim.key)
     if (after?.claim?.goneSince !== undefined) this.#definitionsHeld.add(after.claim.key)
   }
-
-  #announceReady({ status, supervisor, logger }: Pick<RunningParts, 'status' | 'supervisor' | 'logger'>): void {
-    status.lookForReadiness()
-    if (this.#ready || !status.isReady) return
-    this.#ready = true
-    const line = statusLine(this.services, status)
-    logger.info(`ready: ${line}`)
-    supervisor.ready(line)
-  }
-}
-
-function statusLine(services: WantedServices['services'], status: Status): string {
-  if (status.stuck !== undefined) return `stuck: ${status.stuck}`
-  const { paused } = status
-  return `${paused === undefined ? '' : `${paused}; `}${counted(services.length, 'service')}, ${status.withoutData.length} without data`
 }

@@ -28,7 +28,7 @@ export function moduleCure(module: string): Cure {
   return { run: `modprobe ${module}`, keep: moduleAtBoot(module) }
 }
 
-function moduleAtBoot(module: string): string {
+export function moduleAtBoot(module: string): string {
   return `echo ${module} > /etc/modules-load.d/pointsman-${module}.conf`
 }
 

@@ -1,4 +1,4 @@
-import { moduleCure, unitDropIn } from './cures.ts'
+import { moduleAtBoot, moduleCure, unitDropIn } from './cures.ts'
 import { type Cure, type DoctorFacts, type Finding, fail, type ModuleState, type NeededModule, ok, warn } from './facts.ts'
 import { isBefore } from './release.ts'
 
@@ -84,9 +84,8 @@ function otherModules(facts: DoctorFacts): Finding[] {
 }
 
 function locked(check: string, module: string): Finding {
-  const keep = `echo ${module} > /etc/modules-load.d/pointsman-${module}.conf`
   const message = `${module} is not loaded, and this kernel loads no module any more (kernel.modules_disabled is 1)`
-  return fail(check, message, { cure: 'boot again, with the module named in /etc/modules-load.d', keep })
+  return fail(check, message, { cure: 'boot again, with the module named in /etc/modules-load.d', keep: moduleAtBoot(module) })
 }
 
 /** Files of modules that lie in the tree of another kernel count for nothing: an update that was not booted yet is the usual reason. */

@@ -10,7 +10,7 @@ import { currentPlace } from '../../store/ownership.ts'
 import type { TableHolder } from '../host.ts'
 import { nearestExisting, tryDirectory } from '../state-directory.ts'
 import type { AdminFacts, ClockFacts, DoctorFacts, StateDirectoryFacts } from './facts.ts'
-import { holderOfSocket, listenerOn } from './processes.ts'
+import { holderOfSocket, listenerOn, textOf } from './processes.ts'
 
 /** Magic numbers of `linux/magic.h`. */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6])
@@ -112,7 +112,7 @@ function tryListening(host: string, port: number): Promise<string | undefined> {
 /** Of the daemon that runs; else of this process, for which Node has raised the soft limit to the hard one, as for a daemon. */
 export async function descriptorFacts(holder: TableHolder | undefined): Promise<DoctorFacts['descriptors']> {
   const pid = typeof holder === 'object' ? holder.pid : undefined
-  const limits = await readFile(`/proc/${pid ?? 'self'}/limits`, 'utf8').catch(() => '')
+  const limits = await textOf(`/proc/${pid ?? 'self'}/limits`)
   const limit = limitIn(limits)
   return limit === undefined ? undefined : { limit, ...(pid !== undefined && { pid }) }
 }
@@ -143,5 +143,5 @@ export function installerIn(osRelease: string): string | undefined {
 }
 
 export async function installer(): Promise<string | undefined> {
-  return installerIn(await readFile('/etc/os-release', 'utf8').catch(() => ''))
+  return installerIn(await textOf('/etc/os-release'))
 }

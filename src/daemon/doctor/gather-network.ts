@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import type { Configuration, SnatSettings } from '../../config/configuration.ts'
 import { addressTowards, interfaceWith } from '../../health/source-address.ts'
 import { lostWayBack } from '../../health/way-back.ts'
@@ -12,8 +12,10 @@ import type { ServiceSpec } from '../../model/service-spec.ts'
 import { conntrackUsage } from '../conntrack-usage.ts'
 import type { Host } from '../host.ts'
 import { asPointsmanError } from '../passes.ts'
+import { isProbedThrough } from '../probe-roads.ts'
 import { openSnatWay } from '../snat-way.ts'
 import type { DoctorFacts, LostProbe, ModuleState, NeededModule, Neighbourhood, TunnelWay } from './facts.ts'
+import { textOf } from './processes.ts'
 
 /** The members of each service, by its name. */
 export type Members = ReadonlyMap<string, readonly Backend[]>
@@ -92,7 +94,7 @@ async function askNetwork(host: Host): Promise<Pick<DoctorFacts, 'network' | 'ne
 /** kube-proxy leaves it switched off: /proc/net/dev names it all the same, and only netlink tells its addresses. */
 export async function kubeInterface(host: Host): Promise<Pick<DoctorFacts, 'kubeInterface'>> {
   const name = 'kube-ipvs0'
-  const devices = await readFile('/proc/net/dev', 'utf8').catch(() => '')
+  const devices = await textOf('/proc/net/dev')
   if (!devices.split('\n').some((line) => line.trim().startsWith(`${name}:`))) return {}
   const read = await askNetwork(host)
   const { links, held } = read.neighbourhood ?? {}
@@ -191,10 +193,6 @@ function remembered<Question extends readonly string[], Answer>(
     known.set(key, { answer })
     return answer
   }
-}
-
-function isProbedThrough({ checks }: ServiceSpec): boolean {
-  return checks.some(({ via }) => via === 'vip')
 }
 
 async function tunnelWays(host: Host, services: readonly ServiceSpec[], members: Members): Promise<TunnelWay[]> {

@@ -4,7 +4,7 @@ import { differingKeys, SharedMap } from '../../../src/model/shared-map.ts'
 
 const key = fc.integer({ min: 0, max: 150 }).map((number) => `tcp/10.0.0.${number}:80`)
 const value = fc.option(fc.integer({ min: 0, max: 2 }), { nil: undefined })
-/** Few keys are edited one by one, many by a copy of the whole. */
+/** From none to more than one chunk of the map takes. */
 const edit = fc.uniqueArray(fc.tuple(key, value), { selector: ([name]) => name, maxLength: 100 })
 
 function model(before: ReadonlyMap<string, number>, edits: readonly (readonly [string, number | undefined])[]) {
