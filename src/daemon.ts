@@ -1,12 +1,14 @@
 import { merge, type Observable, Subject } from 'rxjs'
 import { EventLoopDelay } from './admin/event-loop-delay.ts'
 import { judgeHealth } from './admin/health.ts'
-import { type BuildInfo, Metrics } from './admin/metrics.ts'
+import type { BuildInfo } from './admin/metric-facts.ts'
+import { Metrics } from './admin/metrics.ts'
 import { Scrape } from './admin/scrape.ts'
 import { type AdminContent, startAdminServer } from './admin/server.ts'
 import type { Translated } from './admin/translation-text.ts'
 import type { Configuration, Overrides } from './config/configuration.ts'
 import type { WhatWasRead } from './config/read-trace.ts'
+import { serveAdmin } from './daemon/admin-address.ts'
 import { announceStart, logSourceWarnings } from './daemon/announce.ts'
 import { backendStates } from './daemon/backend-states.ts'
 import { claimsPast, keepClaimsIn, openCatalogWith, wantedBefore } from './daemon/claims.ts'
@@ -23,6 +25,7 @@ import { namesOf, OperatorControl } from './daemon/operator-control.ts'
 import { overdueDrains } from './daemon/overdue-drains.ts'
 import { becomeStuck } from './daemon/passes.ts'
 import { Pausing } from './daemon/pausing.ts'
+import { openProbeThreads } from './daemon/probe-threads.ts'
 import { followConfiguration } from './daemon/reconfigure.ts'
 import { RoadKeeper } from './daemon/road-keeper.ts'
 import { Running } from './daemon/running.ts'
@@ -111,8 +114,10 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       settings: () => (shadow ? undefined : (running?.configuration ?? configuration).hooks),
       logger,
       onEnd: (hook, result) => metrics.hookRan(hook, result),
-      isThere: (service, backend) =>
-        running?.update?.provenance.get(service as ServiceKey)?.members.has(backend as DestinationKey) ?? false,
+      isThere: (service, backend) => {
+        const known = running?.update?.provenance.get(service as ServiceKey)
+        return backend === undefined ? known !== undefined : (known?.members.has(backend as DestinationKey) ?? false)
+      },
       now: clock,
     }),
   )
@@ -145,6 +150,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     },
     desired: () => running?.update?.desired.services,
     ...(settings.metricsNodeIpvs && { nodeIpvs: () => host.readIpvsTotals() }),
+    isForProbes: (service) => isRoadName(ownership.record.services.get(service)?.name ?? ''),
   })
   const content: AdminContent = { metricsPath: metricsPath(settings), metrics: () => scrape.text(), health }
   const onWords = (changes: readonly Changed[], ranOut: boolean) => {
@@ -168,8 +174,9 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       })
     const pages = { allowedHosts: settings.adminAllowedHosts, ...(settings.statusPage && { status: parts.use(page()) }) }
     const at = { host: settings.admin.address, port: settings.admin.port }
-    const server = parts.use(await startAdminServer(at, content, pages))
-    logger.info({ address: server.address }, 'the admin address is served')
+    const serve = () => startAdminServer(at, content, pages)
+    // A shadow has the configuration of a daemon beside it, often enough, and would take the address when that one is restarted.
+    parts.use(shadow ? await serve() : await serveAdmin(serve, listeners))
   }
   const manageSysctls = async () => {
     const { settings: now, services } = running?.configuration ?? configuration
@@ -187,6 +194,8 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
       scheduler: steadyScheduler,
     }),
   )
+  const threads = parts.use(openProbeThreads(settings.probeThreads, { host, metrics, logger }))
+  const probeFor: Host['probeFor'] = (kind, target) => threads.probeFor(kind, target)
   const registries = openRegistriesWith({ watch, onWarnings: (...said) => logSourceWarnings(logger, ...said) })
   const owned = (service: ServiceKey) => ownership.record.services.get(service)?.destinations ?? new Set<DestinationKey>()
   running = new Running(configuration, {
@@ -194,9 +203,10 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     sink: sinks.sink,
     supervisor,
     openSource: registries.source,
-    probeFor: (kind, target) => host.probeFor(kind, target),
+    probeFor,
     roads: new RoadKeeper({
       host,
+      probeFor,
       settings: () => (running?.configuration ?? configuration).probeRoads,
       record: ownership.record,
       inKernel: () => identitiesIn(table.lastTable(), found),
@@ -235,8 +245,10 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
     pausing,
     sources: () => status.sources,
     failing: () => status.failingObjects,
+    adminError: () => status.adminUnserved,
     readTable: () => table.readTable(),
     lastTurn: (service, backend) => teller.lastTurn(service, backend),
+    outages: (service, backend) => teller.changes.outages(service, backend),
     owned,
     now: clock,
     logger,
@@ -244,7 +256,7 @@ export async function runDaemon(options: DaemonOptions, host: Host): Promise<voi
   if (!shadow) parts.use(openControlSocket(settings.stateDir, content, control, logger))
   const following = followConfiguration(
     { ...options, watch },
-    { ...listeners, host, running, supervisor, resync$, manageSysctls },
+    { ...listeners, host, running, threads, supervisor, resync$, manageSysctls },
   )
   try {
     const signal = await Promise.race([options.stop, running.ended.then(() => 'the end of the road')])

@@ -39,7 +39,7 @@ export const CATALOGUE = {
   ACTION_NOT_ALLOWED: { exit: EXIT.actionNotAllowed, retryable: false },
   ADDRESS_CONFLICT: { exit: EXIT.applyFailed, retryable: true },
   ADDRESS_UNPLACED: { exit: EXIT.applyFailed, retryable: true },
-  ADMIN_ADDRESS: { exit: EXIT.adminAddress, retryable: false },
+  ADMIN_ADDRESS: { exit: EXIT.adminAddress, retryable: true },
   APPLY_FAILED: { exit: EXIT.applyFailed, retryable: true },
   BAD_INPUT: { exit: EXIT.badInput, retryable: false },
   CONFIG_INVALID: { exit: EXIT.invalid, retryable: false },

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { isMainThread, workerData } from 'node:worker_threads'
 
-// A bundle is one file: the threads that work on the kernel and that parse what is large begin here too. Each loads its own
+// A bundle is one file: the threads that work on the kernel, that parse what is large and that ask backends begin here too. Each loads its own
 // part alone, for every start of a thread waits for what it loads.
 if (isMainThread) {
   const { run } = await import('./cli/program.ts')
@@ -12,6 +12,9 @@ if (isMainThread) {
 } else if (workerData?.pointsmanWorker === 'configuration') {
   const { runLoadWorkerIfAsked } = await import('./daemon/load-worker.ts')
   runLoadWorkerIfAsked()
+} else if (workerData?.pointsmanWorker === 'probes') {
+  const { runProbeWorkerIfAsked } = await import('./health/threads/probe-worker.ts')
+  runProbeWorkerIfAsked()
 } else {
   const { runIpvsWorkerIfAsked } = await import('./kernel/ipvs-worker.ts')
   runIpvsWorkerIfAsked()

@@ -93,6 +93,9 @@ function documentation() {
   copy('deploy/debian/copyright', 'usr/share/doc/pointsman/copyright')
   copy('deploy/debian/lintian-overrides', 'usr/share/lintian/overrides/pointsman')
   for (const name of readdirSync(join(root, 'config'))) copy(join('config', name), `usr/share/doc/pointsman/examples/${name}`)
+  // The runbook is read at night on the director, and its pages lead to others.
+  copy('docs', 'usr/share/doc/pointsman/docs')
+  for (const name of ['prometheus', 'grafana']) copy(join('deploy', name), `usr/share/doc/pointsman/examples/${name}`)
   const date = new Date(epoch * 1000).toUTCString().replace('GMT', '+0000')
   const entry = `pointsman (${revision}) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- ${MAINTAINER}  ${date}\n`
   zipped('usr/share/doc/pointsman/changelog.Debian.gz', entry)

@@ -16,6 +16,8 @@ const { metafile } = await build({
     'ipvs-worker-entry': join(root, 'src/kernel/worker/ipvs-worker-entry.ts'),
   },
   outdir: folder,
+  // Node shows the line of an error that nobody caught, and one line is the whole library.
+  lineLimit: 200,
   outExtension: { '.js': '.mjs' },
 })
 writeFileSync(join(folder, 'LICENSES.txt'), licenses('the library', Object.keys(metafile.inputs)))

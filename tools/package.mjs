@@ -1,5 +1,4 @@
-// Makes pointsman-VERSION.tgz for `npm install -g`, from a fresh bundle. As `npm pack` does where npm runs a package's scripts;
-// in this checkout it does not (.npmrc), and what it packed might be an old program.
+// Makes pointsman-VERSION.tgz for `npm install -g` from a fresh bundle, as `npm pack` does, whether npm runs a package's scripts or not.
 // Usage: node tools/package.mjs [FOLDER]; prints where the package is.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
@@ -8,8 +7,7 @@ import { root } from './setup.mjs'
 
 const folder = resolve(process.argv[2] ?? join(root, 'dist'))
 mkdirSync(folder, { recursive: true })
-for (const tool of ['tools/bundle.mjs', 'tools/library.mjs'])
-  execFileSync(process.execPath, [join(root, tool)], { stdio: ['ignore', 'inherit', 'inherit'] })
+execFileSync(process.execPath, [join(root, 'tools/prepack.mjs')], { stdio: ['ignore', 'inherit', 'inherit'] })
 const answer = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
   cwd: root,
   encoding: 'utf8',

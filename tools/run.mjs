@@ -1,4 +1,4 @@
-// npm test, npm run demo, npm run bench, npm run deb, npm run package: does all the set-up, then hands over to Node 24.
+// npm test, npm run demo, npm run bench, npm run deb, npm run package and the prepack of npm: does all the set-up, then hands over to Node 24.
 // Runs on any Node from 18 on and imports nothing but Node itself: on a bare checkout there is nothing else.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -7,7 +7,13 @@ import { findMissing, nodeBin, prepare, root, SetupError } from './setup.mjs'
 import { runTests } from './test.mjs'
 
 const USAGE = `usage: node tools/run.mjs setup | test [vitest arguments] | demo [arguments] | bench [arguments] | deb [folder] | package [folder]`
-const SCRIPTS = { demo: 'demo/main.ts', bench: 'test/bench/main.ts', deb: 'tools/deb.mjs', package: 'tools/package.mjs' }
+const SCRIPTS = {
+  demo: 'demo/main.ts',
+  bench: 'test/bench/main.ts',
+  deb: 'tools/deb.mjs',
+  package: 'tools/package.mjs',
+  prepack: 'tools/prepack.mjs',
+}
 
 function runScript(script, args) {
   if (!existsSync(join(root, script))) throw new SetupError(`${script} is not in this checkout`)
@@ -29,6 +35,7 @@ function run([verb, ...args]) {
       return runScript(SCRIPTS[verb], args)
     case 'deb':
     case 'package':
+    case 'prepack':
       prepare({ onlyNode: true })
       return runScript(SCRIPTS[verb], args)
     default:
@@ -44,7 +51,7 @@ function needsLab(args) {
 }
 
 try {
-  process.exitCode = run(process.argv.slice(2))
+  process.exitCode = await run(process.argv.slice(2))
 } catch (error) {
   if (!(error instanceof SetupError)) throw error
   console.error(error.message)

@@ -62,8 +62,12 @@ function installNodePackages() {
     .digest('hex')
   const stamp = join(root, 'node_modules/.pointsman-setup')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && existsSync(nodeBin('node'))) return
+  // Also where npm packs with --ignore-scripts=false, which reaches down to here: none of the packages needs its install script.
   say('npm ci: installing the locked packages, Node 24 among them')
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' })
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: 'inherit',
+  })
   if (status !== 0) throw new SetupError('npm ci failed; its message stands above. The npm registry must be reachable.')
   if (!existsSync(nodeBin('node')))
     throw new SetupError(

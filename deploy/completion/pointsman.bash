@@ -27,6 +27,7 @@ _pointsman() {
     --per-backend-metrics) COMPREPLY=($(compgen -W 'true false' -- "$word")); return ;;
     --metrics-node-ipvs) COMPREPLY=($(compgen -W 'true false' -- "$word")); return ;;
     --max-probes) return ;;
+    --probe-threads) return ;;
     --watch-settle) return ;;
     --watch-poll) return ;;
     --instance) return ;;
@@ -50,12 +51,12 @@ _pointsman() {
     --config-id) return ;;
   esac
   case ${COMP_WORDS[1]} in
-    start) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --traffic-log-file --admin --metrics-enabled --metrics-path --status-page --admin-allowed-hosts --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --manage-firewall --shadow --journal --journal-limit --help' ;;
+    start) options='-c --config --log-level --log-format --log-file --log-max-size --log-keep --traffic-log-file --admin --metrics-enabled --metrics-path --status-page --admin-allowed-hosts --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --probe-threads --watch-settle --watch-poll --instance --manage-sysctls --manage-firewall --shadow --journal --journal-limit --help' ;;
     once) options='-c --config --state-dir --kernel-deadline --json --no-probes --probe-timeout --help' ;;
     plan) options='-c --config -f --file --state-dir --kernel-deadline --json --color --probes --probe-timeout --help' ;;
     apply) options='--state-dir --kernel-deadline --json -f --file --keep-weights --allowed-actions --help' ;;
     get) options='--state-dir --kernel-deadline --json --help' ;;
-    validate) options='-c --config -f --file --log-level --log-format --log-file --log-max-size --log-keep --traffic-log-file --admin --metrics-enabled --metrics-path --status-page --admin-allowed-hosts --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --watch-settle --watch-poll --instance --manage-sysctls --manage-firewall --json --help' ;;
+    validate) options='-c --config -f --file --log-level --log-format --log-file --log-max-size --log-keep --traffic-log-file --admin --metrics-enabled --metrics-path --status-page --admin-allowed-hosts --resync-interval --on-exit --state-dir --kernel-deadline --per-backend-metrics --metrics-node-ipvs --max-probes --probe-threads --watch-settle --watch-poll --instance --manage-sysctls --manage-firewall --json --help' ;;
     doctor) options='-c --config --state-dir --kernel-deadline --json --color --help' ;;
     approve) options='--state-dir --json --help' ;;
     adopt) options='--state-dir --json --help' ;;

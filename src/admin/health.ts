@@ -18,6 +18,8 @@ export interface HealthFacts {
   readonly pools: readonly PoolFacts[]
   /** Why the newest configuration file is not the one that runs. */
   readonly configRejected?: string
+  /** Why nobody is answered at the admin address. */
+  readonly adminUnserved?: string
   /** Settings that wait for a restart. */
   readonly restartNeeded: readonly string[]
   /** How the operator paused the writing; absent: he did not. */
@@ -70,6 +72,7 @@ export const HEALTH_REASONS = [
   'nobody-serves',
   'quorum-lost',
   'config-rejected',
+  'admin-unserved',
   'restart-needed',
   'paused',
 ] as const
@@ -135,6 +138,7 @@ function mildReasons(facts: HealthFacts): HealthReason[] {
   }
   reasons.push(...facts.pools.flatMap(poolReasons))
   if (facts.configRejected !== undefined) reasons.push({ reason: 'config-rejected', message: facts.configRejected })
+  if (facts.adminUnserved !== undefined) reasons.push({ reason: 'admin-unserved', message: facts.adminUnserved })
   if (facts.paused !== undefined) {
     const message = `Nothing is written to the kernel (${facts.paused}); pointsman resume ends that.`
     reasons.push({ reason: 'paused', message })
@@ -156,7 +160,7 @@ function poolReasons({ service, mode, hasQuorum, heldFailures }: PoolFacts): Hea
   if (mode !== 'normal') reasons.push({ reason: MODES[mode].reason, message: MODES[mode].why(service) })
   if (hasQuorum === false) reasons.push({ reason: 'quorum-lost', message: `Service ${service} has lost its quorum.` })
   if (heldFailures > 0) {
-    const message = `Failures held for ${service}, because too many fail alike at once: ${heldFailures}; pointsman approve ${service} believes them.`
+    const message = `Backends of ${service} that are held in service although they fail or ask to be let go: ${heldFailures}; pointsman approve ${service} believes them.`
     reasons.push({ reason: 'failures-held', message })
   }
   return reasons

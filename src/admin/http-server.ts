@@ -2,6 +2,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, isIPv6 } from 'node:net'
 import { PointsmanError } from '../errors.ts'
+import { limitConnections } from './connections.ts'
 
 /** Where a server listens: an address (port 0 lets the kernel choose one), or a unix socket that its owner alone may use. */
 export type ListenAt = { readonly host: string; readonly port: number } | { readonly socket: string }
@@ -36,7 +37,7 @@ export async function serveHttp(at: ListenAt, routes: ReadonlyMap<string, Route>
     dispatch(routes),
   )
   server.timeout = IDLE
-  server.maxConnections = MAXIMUM_CONNECTIONS
+  limitConnections(server, MAXIMUM_CONNECTIONS)
   await ('socket' in at ? listenOnSocket(server, at.socket) : listenOnAddress(server, at))
   const bound = server.address()
   const port = bound !== null && typeof bound === 'object' ? bound.port : 0

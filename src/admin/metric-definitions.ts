@@ -6,6 +6,8 @@ export interface MetricDefinition {
   readonly labels: readonly string[]
   /** Upper bounds in seconds; histograms only. */
   readonly buckets?: readonly number[]
+  /** A histogram of what happens too often for prom-client's; it has one label at most. */
+  readonly tallied?: boolean
 }
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -46,17 +48,23 @@ export const DEFINITIONS = {
     ['service', 'source'],
   ),
   probes: counter('pointsman_probes_total', 'Probes of backends that have ended, by type and result.', ['type', 'result']),
-  probeDuration: histogram(
+  probeDuration: tallied(
     'pointsman_probe_duration_seconds',
     'How long a probe of a backend takes, by type; one that gets no answer ends with its timeout.',
     ['type'],
     SECONDS,
   ),
-  probeLateness: histogram(
+  probeLateness: tallied(
     'pointsman_probe_lateness_seconds',
     'How much later than its moment a probe of a health check begins; its first moment is at once.',
     [],
     SECONDS,
+  ),
+  probeThreads: gauge('pointsman_probe_threads', 'Threads that ask backends; 0: the main thread does.'),
+  probeThreadEnds: counter(
+    'pointsman_probe_thread_ends_total',
+    'How often a thread that asks backends ended unasked or could not be started.',
+    [],
   ),
   poolMode: gauge(
     'pointsman_service_pool_mode',
@@ -68,7 +76,7 @@ export const DEFINITIONS = {
   ]),
   poolHeldFailures: gauge(
     'pointsman_service_held_failures',
-    'Backends that fail together with too many others and serve all the same; `pointsman approve SERVICE` believes them.',
+    'Backends that serve although they fail or ask to be let go: with too many others, or as the last that can serve; `pointsman approve SERVICE` believes them.',
     ['service'],
   ),
   operatorWords: gauge('pointsman_operator_words', "Backends of which the operator's word counts: drain, maintenance, weight.", [
@@ -86,10 +94,11 @@ export const DEFINITIONS = {
     'Services of the registry that hold a virtual service, by how they stand: serving, held (without an instance), yielding (to a service of the configuration).',
     ['catalog', 'state'],
   ),
-  catalogRefused: gauge('pointsman_catalog_refused', '1 while what the service says is refused; the log has the sentence.', [
-    'catalog',
-    'service',
-  ]),
+  catalogRefused: gauge(
+    'pointsman_catalog_refused',
+    '1 while what the service says is refused; the log has the sentence. Of each registry the 100 that have been for the longest time.',
+    ['catalog', 'service'],
+  ),
   passes: counter('pointsman_sink_passes_total', 'Passes begun: changes only, or a full read.', ['sink', 'scope']),
   passFailures: counter('pointsman_sink_pass_failures_total', 'Passes that could do nothing at all, by error code.', [
     'sink',
@@ -185,4 +194,13 @@ function histogram(
   buckets: readonly number[],
 ): MetricDefinition & { type: 'histogram' } {
   return { type: 'histogram', name, help, labels, buckets }
+}
+
+function tallied(
+  name: string,
+  help: string,
+  labels: readonly [] | readonly [string],
+  buckets: readonly number[],
+): MetricDefinition & { type: 'histogram'; tallied: true } {
+  return { ...histogram(name, help, labels, buckets), tallied: true }
 }

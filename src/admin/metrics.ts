@@ -1,82 +1,18 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { EventLoopLateness } from './event-loop-delay.ts'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { DurationTallies } from './duration-tallies.ts'
 import { HEALTH_REASONS, type Health, POOL_MODES, type PoolFacts } from './health.ts'
-import { DEFINITIONS, type MetricDefinition, type MetricKey } from './metric-definitions.ts'
-
-type Instrument<D extends MetricDefinition> = D['type'] extends 'counter'
-  ? Counter
-  : D['type'] extends 'gauge'
-    ? Gauge
-    : Histogram
-
-type Instruments = { readonly [K in MetricKey]: Instrument<(typeof DEFINITIONS)[K]> }
-
-/** What a pass did, in the words that the metrics need; a sink's own report has the same fields. */
-export interface PassOutcome {
-  readonly applied: Readonly<Record<string, number>>
-  readonly failed: readonly { readonly code: string }[]
-  readonly driftRepaired: number
-  readonly foreign: number
-  readonly draining: number
-}
-
-/** How a source of one service stands. */
-export interface SourceFacts {
-  /** Name of the service. */
-  readonly name: string
-  readonly source: string
-  readonly state: 'pending' | 'up' | 'stale'
-  /** Backends in the last good answer. */
-  readonly records: number
-  /** Entries of that answer that could not be used. */
-  readonly quarantined: number
-  /** Answers that told something new since the source was opened. */
-  readonly updates: number
-  /** Backends that it no longer names and that the guard keeps. */
-  readonly heldRemovals: number
-  /** When the last good answer was had. */
-  readonly answeredAt?: number
-}
-
-/** How the virtual addresses stand; the last three count since the process began. */
-export interface AddressFacts {
-  readonly held: number
-  readonly conflicts: number
-  readonly conflictsSeen: number
-  readonly repairs: number
-  readonly announcements: number
-}
-
-const CLAIM_STATES = ['serving', 'held', 'yielding'] as const
-
-/** How a service of a registry stood and stands. */
-export interface ClaimFacts {
-  readonly catalog: string
-  readonly service: string
-  readonly before: (typeof CLAIM_STATES)[number] | undefined
-  readonly after: (typeof CLAIM_STATES)[number] | undefined
-  readonly refused: boolean
-}
-
-/** Milliseconds since the epoch: time stamps come from the wall clock, ages from one that never jumps. */
-export interface Clocks {
-  readonly wall: () => number
-  readonly steady: () => number
-}
-
-/** What is asked for each answer. */
-export interface AskedEachTime {
-  eventLoop(): EventLoopLateness | undefined
-  /** Drains beyond their deadline, by sink. */
-  overdueDrains(): Readonly<Record<string, number>>
-}
-
-/** Which build runs. */
-export interface BuildInfo {
-  readonly version: string
-  readonly commit: string | undefined
-  readonly node: string
-}
+import { type Instruments, instruments, onCollect } from './instruments.ts'
+import {
+  type AddressFacts,
+  type AskedEachTime,
+  type BuildInfo,
+  CLAIM_STATES,
+  type ClaimFacts,
+  type Clocks,
+  type PassOutcome,
+  type SourceFacts,
+} from './metric-facts.ts'
+import { RefusedServices } from './refused-services.ts'
 
 /**
  * Everything that is exported except the series of services and backends. Each method is told one thing that happened.
@@ -84,6 +20,9 @@ export interface BuildInfo {
 export class Metrics {
   readonly #registry = new Registry()
   readonly #made: Instruments
+  readonly #refused: RefusedServices
+  /** How many probes have ended, by type and result. */
+  readonly #probed = new Map<string, Map<string, number>>()
   readonly #sources = new Map<string, KnownSource>()
   readonly #clocks: Clocks
   #addresses: AddressFacts | undefined
@@ -91,6 +30,7 @@ export class Metrics {
   constructor(build: BuildInfo, health: () => Health, clocks: Clocks) {
     this.#clocks = clocks
     this.#made = instruments(this.#registry)
+    this.#refused = new RefusedServices(this.#made.catalogRefused)
     collectDefaultMetrics({ register: this.#registry })
     this.#made.buildInfo.set({ version: build.version, commit: build.commit ?? '', node: build.node }, 1)
     this.#made.expireNodestConn.remove()
@@ -101,6 +41,10 @@ export class Metrics {
     onCollect(this.#made.degraded, (gauge) => {
       const wrong = new Set(health().reasons.map(({ reason }) => reason))
       for (const reason of HEALTH_REASONS) gauge.set({ reason }, wrong.has(reason) ? 1 : 0)
+    })
+    onCollect(this.#made.probes, (counter) => {
+      counter.reset()
+      for (const [type, results] of this.#probed) for (const [result, count] of results) counter.inc({ type, result }, count)
     })
     onCollect(this.#made.sourceAge, (gauge) => {
       gauge.reset()
@@ -143,6 +87,7 @@ export class Metrics {
         this.#made.scrapeErrors.inc({ metric: name })
       }
     }
+    for (const made of Object.values(this.#made)) if (made instanceof DurationTallies) text += made.text()
     return text
   }
 
@@ -272,15 +217,26 @@ export class Metrics {
     this.#made.configCurrent.set(0)
   }
 
-  /** A probe of a backend has begun, so many seconds after its moment. */
+  /** So many threads ask backends. */
+  probeThreads(ready: number): void {
+    this.#made.probeThreads.set(ready)
+  }
+
+  probeThreadEnded(): void {
+    this.#made.probeThreadEnds.inc()
+  }
+
+  /** A probe of a backend has ended that was begun so many seconds after its moment. */
   probeBegan(late: number): void {
     this.#made.probeLateness.observe(late)
   }
 
   /** A probe of a backend has ended. */
   probed(type: string, result: string, seconds: number): void {
-    this.#made.probes.inc({ type, result })
-    this.#made.probeDuration.observe({ type }, seconds)
+    const results = this.#probed.get(type) ?? new Map<string, number>()
+    if (results.size === 0) this.#probed.set(type, results)
+    results.set(result, (results.get(result) ?? 0) + 1)
+    this.#made.probeDuration.observe(seconds, type)
   }
 
   /** A registry answers or does not; undefined: it left the configuration. */
@@ -298,8 +254,7 @@ export class Metrics {
   claimChanged({ catalog, service, before, after, refused }: ClaimFacts): void {
     if (before !== undefined) this.#made.catalogClaims.dec({ catalog, state: before })
     if (after !== undefined) this.#made.catalogClaims.inc({ catalog, state: after })
-    if (refused) this.#made.catalogRefused.set({ catalog, service }, 1)
-    else this.#made.catalogRefused.remove({ catalog, service })
+    this.#refused.changed(catalog, service, refused)
   }
 
   /** A source's standing changed. `failed`: with it came a failure that was not counted yet. */
@@ -354,21 +309,6 @@ interface KnownSource {
   up: boolean
   updates: number
   readonly codes: Set<string>
-}
-
-function instruments(registry: Registry): Instruments {
-  const registers = [registry]
-  const make = ({ type, name, help, labels: labelNames, buckets }: MetricDefinition): Counter | Gauge | Histogram => {
-    if (type === 'counter') return new Counter({ name, help, labelNames: [...labelNames], registers })
-    if (type === 'gauge') return new Gauge({ name, help, labelNames: [...labelNames], registers })
-    return new Histogram({ name, help, labelNames: [...labelNames], buckets: [...(buckets ?? [])], registers })
-  }
-  return Object.fromEntries(Object.entries(DEFINITIONS).map(([key, definition]) => [key, make(definition)])) as Instruments
-}
-
-/** prom-client calls `collect` of a metric before it renders it; setting it later spares a second table of closures. */
-function onCollect(gauge: Gauge, collect: (gauge: Gauge) => void): void {
-  Object.assign(gauge, { collect: () => collect(gauge) })
 }
 
 function sourceKey(service: string, source: string): string {

@@ -1,4 +1,4 @@
-import type { IpvsTable, ServiceReading, TrafficCounters } from '../model/ipvs-table.ts'
+import type { ServiceReading, TrafficCounters } from '../model/ipvs-table.ts'
 import { type Family, familyHeader, labelText } from './exposition.ts'
 import { familyText } from './family-text.ts'
 import { Pace } from './pace.ts'
@@ -24,14 +24,17 @@ interface Series {
   weight: number
 }
 
-/** All that is in the table, ours or not, as node_exporter shows it. `totals`: absent where the kernel has none. */
-export async function* nodeIpvsText(totals: TrafficCounters | undefined, table: IpvsTable): AsyncGenerator<string> {
+/** These services, ours or not, as node_exporter shows them. `totals`: absent where the kernel has none. */
+export async function* nodeIpvsText(
+  totals: TrafficCounters | undefined,
+  services: Iterable<ServiceReading>,
+): AsyncGenerator<string> {
   if (totals !== undefined) {
     yield NODE_IPVS_TOTALS.map((family) => `${familyHeader(family)}${family.name} ${totals[family.field]}\n`).join('')
   }
   const pace = new Pace()
   const all = new Map<string, Series>()
-  for (const reading of table.values()) {
+  for (const reading of services) {
     const local = localLabels(reading.service)
     for (const { destination, connections } of reading.destinations.values()) {
       const remote = { remote_address: destination.address, remote_port: `${destination.port}` }

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { NAMED_SCHEMAS } from './status-schema.ts'
 
 type Json = Readonly<Record<string, unknown>>

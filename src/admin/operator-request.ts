@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { z } from 'zod'
+import * as z from 'zod'
 import { PointsmanError } from '../errors.ts'
 
 /** Bytes of a request's body that are read: ten thousand backends and their reason. */
@@ -29,19 +29,26 @@ const force = z.boolean().optional()
 
 const leaving = { target, force, ...terms }
 
+const weight = z.strictObject({
+  verb: z.literal('weight'),
+  weight: z.int().min(0).max(65_535),
+  /** Milliseconds, and changes in that time. */
+  over: z.number().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+  steps: z.int().min(1).max(1_000).optional(),
+  ...leaving,
+})
+
+/** Whether a weight that is reached in steps still counts when the last one is done. */
+export function weightIsReached({ over, for: lasts }: Pick<z.output<typeof weight>, 'over' | 'for'>): boolean {
+  return over === undefined || lasts === undefined || lasts > over
+}
+
 const requestSchema = z.discriminatedUnion('verb', [
   z.strictObject({ verb: z.literal('ready'), target }),
   z.strictObject({ verb: z.literal('unset'), target }),
   z.strictObject({ verb: z.literal('drain'), ...leaving }),
   z.strictObject({ verb: z.literal('maintenance'), ...leaving }),
-  z.strictObject({
-    verb: z.literal('weight'),
-    weight: z.int().min(0).max(65_535),
-    /** Milliseconds, and changes in that time. */
-    over: z.number().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
-    steps: z.int().min(1).max(1_000).optional(),
-    ...leaving,
-  }),
+  weight.refine(weightIsReached, 'for must be longer than over'),
 ])
 
 const pauseSchema = z.strictObject(terms)

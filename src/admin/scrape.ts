@@ -1,5 +1,5 @@
 import type { DesiredService } from '../model/desired-state.ts'
-import type { IpvsTable, TrafficCounters } from '../model/ipvs-table.ts'
+import type { IpvsTable, ServiceReading, TrafficCounters } from '../model/ipvs-table.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { Metrics } from './metrics.ts'
 import { nodeIpvsText } from './node-ipvs-text.ts'
@@ -27,6 +27,8 @@ export interface TrafficInput {
   desired?(): ReadonlyMap<ServiceKey, DesiredService> | undefined
   /** The totals of all of IPVS, for who wants the names of node_exporter as well; undefined where there are none. */
   nodeIpvs?(): TrafficCounters | undefined
+  /** Whether a service is there for probes alone, so that nobody is to see it; left out: none is. */
+  isForProbes?(service: ServiceKey): boolean
 }
 
 /** Milliseconds a scrape waits for the kernel; Prometheus gives up after ten seconds. */
@@ -68,7 +70,7 @@ export class Scrape {
       const { view, table } = await within(PATIENCE, this.#seen())
       this.#metrics.stateHash('actual', view.hash)
       yield* trafficText(view)
-      if (this.#input.nodeIpvs !== undefined) yield* nodeIpvsText(this.#input.nodeIpvs(), table)
+      if (this.#input.nodeIpvs !== undefined) yield* nodeIpvsText(this.#input.nodeIpvs(), shown(table, this.#input))
     } catch {
       this.#metrics.stateHash('actual', undefined)
       this.#metrics.scrapeFailed('traffic')
@@ -105,9 +107,15 @@ export class Scrape {
 
   async #read(): Promise<Seen> {
     const table = await this.#input.read()
-    const view = await this.#ledger.take(table, this.#input.names())
+    const desired = this.#input.desired?.()
+    const view = await this.#ledger.take(table, this.#input.names(), (key) => desired?.get(key)?.weightScale ?? 1)
     return { view, table: this.#input.nodeIpvs === undefined ? NO_TABLE : table }
   }
+}
+
+/** The table as people know it. */
+function* shown(table: IpvsTable, { isForProbes }: Pick<TrafficInput, 'isForProbes'>): Generator<ServiceReading> {
+  for (const [key, reading] of table) if (isForProbes?.(key) !== true) yield reading
 }
 
 /** Rejects where it takes longer. */

@@ -124,6 +124,8 @@ export interface StatusAnswer {
   readonly paused?: PauseStanding
   /** Why the kernel could not be asked. */
   readonly kernel_error?: string
+  /** Why nobody is answered at the admin address. */
+  readonly admin_error?: string
   readonly services: readonly ServiceStanding[]
   readonly absent_words: readonly AbsentWord[]
 }
@@ -136,8 +138,19 @@ export interface Turn {
   readonly cause: string
 }
 
+/** Since the process began. */
+export interface OutageStanding {
+  readonly times_down: number
+  readonly downtime: {
+    /** Of the outages that have ended. */
+    readonly seconds: number
+    /** When the one that goes on began. */
+    readonly since?: string
+  }
+}
+
 /** Answer to `GET /why`. */
-export interface WhyAnswer extends BackendStanding {
+export interface WhyAnswer extends BackendStanding, OutageStanding {
   readonly at: string
   readonly service: string
   readonly key: string

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * What `/api/v1/status` and the status page show. Its types are used where it is made, its description is the OpenAPI document;
@@ -95,6 +95,13 @@ const checkSchema = z
   })
   .describe('The last probe; of several checks the one that ended last among those with the gravest result.')
 
+const downtimeSchema = z
+  .strictObject({
+    seconds: z.number().min(0).describe('Of the outages that have ended, since this process began.'),
+    since: time().exactOptional().describe('When the one that goes on began; absent: none does.'),
+  })
+  .describe('How long it was down; while it is, the time since then comes on top.')
+
 /** Words for a backend as a whole, the one that matters first. */
 export const BACKEND_STATES = ['maintenance', 'drain', 'foreign', 'down', 'unknown', 'standby', 'unprobed', 'up'] as const
 
@@ -115,7 +122,9 @@ const backendSchema = z.strictObject({
   traffic: trafficSchema.exactOptional(),
   rates: ratesSchema.exactOptional(),
   check: checkSchema.exactOptional(),
+  failed_probes: count().describe('How many probes of it failed; of its present checks, since they began.'),
   times_down: count().describe('How often probes found it down since this process began.'),
+  downtime: downtimeSchema,
   changed: z
     .strictObject({ at: time(), from: z.string(), to: z.string(), cause: z.string() })
     .exactOptional()
@@ -147,7 +156,9 @@ const poolSchema = z.strictObject({
     })
     .exactOptional(),
   announced: z.boolean().exactOptional().describe('Whether its address is to be there, where that hangs on the quorum.'),
-  held_failures: z.array(z.string()).describe('Backends that fail together with too many others, and serve all the same.'),
+  held_failures: z
+    .array(z.string())
+    .describe('Backends that serve although they fail or ask to be let go: with too many others, or as the last that can serve.'),
 })
 
 const totalsSchema = z.strictObject({
@@ -172,6 +183,8 @@ const serviceSchema = z.strictObject({
   pool: poolSchema,
   failures: z.array(z.string()).exactOptional().describe('What the last pass could not do for it.'),
   totals: totalsSchema,
+  times_down: count().describe('How often it came to have backends of which none served, since this process began.'),
+  downtime: downtimeSchema,
   traffic: trafficSchema.exactOptional(),
   rates: ratesSchema.exactOptional(),
   sources: z.array(sourceSchema),
@@ -250,6 +263,7 @@ export type ServiceReport = z.output<typeof serviceSchema>
 export type BackendReport = z.output<typeof backendSchema>
 export type SinkReport = z.output<typeof sinkSchema>
 export type ChangeReport = z.output<typeof changeSchema>
+export type DowntimeReport = z.output<typeof downtimeSchema>
 export type CheckReport = z.output<typeof checkSchema>
 export type TrafficReport = z.output<typeof trafficSchema>
 export type BackendState = (typeof BACKEND_STATES)[number]

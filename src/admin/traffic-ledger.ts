@@ -51,8 +51,15 @@ export class TrafficLedger {
     this.#perBackend = perBackend
   }
 
-  /** Takes a reading; services that `names` does not name are not ours and get no series. */
-  async take(table: IpvsTable, names: ReadonlyMap<ServiceKey, string>): Promise<TrafficView> {
+  /**
+   * Takes a reading; services that `names` does not name are not ours and get no series. `scaleOf`: what the weights of a service are multiplied by in
+   * the kernel; people see them without it.
+   */
+  async take(
+    table: IpvsTable,
+    names: ReadonlyMap<ServiceKey, string>,
+    scaleOf: (service: ServiceKey) => number = () => 1,
+  ): Promise<TrafficView> {
     const pace = new Pace()
     const known = new Map<ServiceKey, KnownService>()
     const services: ServiceSeries[] = []
@@ -61,7 +68,7 @@ export class TrafficLedger {
     for (const [key, reading] of table) {
       const name = names.get(key)
       if (name === undefined) continue
-      const service = await this.#takeService(this.#known.get(key), name, reading, pace)
+      const service = await this.#takeService(this.#known.get(key), { name, reading, scale: scaleOf(key) }, pace)
       known.set(key, service)
       hash.addService(key, reading.service.scheduler)
       for (const [destination, read] of reading.destinations) {
@@ -75,23 +82,29 @@ export class TrafficLedger {
     return { services, backends, hash: hash.value }
   }
 
-  async #takeService(old: KnownService | undefined, name: string, reading: ServiceReading, pace: Pace): Promise<KnownService> {
+  async #takeService(old: KnownService | undefined, { name, reading, scale }: Taken, pace: Pace): Promise<KnownService> {
     const renamed = old !== undefined && old.name !== name
     const labels = old === undefined || renamed ? serviceLabels(name, reading.service.identity) : undefined
     const series = seriesOf(old?.series, labels && labelText(labels), reading.counters)
     const service: KnownService = { name, series: { ...series, backends: 0, weight: 0 }, backends: new Map() }
     for (const [key, destination] of reading.destinations) {
-      addUp(service.series, destination)
+      addUp(service.series, destination, scale)
       if (this.#perBackend) {
         const known = old?.backends.get(key)
         const backendLabels =
           known && !renamed ? undefined : labelText({ ...serviceLabels(name, reading.service.identity), backend: key })
-        service.backends.set(key, backendSeries(known, backendLabels, destination))
+        service.backends.set(key, backendSeries(known, backendLabels, destination, scale))
       }
       if (pace.due()) await pace.rest()
     }
     return service
   }
+}
+
+interface Taken {
+  readonly name: string
+  readonly reading: ServiceReading
+  readonly scale: number
 }
 
 /** The labels of a service, as a type that a label list may be made of. */
@@ -116,20 +129,25 @@ function seriesOf(
   }
 }
 
-function backendSeries(old: BackendSeries | undefined, labels: string | undefined, reading: DestinationReading): BackendSeries {
+function backendSeries(
+  old: BackendSeries | undefined,
+  labels: string | undefined,
+  reading: DestinationReading,
+  scale: number,
+): BackendSeries {
   const series = seriesOf(old, labels, reading.counters)
   return {
     labels: series.labels,
-    weight: reading.destination.weight,
+    weight: reading.destination.weight / scale,
     active: reading.connections.active,
     inactive: reading.connections.inactive,
     counters: series.counters,
   }
 }
 
-function addUp(service: ServiceSeries, { destination, connections }: DestinationReading): void {
+function addUp(service: ServiceSeries, { destination, connections }: DestinationReading, scale: number): void {
   service.backends += 1
-  service.weight += destination.weight
+  service.weight += destination.weight / scale
   service.active += connections.active
   service.inactive += connections.inactive
 }

@@ -58,7 +58,7 @@ export const SERVICE_FAMILIES: readonly SeriesFamily<ServiceSeries>[] = [
   {
     name: 'pointsman_service_weight',
     type: 'gauge',
-    help: 'Sum of the weights of its destinations: 0 means that nobody gets new connections.',
+    help: "Sum of the weights of its destinations, with slow_start a hundredth of the kernel's: 0 means that nobody gets new connections.",
     value: (service) => `${service.weight}`,
   },
   {
@@ -80,7 +80,7 @@ export const BACKEND_FAMILIES: readonly SeriesFamily<BackendSeries>[] = [
   {
     name: 'pointsman_backend_weight',
     type: 'gauge',
-    help: 'Weight in the kernel; 0 gets no new connections.',
+    help: 'Weight in the kernel, with slow_start a hundredth of it; 0 gets no new connections.',
     value: (backend) => `${backend.weight}`,
   },
   {

@@ -6,7 +6,7 @@ const UNITS = [
 ] as const
 
 /** `5s`, `3m`, `2h`, `9d`: in the largest unit of which there are two, whole. */
-function spanText(milliseconds: number): string {
+export function spanText(milliseconds: number): string {
   const span = Math.max(0, milliseconds)
   const [unit, size] = UNITS.find(([, each]) => span >= 2 * each) ?? ['s', 1_000]
   return `${Math.floor(span / size)}${unit}`

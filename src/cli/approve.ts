@@ -1,8 +1,8 @@
 import type { Approval } from '../admin/control.ts'
 import { askDaemon } from '../daemon/ask-daemon.ts'
 import { EXIT } from '../errors.ts'
-import { settingsWithoutFile } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
+import { settingsWithoutFile } from './settings-without-file.ts'
 import { printIfPossible } from './terminal.ts'
 
 interface Options extends Readonly<Record<string, unknown>> {
@@ -20,12 +20,12 @@ export async function run(options: Options, service: string): Promise<number> {
 
 function approvalText({ service, approved, failures = [] }: Approval): string {
   const lines: string[] = []
-  if (approved.length > 0) lines.push(`${letGo(approved, 'removal')} from ${service}: ${approved.join(', ')}`)
-  if (failures.length > 0) lines.push(`${letGo(failures, 'failure')} and believed of ${service}: ${failures.join(', ')}`)
+  if (approved.length > 0) lines.push(`${removals(approved)} let go from ${service}: ${approved.join(', ')}`)
+  if (failures.length > 0) lines.push(`held in service no longer, and believed, of ${service}: ${failures.join(', ')}`)
   return lines.length > 0 ? lines.join('\n') : `the definition of ${service} is let go, which no instance stands for any more`
 }
 
-/** `1 removal is let go` */
-function letGo({ length }: readonly string[], noun: string): string {
-  return length === 1 ? `1 ${noun} is let go` : `${length} ${noun}s are let go`
+/** `1 removal is` */
+function removals({ length }: readonly string[]): string {
+  return length === 1 ? '1 removal is' : `${length} removals are`
 }

@@ -3,8 +3,9 @@ import type { Finding } from '../daemon/doctor/facts.ts'
 import { type DoctorInput, gatherFacts } from '../daemon/doctor/gather.ts'
 import { realHost } from '../daemon/real-host.ts'
 import { EXIT, PointsmanError } from '../errors.ts'
-import { readConfiguration, settingsWithoutFile } from './read-configuration.ts'
+import { readConfiguration } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
+import { settingsWithoutFile } from './settings-without-file.ts'
 import { type Paint, paintFor, print, printJson } from './terminal.ts'
 
 interface Options extends Readonly<Record<string, unknown>> {
@@ -32,7 +33,13 @@ async function inputFrom(options: Options): Promise<DoctorInput> {
   } catch (error) {
     if (!(error instanceof PointsmanError)) throw error
     const { stateDir, kernelDeadline } = settingsWithoutFile(overrides)
-    return { configuration: undefined, configurationProblem: error.message, stateDir, kernelDeadline }
+    return {
+      configuration: undefined,
+      configurationProblem: error.message,
+      configurationPath: options.config,
+      stateDir,
+      kernelDeadline,
+    }
   }
 }
 
@@ -44,7 +51,7 @@ export function report(findings: readonly Finding[], paint: Paint): string {
     const line = `${paint(colour, verdict.padEnd(4))}  ${check.padEnd(width)}  ${message}`
     const below = (mark: string, text: string | undefined): string[] =>
       text === undefined ? [] : [`${' '.repeat(6 + width)}  ${mark} ${text}`]
-    return [line, ...below('->', cure), ...below('now: ', run), ...below('keep:', keep)]
+    return [line, ...below('now: ', run), ...below('keep:', keep), ...below('->', cure)]
   })
   const number = (verdict: Finding['verdict']): number => findings.filter((each) => each.verdict === verdict).length
   return [...lines, '', `${number('ok')} ok, ${number('warn')} to look at, ${number('fail')} failed.`].join('\n')

@@ -21,8 +21,9 @@ import { importLiveTable } from '../migrate/live-table.ts'
 import { renderImported } from '../migrate/render.ts'
 import { settle } from '../migrate/settle.ts'
 import { isRoadName } from '../model/probe-road.ts'
-import { readBytes, settingsWithoutFile } from './read-configuration.ts'
+import { readBytes } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
+import { settingsWithoutFile } from './settings-without-file.ts'
 import { print, printJson, say } from './terminal.ts'
 
 interface Options extends Readonly<Record<string, unknown>> {

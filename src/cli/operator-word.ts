@@ -3,8 +3,8 @@ import { askDaemon } from '../daemon/ask-daemon.ts'
 import { line } from '../document/values/choice.ts'
 import { type DurationRange, duration } from '../document/values/duration.ts'
 import { PointsmanError } from '../errors.ts'
-import { settingsWithoutFile } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
+import { settingsWithoutFile } from './settings-without-file.ts'
 import { printIfPossible, say } from './terminal.ts'
 
 /** Options of the commands that say something of a backend. */

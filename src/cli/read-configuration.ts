@@ -1,5 +1,4 @@
-import type { Configuration, Overrides, Settings } from '../config/configuration.ts'
-import { loadConfiguration } from '../config/load.ts'
+import type { Configuration, Overrides } from '../config/configuration.ts'
 import { loadFrom } from '../config/load-from.ts'
 import type { WhatWasRead } from '../config/read-trace.ts'
 import { isOfOverride } from '../config/setting-definitions.ts'
@@ -28,13 +27,6 @@ export async function readConfiguration(path: string, overrides: Overrides): Pro
   const { result, read } = await loadFrom({ path, bytes }, overrides, realReach())
   if (!result.ok) throw invalid(result.issues)
   return { configuration: result.configuration, warnings: result.warnings, bytes, read }
-}
-
-/** What flags, variables and defaults say where there is no file. Throws BAD_INPUT. */
-export function settingsWithoutFile(overrides: Overrides): Settings {
-  const result = loadConfiguration({ path: '-', bytes: Buffer.from('services: []\n') }, overrides)
-  if (!result.ok) throw invalid(result.issues)
-  return result.configuration.settings
 }
 
 function invalid(issues: readonly Issue[]): PointsmanError {

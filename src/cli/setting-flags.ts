@@ -20,6 +20,7 @@ export const SETTING_FLAGS: Readonly<Record<SettingName, { readonly placeholder:
   per_backend_metrics: { placeholder: 'boolean', help: 'whether there are metrics for each backend' },
   metrics_node_ipvs: { placeholder: 'boolean', help: "whether node_exporter's node_ipvs_* are served as well" },
   max_probes: { placeholder: 'number', help: 'how many probes of backends may be under way at a time' },
+  probe_threads: { placeholder: 'number', help: 'how many threads ask backends; 0: the main thread does' },
   watch_settle: { placeholder: 'duration', help: 'how long a watched file must be quiet before it is read' },
   watch_poll: { placeholder: 'duration', help: 'how often a watched file is looked at although no event came' },
   instance: { placeholder: 'name', help: 'name of the nftables table and of the interface of our own' },

@@ -14,7 +14,7 @@ const HEADS = ['BACKEND', 'ADMIN', 'DISCOVERED', 'OPERATIONAL', 'WEIGHT', 'KERNE
 
 /** How everything stands, for people: for each service its sources, a table of its backends and what the operator said. */
 export function statusText(answer: StatusAnswer, paint: Paint): string {
-  const { at, paused, services, absent_words: absent, kernel_error: failure } = answer
+  const { at, paused, services, absent_words: absent, kernel_error: failure, admin_error: unserved } = answer
   const blocks = paused === undefined ? [] : [paint('red', pausedLine(paused, at))]
   blocks.push(...services.map((service) => serviceBlock(service, at, paint)))
   if (services.length === 0) blocks.push('no service is wanted')
@@ -23,6 +23,7 @@ export function statusText(answer: StatusAnswer, paint: Paint): string {
     blocks.push(paint('yellow', ['said of services that are not wanted now:', ...lines].join('\n')))
   }
   if (failure !== undefined) blocks.push(paint('red', `the kernel could not be asked: ${failure}`))
+  if (unserved !== undefined) blocks.push(paint('yellow', unserved))
   return `${blocks.join('\n\n')}\n`
 }
 
@@ -63,7 +64,7 @@ function poolLines({ service, pool, backends }: ServiceStanding, now: string, pa
     lines.push(
       paint(
         'red',
-        `  ${counted(held.length, 'failure')} held, because too many fail alike at once (\`pointsman approve ${service}\` believes them)`,
+        `  ${counted(held.length, 'backend')} held in service, failing or asking to be let go (\`pointsman approve ${service}\` believes ${held.length === 1 ? 'it' : 'them'})`,
       ),
     )
   return lines
@@ -129,21 +130,24 @@ export function wordsText({ state, since, until, reason, weight }: AdminStanding
   const parts: string[] = []
   if (state !== 'ready') parts.push(`${state}${termsText({ since, until, reason }, now)}`)
   if (weight !== undefined) {
-    const { ramp } = weight
-    const way = ramp === undefined ? '' : ` from ${ramp.from} in ${ramp.steps} steps, there ${inText(ramp.ends, now)}`
-    parts.push(`weight ${weight.weight}${way}${termsText(weight, now)}`)
+    const ramp = weight.ramp !== undefined && Date.parse(weight.ramp.ends) > Date.parse(now) ? weight.ramp : undefined
+    const way = ramp === undefined ? '' : ` from ${ramp.from} in ${ramp.steps} steps`
+    parts.push(`weight ${weight.weight}${way}${termsText({ ...weight, ends: ramp?.ends }, now)}`)
   }
   return parts.join('; ')
 }
 
 interface Terms {
   readonly since?: string | undefined
+  /** When a weight is reached. */
+  readonly ends?: string | undefined
   readonly until?: string | undefined
   readonly reason?: string | undefined
 }
 
-function termsText({ since, until, reason }: Terms, now: string): string {
+function termsText({ since, ends, until, reason }: Terms, now: string): string {
   const begin = since === undefined ? '' : ` for ${spanOf(since, now)}`
+  const there = ends === undefined ? '' : `, there ${inText(ends, now)}`
   const end = until === undefined ? '' : `, until ${until} (${inText(until, now)})`
-  return `${begin}${end}${reason === undefined ? '' : `: ${reason}`}`
+  return `${begin}${there}${end}${reason === undefined ? '' : `: ${reason}`}`
 }

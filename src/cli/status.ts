@@ -1,8 +1,8 @@
 import type { StatusAnswer } from '../admin/standing.ts'
 import { askDaemon } from '../daemon/ask-daemon.ts'
 import { EXIT } from '../errors.ts'
-import { settingsWithoutFile } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
+import { settingsWithoutFile } from './settings-without-file.ts'
 import { statusText } from './status-text.ts'
 import { paintFor, print, printJson } from './terminal.ts'
 

@@ -1,5 +1,5 @@
 import type { DiscoveredStanding, OperationalStanding, WhyAnswer } from '../admin/standing.ts'
-import { agoText } from './ages.ts'
+import { agoText, spanText } from './ages.ts'
 import { pausedLine, sourceText, wordsText } from './status-text.ts'
 import type { Paint } from './terminal.ts'
 
@@ -13,6 +13,7 @@ export function whyText(answer: WhyAnswer, paint: Paint): string {
   if (!complete) add('', 'not every source has answered: nothing is removed')
   add('discovered', discoveredText(discovered, at))
   add('operational', operationalText(operational, at))
+  if (answer.times_down > 0) add('outages', outagesText(answer))
   add('admin', wordsText(admin, at) || 'ready')
   add('wanted', weight === null ? 'not in the kernel' : `weight ${weight}`)
   for (const [index, reason] of reasons.entries()) add(index === 0 ? '  because' : '', reason)
@@ -36,6 +37,12 @@ function operationalText({ state, since, message }: OperationalStanding, now: st
   if (state === 'unprobed') return 'no probe asks it'
   const begin = since === undefined ? '' : ` since ${since}, ${agoText(since, now)}`
   return `${state}${begin}${message === undefined ? '' : `: ${message}`}`
+}
+
+/** `3 since the daemon began, 12m in all` */
+function outagesText({ times_down: times, downtime, at }: Pick<WhyAnswer, 'times_down' | 'downtime' | 'at'>): string {
+  const going = downtime.since === undefined ? 0 : Math.max(0, Date.parse(at) - Date.parse(downtime.since))
+  return `${times} since the daemon began, ${spanText(downtime.seconds * 1_000 + going)} in all`
 }
 
 function kernelText({ kernel, kernel_error: failure }: WhyAnswer): string {

@@ -1,8 +1,8 @@
 import type { WhyAnswer } from '../admin/standing.ts'
 import { askDaemon } from '../daemon/ask-daemon.ts'
 import { EXIT } from '../errors.ts'
-import { settingsWithoutFile } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
+import { settingsWithoutFile } from './settings-without-file.ts'
 import { paintFor, print, printJson } from './terminal.ts'
 import { whyText } from './why-text.ts'
 

@@ -1,6 +1,6 @@
 import { type BackendContext, readBackends } from '../document/backend-list.ts'
 import type { Path } from '../document/document.ts'
-import { show } from '../document/reading.ts'
+import { hint } from '../document/reading.ts'
 import { interpret } from '../document/schema.ts'
 import { standsFor } from '../document/suggest.ts'
 import type { PolicySpec } from '../model/policy-spec.ts'
@@ -154,7 +154,7 @@ function readSources(draft: Draft, findings: Findings): SourceSpec[] {
 function listAt(draft: Draft, key: 'sources' | 'backends', example: string, findings: Findings): readonly unknown[] {
   const raw = draft.own[key]
   if (raw === undefined || Array.isArray(raw)) return raw ?? []
-  const problem = raw === null ? 'nothing is written here' : `${show(raw)} stands where a list is due`
+  const problem = raw === null ? 'nothing is written here' : `${hint(raw)} stands where a list is due`
   findings.refuse([...draft.path, key], problem, `write a list, such as ${example}, or [] for none`)
   return []
 }

@@ -1,5 +1,5 @@
 import type { Document, Path } from '../document/document.ts'
-import { show } from '../document/reading.ts'
+import { hint } from '../document/reading.ts'
 import { interpret } from '../document/schema.ts'
 import type { AllowRule, CatalogSpec } from '../model/catalog-spec.ts'
 import type { ConsulSourceSpec } from '../model/consul-source-spec.ts'
@@ -12,7 +12,7 @@ import { consulKind } from './source-kinds/consul.ts'
 export function readCatalogs(document: Document, top: Readonly<Record<string, unknown>>, findings: Findings): CatalogSpec[] {
   const raw = top['catalog'] ?? []
   if (!Array.isArray(raw)) {
-    const problem = `${show(raw)} stands where a list is due`
+    const problem = `${hint(raw)} stands where a list is due`
     findings.refuse(['catalog'], problem, 'write a list of registries, such as - consul: { address: http://127.0.0.1:8500 }')
     return []
   }

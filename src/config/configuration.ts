@@ -52,6 +52,8 @@ export interface Settings {
   readonly metricsNodeIpvs: boolean
   /** Probes of backends under way at a time. */
   readonly maxProbes: number
+  /** Threads that ask backends, 0–16; 0: the main one does. */
+  readonly probeThreads: number
   /** How long a watched file must be quiet before it is read. */
   readonly watchSettle: number
   /** How often a watched file is looked at although no event came. */
@@ -143,6 +145,7 @@ export type SettingName =
   | 'per_backend_metrics'
   | 'metrics_node_ipvs'
   | 'max_probes'
+  | 'probe_threads'
   | 'watch_settle'
   | 'watch_poll'
   | 'instance'

@@ -61,7 +61,7 @@ const snatSchema = mapping(
     port_range: section(
       mapping(
         { from: optional(port, 'The first one.'), to: optional(port, 'The last one.') },
-        'Ports that translated connections come from; keep it off those that this host listens on.',
+        'Ports that translated connections come from, but for those of services and of listeners of this host.',
         { required: ['from', 'to'] },
       ),
     ).optional(),
@@ -115,6 +115,7 @@ export const globalSchema = mapping(
     per_backend_metrics: setting('per_backend_metrics'),
     metrics_node_ipvs: setting('metrics_node_ipvs'),
     max_probes: setting('max_probes'),
+    probe_threads: setting('probe_threads'),
     watch_settle: setting('watch_settle'),
     watch_poll: setting('watch_poll'),
     instance: setting('instance'),

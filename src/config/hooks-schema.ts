@@ -1,6 +1,6 @@
 import { accepted, type Grammar, type Reading, refused, show } from '../document/reading.ts'
 import { derived, mapping, optional } from '../document/schema.ts'
-import { choice, line } from '../document/values/choice.ts'
+import { choice, secretLine } from '../document/values/choice.ts'
 import { command } from '../document/values/command.ts'
 import { duration } from '../document/values/duration.ts'
 import { STATE_EVENT_KINDS, type StateEventKind } from '../model/state-event.ts'
@@ -9,7 +9,7 @@ import type { HooksSettings } from './configuration.ts'
 const EXAMPLE = 'hooks: { exec: [/usr/local/bin/pointsman-event] }'
 const REMEDY = 'write the address that is told, such as https://alerts.example/pointsman'
 
-const text = line('the address of the webhook', 4000)
+const text = secretLine('the address of the webhook', 4000)
 
 /** An absolute address; comes out as browsers write it. Sentences do not show it: it may hold a secret. */
 const webhook: Grammar<string> = {

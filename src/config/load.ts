@@ -1,6 +1,6 @@
 import type { Document } from '../document/document.ts'
 import { parseDocument } from '../document/parse.ts'
-import { isMapping, show } from '../document/reading.ts'
+import { hint, isMapping } from '../document/reading.ts'
 import { interpret, unknownKeyRemedy } from '../document/schema.ts'
 import { standsFor } from '../document/suggest.ts'
 import { type BuiltService, buildService } from './build-service.ts'
@@ -80,7 +80,7 @@ export function understand(
 function readTop(document: Document, findings: Findings): boolean {
   const { value } = document
   if (!isMapping(value)) {
-    findings.refuse([], `${show(value)} stands where a configuration is due`, 'write the keys global, defaults and services')
+    findings.refuse([], `${hint(value)} stands where a configuration is due`, 'write the keys global, defaults and services')
     return false
   }
   for (const key of Object.keys(value)) {
@@ -98,7 +98,7 @@ function checkIncluded(document: Document, findings: Findings): void {
   const own = findings.of(document)
   const { value } = document
   if (!isMapping(value)) {
-    own.refuse([], `${show(value)} stands where services are due`, 'write services: with a list of services, or services: []')
+    own.refuse([], `${hint(value)} stands where services are due`, 'write services: with a list of services, or services: []')
     return
   }
   for (const key of Object.keys(value)) {
@@ -109,12 +109,12 @@ function checkIncluded(document: Document, findings: Findings): void {
   }
   if (value['services'] !== undefined) checkList(document, 'services', value['services'], own)
   if (value['catalog'] !== undefined && !Array.isArray(value['catalog']))
-    own.refuse(['catalog'], `${show(value['catalog'])} stands where a list is due`, 'write a list of registries')
+    own.refuse(['catalog'], `${hint(value['catalog'])} stands where a list is due`, 'write a list of registries')
 }
 
 function checkList(document: Document, key: string, list: unknown, findings: Findings): void {
   if (Array.isArray(list)) return
-  const what = list === null ? 'nothing is written here' : `${show(list)} stands where a list is due`
+  const what = list === null ? 'nothing is written here' : `${hint(list)} stands where a list is due`
   findings.of(document).refuse([key], what, 'write a list of services, or [] for none')
 }
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { backendSchema, memberKeys } from '../document/backend-schema.ts'
 import { accepted, type Grammar } from '../document/reading.ts'
 import { mapping, optional, section, value } from '../document/schema.ts'

@@ -178,6 +178,11 @@ export const SETTING_DEFINITIONS: Readonly<Record<SettingName, SettingDefinition
     initial: '1000',
     description: 'How many probes of backends may be under way at a time.',
   },
+  probe_threads: {
+    grammar: integer('a number of threads', 0, 16),
+    initial: '0',
+    description: 'How many threads ask backends; 0: the main thread does.',
+  },
   watch_settle: {
     grammar: duration({ min: 0, max: 60_000 }),
     initial: '100ms',

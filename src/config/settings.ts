@@ -83,6 +83,7 @@ function toSettings(values: Required<SettingValues>): Settings {
     perBackendMetrics: values.per_backend_metrics as boolean,
     metricsNodeIpvs: values.metrics_node_ipvs as boolean,
     maxProbes: values.max_probes as number,
+    probeThreads: values.probe_threads as number,
     watchSettle: values.watch_settle as number,
     watchPoll: values.watch_poll as number,
     instance: values.instance as string,

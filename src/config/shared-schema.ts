@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A list in a configuration. */
 export function listOf<S extends z.ZodType>(item: S, description: string) {

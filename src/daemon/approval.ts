@@ -26,7 +26,7 @@ export function heldOf(
   const key = serviceKey(service.identity)
   const known = update?.provenance.get(key)
   const removals = [...(known?.held.keys() ?? [])]
-  const failures = [...(known?.pool.heldFailures ?? [])]
+  const failures = [...(known?.pool.heldFailures.keys() ?? [])]
   if (removals.length + failures.length > 0 || definitionsHeld.has(key)) return { key, removals, failures }
   throw new PointsmanError('NOTHING_HELD', `Nothing is held of service ${name}: there is nothing to approve.`)
 }

@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import { CATALOGUE, type ErrorCode, PointsmanError } from '../errors.ts'
-import { socketToAsk } from './control-socket.ts'
+import { socketToAsk } from './find-socket.ts'
 
 /** Milliseconds that the daemon has for its answer. */
 const PATIENCE = 10_000

@@ -1,6 +1,7 @@
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
 import type { DestinationKey } from '../model/destination.ts'
+import type { ProbeKind } from '../model/probe-spec.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { ServiceProvenance } from '../pipeline/desired-update.ts'
@@ -42,15 +43,24 @@ export function checkOf({ destination, refusalCounts }: HeldMember): string {
   return `tcp ${destination}${refusalCounts ? '' : ' unless refused'}`
 }
 
+/** Whether a probe of this kind passes only when something came back: over UDP silence may be enough. */
+export function passesByAnswers(kind: ProbeKind): boolean {
+  if (kind.kind === 'udp') return kind.expect !== undefined
+  return kind.kind !== 'syslog' || kind.transport === 'tcp'
+}
+
 /**
  * A connection that is refused is an answer of the host. Where packets keep the VIP as their destination, the server may
- * listen there alone, so that a refusal at its own address proves nothing.
+ * listen there alone, so that a refusal at its own address proves nothing; unless it has answered there before, where
+ * `passesByAnswers` says that nothing else passes.
  */
-export function proving(probe: Probe, refusalCounts: boolean): Probe {
+export function proving(probe: Probe, refusalCounts: boolean, passesByAnswers = false): Probe {
   if (refusalCounts) return probe
+  let hasAnswered = false
   return async (signal) => {
     const result = await probe(signal)
-    if (result.outcome !== 'failed' || result.failure !== 'refused') return result
+    if (result.outcome === 'passed') hasAnswered = passesByAnswers
+    if (hasAnswered || result.outcome !== 'failed' || result.failure !== 'refused') return result
     return { outcome: 'unknown', message: `${result.message}, but may listen at the VIP alone` }
   }
 }

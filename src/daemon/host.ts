@@ -1,7 +1,9 @@
 import type { PointsmanError } from '../errors.ts'
 import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
+import type { StartThread } from '../health/threads/probe-thread.ts'
 import type { openConntrackKernel, openFirewallKernel, openIptablesKernel, RuleMark } from '../kernel/for-daemon.ts'
+import type { Port } from '../model/address.ts'
 import type { TrafficCounters } from '../model/ipvs-table.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
 import type { AddressSinkOptions } from '../sinks/addresses/create-address-sink.ts'
@@ -35,6 +37,8 @@ export interface Host {
   whoHoldsTable(): Promise<TableHolder | undefined>
   /** Asks a backend. */
   probeFor(kind: ProbeKind, target: ProbeTarget): Probe
+  /** A thread that asks backends in place of this one; throws where there can be none. */
+  startProbeThread(...listener: Parameters<StartThread>): ReturnType<StartThread>
   /** Marks that routing rules look at; throws where they cannot be read. */
   readRuleMarks(): readonly RuleMark[]
   /** A sysctl by its dotted name as a number; undefined where there is none. */
@@ -43,6 +47,8 @@ export interface Host {
   writeSysctl(name: string, value: number): void
   /** Interfaces whose IPv6 default route the kernel drops when it begins to forward; to be asked only while it does not, for it reads all routes. */
   routesLostToForwarding(): readonly string[]
+  /** TCP ports that this host listens on, or keeps for listeners. */
+  listeningPorts(): readonly Port[]
   /** What all of IPVS has done in this network namespace; undefined before it is loaded. */
   readIpvsTotals(): TrafficCounters | undefined
   /** One message to the service manager (sd_notify(3)); nothing without NOTIFY_SOCKET. */

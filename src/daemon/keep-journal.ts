@@ -1,4 +1,5 @@
-import type { BuildInfo, Metrics } from '../admin/metrics.ts'
+import type { BuildInfo } from '../admin/metric-facts.ts'
+import type { Metrics } from '../admin/metrics.ts'
 import type { Logger } from '../log.ts'
 import { type Journal, openJournal } from '../store/journal.ts'
 import { logFailure } from './announce.ts'

@@ -12,8 +12,10 @@ import { assertOthersServe } from './last-serving.ts'
 import type { Operator } from './operator.ts'
 import { backendNamed, type Known, serviceNamed } from './operator-targets.ts'
 import { leavesService, saidOf, targetsOf, verbOf } from './operator-verbs.ts'
+import { outageStanding } from './outages.ts'
 import { asPointsmanError } from './passes.ts'
 import type { Pausing } from './pausing.ts'
+import type { RecentChanges } from './recent-changes.ts'
 import type { Running } from './running.ts'
 import { absentWords, type Moment, NOTHING_YET, pauseStanding, serviceStanding, unwantedStanding } from './standing.ts'
 
@@ -24,12 +26,16 @@ export interface OperatorControlParts {
   readonly sources: () => Moment['sources']
   /** What the last pass could not do. */
   readonly failing: () => Moment['failing']
+  /** Why nobody is answered at the admin address. */
+  readonly adminError: () => string | undefined
   /** Reads the kernel. */
   readonly readTable: () => Promise<IpvsTable>
   /** What of a service is in the kernel and ours by the record. */
   readonly owned: (service: ServiceKey) => ReadonlySet<DestinationKey>
   /** The last change of a destination in the kernel. */
   readonly lastTurn: (service: ServiceKey, backend: DestinationKey) => Turn | undefined
+  /** While probes found it down. */
+  readonly outages: RecentChanges['outages']
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly logger: Pick<Logger, 'warn'>
@@ -109,11 +115,13 @@ export class OperatorControl implements Control {
     const known = this.#known()
     const named = service === undefined ? undefined : serviceNamed(service, known)
     const { moment, failure } = await this.#moment()
+    const adminError = this.#parts.adminError()
     const keys = named === undefined ? [...moment.update.desired.services.keys()] : [named.key]
     return {
       at: wallTime(this.#parts.now()),
       ...this.#paused(),
       ...(failure !== undefined && { kernel_error: failure }),
+      ...(adminError !== undefined && { admin_error: adminError }),
       services: keys.map((key) => serviceStanding(key, moment)).filter((standing) => standing !== undefined),
       absent_words: absentWords(moment).filter((word) => named === undefined || word.service === named.key),
     }
@@ -134,6 +142,7 @@ export class OperatorControl implements Control {
       complete: standing?.complete ?? false,
       ...this.#paused(),
       ...(ofBackend ?? unwantedStanding(named.key, key, moment)),
+      ...outageStanding(this.#parts.outages(named.key, key), ofBackend?.operational.state === 'down'),
       ...(failure !== undefined && { kernel_error: failure }),
       sources: standing?.sources ?? [],
       ...(changed !== undefined && { changed }),

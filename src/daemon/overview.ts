@@ -11,6 +11,7 @@ import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate } from '../pipeline/desired-update.ts'
 import { wallTime } from '../pipeline/steady-scheduler.ts'
 import { checkReport } from './check-report.ts'
+import { outageStanding } from './outages.ts'
 import type { LastResults } from './probe-backends.ts'
 import type { RecentChanges } from './recent-changes.ts'
 import { absentWords, type Moment, NOTHING_YET, pacedStanding, pauseStanding } from './standing.ts'
@@ -37,7 +38,7 @@ export interface OverviewParts {
   /** When it came to have a weight in the kernel, if that was seen. */
   readonly servesSince: (service: ServiceKey, backend: DestinationKey) => string | undefined
   readonly lastResults: () => LastResults
-  readonly changes: Pick<RecentChanges, 'last' | 'timesDown'>
+  readonly changes: Pick<RecentChanges, 'last' | 'outages'>
   /** Milliseconds since the epoch, of a clock that never jumps. */
   readonly now: () => number
 }
@@ -119,6 +120,7 @@ export class Overview {
       pool,
       ...(failures !== undefined && { failures: [...failures] }),
       totals: totalsOf(standings, seen.table !== undefined),
+      ...outageStanding(this.#parts.changes.outages(key), pool.mode === 'nobody'),
       ...trafficIn(seen, key),
       sources: [...sources],
       backends,
@@ -130,7 +132,8 @@ export class Overview {
     const { backend, discovered, reasons, ...rest } = standing
     const { answered: _, ...known } = discovered
     const key = backend as DestinationKey
-    const check = checkReport(lastResults()(service, key))
+    const results = lastResults()(service, key)
+    const check = checkReport(results)
     const changed = lastTurn(service, key)
     const state = backendState(standing)
     const since = sinceWhen(state, standing, { changed: changed?.at, serves: servesSince(service, key) })
@@ -143,7 +146,8 @@ export class Overview {
       reasons: [...reasons],
       ...trafficIn(seen, service, key),
       ...(check !== undefined && { check }),
-      times_down: changes.timesDown(service, backend),
+      failed_probes: results.reduce((sum, { failures }) => sum + failures, 0),
+      ...outageStanding(changes.outages(service, backend), standing.operational.state === 'down'),
       ...(changed !== undefined && { changed }),
     }
   }

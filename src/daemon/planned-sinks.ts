@@ -71,7 +71,9 @@ export async function planSinks(
     await planning('snat', async (parts) => {
       const way = await openSnatWay(host, by)
       parts.use(way.kernel)
-      const sink = parts.use(snatSinkBy(unwritten(way), { ...instanceOf(instance), ...ports }))
+      const sink = parts.use(
+        snatSinkBy(unwritten(way), { ...instanceOf(instance), reservedPorts: () => host.listeningPorts(), ...ports }),
+      )
       const opened = await sink.open(desired, 'full', now)
       const closed = await sink.close(desired, still, now)
       for (const { message } of closed.failed) notes.push(message)
@@ -103,7 +105,7 @@ function changesOf(sink: SinkChange['sink'], counts: Counts): SinkChange[] {
 function unwrittenFirewall({ nftables, iptables }: FirewallKernel): FirewallKernel {
   const nothing = async () => {}
   return {
-    nftables: { readRuleset: () => nftables.readRuleset(), apply: nothing, onChange: () => () => {} },
+    nftables: { readFilters: () => nftables.readFilters(), apply: nothing, onChange: () => () => {} },
     iptables: { save: (...which) => iptables.save(...which), restore: nothing },
     [Symbol.asyncDispose]: nothing,
   }
@@ -114,7 +116,13 @@ function unwritten({ by, kernel }: SnatWay): SnatWay {
   if (by === 'iptables')
     return {
       by,
-      kernel: { by, saveNat: (family) => kernel.saveNat(family), restoreNat: nothing, [Symbol.asyncDispose]: nothing },
+      kernel: {
+        by,
+        saveNat: (family) => kernel.saveNat(family),
+        restoreNat: nothing,
+        onChange: () => () => {},
+        [Symbol.asyncDispose]: nothing,
+      },
     }
   return {
     by,
@@ -122,7 +130,7 @@ function unwritten({ by, kernel }: SnatWay): SnatWay {
       by: kernel.by,
       apply: nothing,
       readTable: (family, name) => kernel.readTable(family, name),
-      readRuleset: () => kernel.readRuleset(),
+      readFilters: () => kernel.readFilters(),
       onChange: () => () => {},
       [Symbol.asyncDispose]: nothing,
     },

@@ -7,7 +7,7 @@ import type { ProbeKind } from '../model/probe-spec.ts'
 import { differingKeys } from '../model/shared-map.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, OperationalNews, ServiceProvenance } from '../pipeline/desired-update.ts'
-import { askedBefore, foundIn, nextTurn, type PoolMember } from './pool-findings.ts'
+import { askedBefore, foundIn, type PoolMember } from './pool-findings.ts'
 import { type PlannedCheck, type PlannedMember, planMembers, restingIn } from './probe-plan.ts'
 import type { Road, Roads } from './probe-roads.ts'
 import { type LastResult, type ProbeFor, RunningCheck } from './running-check.ts'
@@ -102,11 +102,10 @@ export class Board {
     const running = this.#checks.get(key)
     if (running === undefined) return undefined
     const now = this.#options.scheduler.now()
-    running.last = { kind: running.spec.probe.kind, result, took, at: now }
-    const { standing: before, turn } = running
-    running.turn = nextTurn(turn, result, took, now)
+    const { standing: before, isSuspect: wasSuspect } = running
+    running.heard(result, took, now)
     running.standing = afterResult(before, result, running.spec, now)
-    const begins = before.health === 'up' && turn.failingSince === undefined && running.turn.failingSince !== undefined
+    const begins = before.health === 'up' && !wasSuspect && running.isSuspect
     for (const service of running.services) {
       if (running.standing !== before || this.#awaited.has(service)) this.#dirty.add(service)
       if (begins) this.#suspected.add(service)

@@ -2,6 +2,7 @@ import { type Observable, Subject, type Subscription, takeUntil } from 'rxjs'
 import type { Metrics } from '../admin/metrics.ts'
 import type { Logger } from '../log.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
+import type { ProbeKind } from '../model/probe-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, OperationalNews, ProbeVerdict } from '../pipeline/desired-update.ts'
 import { steadyScheduler } from '../pipeline/steady-scheduler.ts'
@@ -50,7 +51,7 @@ export class Probing {
 
   #verdicts(updates$: Observable<DesiredUpdate>, { probeFor, metrics, logger }: ProbingParts): Observable<ProbeVerdict> {
     return probeHeld(updates$, {
-      tcpProbe: (target) => probeFor({ kind: 'tcp' }, target),
+      tcpProbe: (target) => probeFor(PLAIN_TCP, target),
       onResult: (result, took) => tellResult(metrics, 'tcp', result, took),
       onFinding: (finding) => logFinding(logger, finding),
       scheduler: steadyScheduler,
@@ -79,6 +80,8 @@ export class Probing {
     })
   }
 }
+
+const PLAIN_TCP: ProbeKind = { kind: 'tcp' }
 
 function tellResult(metrics: Metrics, kind: string, { outcome }: ProbeResult, took: number): void {
   metrics.probed(kind, outcome, took / 1000)

@@ -1,6 +1,8 @@
 import { probeFor } from '../health/registry.ts'
+import { startProbeWorker } from '../health/threads/start-thread.ts'
 import {
   holdTable,
+  listeningPorts,
   openConntrackKernel,
   openFirewallKernel,
   openIptablesKernel,
@@ -29,10 +31,12 @@ export function realHost(version?: string): Host {
     holdTable: (command) => holdTable({ command, ...(version !== undefined && { version }) }),
     whoHoldsTable,
     probeFor,
+    startProbeThread: (listener) => startProbeWorker(listener),
     readRuleMarks: () => readRuleMarks(),
     readSysctl: (name) => numberOf(readSysctl(name)),
     writeSysctl,
     routesLostToForwarding,
+    listeningPorts: () => listeningPorts(),
     readIpvsTotals,
     notify: (message) => void systemdNotify(message),
     watchdog: watchdogInterval(process.env, process.pid),

@@ -4,6 +4,7 @@ import type { Metrics } from '../admin/metrics.ts'
 import type { Configuration, Overrides } from '../config/configuration.ts'
 import type { WhatWasRead } from '../config/read-trace.ts'
 import { andMore } from '../document/issue.ts'
+import type { ProbeThreads } from '../health/threads/probe-threads.ts'
 import type { Logger } from '../log.ts'
 import { adviseSysctls, logWarnings } from './announce.ts'
 import { counted } from './counted.ts'
@@ -26,6 +27,8 @@ interface Source {
 interface Parts {
   readonly host: Host
   readonly running: Running
+  /** That ask backends. */
+  readonly threads: Pick<ProbeThreads, 'resize'>
   readonly status: Status
   readonly metrics: Metrics
   readonly logger: Logger
@@ -95,6 +98,7 @@ function take(reload: Reload & { kind: 'accepted' }, started: Configuration, par
   status.configAccepted(waiting)
   logger.info({ services: configuration.services.length }, 'the new configuration is in force')
   const isOtherFirewall = running.configuration.settings.manageFirewall !== configuration.settings.manageFirewall
+  parts.threads.resize(configuration.settings.probeThreads)
   running.reconfigure(configuration)
   if (isOtherFirewall) parts.resync$.next()
   void parts.manageSysctls().then(() => adviseSysctls(host, logger, configuration))

@@ -28,7 +28,8 @@ export interface RoadedUpdate extends DesiredUpdate {
 }
 
 export interface RoadKeeperOptions {
-  readonly host: Pick<Host, 'probeFor' | 'readRuleMarks' | 'readSysctl'>
+  readonly host: Pick<Host, 'readRuleMarks' | 'readSysctl'>
+  readonly probeFor: Host['probeFor']
   readonly settings: () => ProbeRoadSettings
   readonly record: OwnershipRecord
   /** Services of the kernel, now; what is ours of them counts for nothing. */
@@ -98,7 +99,7 @@ export class RoadKeeper {
   /** A probe along a road, where the backend has one. */
   probe(kind: ProbeKind, target: ProbeTarget, road: Road | 'none'): Probe {
     if (road === 'none') return async () => ({ outcome: 'unknown', message: NO_ROAD })
-    const { host, settings } = this.#options
+    const { probeFor, settings } = this.#options
     const way = {
       towards: road.towards,
       // A reload changes it for probes that are there already.
@@ -109,7 +110,7 @@ export class RoadKeeper {
       isVirtual: (address: IpAddress) => this.#addresses().has(address),
       lacks: (source: IpAddress) => this.#lacks(source, road.forwarding.method),
     }
-    return throughVip(target, way, (marked) => host.probeFor(kind, marked))
+    return throughVip(target, way, (marked) => probeFor(kind, marked))
   }
 
   #allOf(of: Roads['of']): readonly Road[] {

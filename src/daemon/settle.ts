@@ -32,7 +32,7 @@ export async function settle(
     const drains = report.draining > 0 && drainPasses < DRAIN_PASSES
     if (wait > DRAIN_WAIT || !(asks || drains)) break
     if (!asks) drainPasses += 1
-    await sleep(Math.max(0, wait))
+    await until(report.wakeAt)
     const next = await sink.reconcile(desired, 'changes', steadyScheduler.now(), options)
     report = {
       ...next,
@@ -41,4 +41,13 @@ export async function settle(
     }
   }
   return report
+}
+
+/**
+ * Timers may come a millisecond early, and what is not due then would be waited for in vain. The event loop has its turn also where the moment
+ * is past: what neighbours say comes by it.
+ */
+async function until(moment: number): Promise<void> {
+  do await sleep(Math.max(0, Math.ceil(moment - steadyScheduler.now())))
+  while (moment > steadyScheduler.now())
 }

@@ -13,9 +13,18 @@ import type { KernelSinks } from './sinks.ts'
 
 /** What a pass would do, in words and in numbers. */
 interface Would {
-  /** One line each; equal lines are equal changes. */
-  readonly lines: ReadonlyMap<string, object>
+  /** By what would become of what: that is the same change whatever the cause is called, which is another one in the pass that follows. */
+  readonly told: ReadonlyMap<string, Told>
   readonly counts: Readonly<Record<string, number>>
+}
+
+/**
+ * A line of the log: `web 10.0.1.1:8080: absent -> weight 5, nat (discovery: …)`, in the words of the transitions of a daemon that writes; but weights are
+ * the kernel's, for those of another balancer know nothing of what slow_start multiplies ours by.
+ */
+interface Told {
+  readonly line: string
+  readonly detail: object
 }
 
 const KINDS = [
@@ -40,8 +49,9 @@ export class ShadowSink implements IpvsSink {
   readonly #sink: IpvsSink
   readonly #logger: Pick<Logger, 'info'>
   readonly #metrics: Pick<Metrics, 'shadowPlan'>
-  #before: ReadonlyMap<string, object> = new Map()
+  #before: ReadonlyMap<string, Told> = new Map()
   #foreign: Plan['foreign'] = []
+  #previous: DesiredState | undefined
 
   /** `sink` is asked for plans and tables alone. */
   constructor(sink: IpvsSink, { logger, metrics }: { logger: Pick<Logger, 'info'>; metrics: Pick<Metrics, 'shadowPlan'> }) {
@@ -51,12 +61,14 @@ export class ShadowSink implements IpvsSink {
   }
 
   async reconcile(desired: DesiredState, _: 'changes' | 'full', now: number): Promise<PassReport> {
-    const plan = await this.#sink.planOnly(desired, { now })
+    const plan = await this.#sink.planOnly(desired, { now, ...(this.#previous !== undefined && { previous: this.#previous }) })
+    this.#previous = desired
     this.#foreign = plan.foreign
-    const { lines, counts } = wouldOf(plan)
-    for (const [line, detail] of lines) if (!this.#before.has(line)) this.#logger.info(detail, `would: ${line}`)
-    for (const [line, detail] of this.#before) if (!lines.has(line)) this.#logger.info(detail, `would no longer: ${line}`)
-    this.#before = lines
+    const { told, counts } = wouldOf(plan)
+    for (const [change, { line, detail }] of told) if (!this.#before.has(change)) this.#logger.info(detail, `would: ${line}`)
+    for (const [change, { line, detail }] of this.#before)
+      if (!told.has(change)) this.#logger.info(detail, `would no longer: ${line}`)
+    this.#before = new Map([...told].map(([change, now]) => [change, this.#before.get(change) ?? now]))
     this.#metrics.shadowPlan(counts)
     return this.#nothingDone()
   }
@@ -67,6 +79,14 @@ export class ShadowSink implements IpvsSink {
 
   lastTable(): ReturnType<IpvsSink['lastTable']> {
     return this.#sink.lastTable()
+  }
+
+  currentTable(): ReturnType<IpvsSink['currentTable']> {
+    return this.#sink.currentTable()
+  }
+
+  draining(): ReturnType<IpvsSink['draining']> {
+    return this.#sink.draining()
   }
 
   readTable(...args: Parameters<IpvsSink['readTable']>): ReturnType<IpvsSink['readTable']> {
@@ -121,27 +141,27 @@ export function shadowSinks(table: IpvsSink): KernelSinks {
 /** Services for probes alone are not told: a shadow makes none. */
 function wouldOf({ changes, tableChanges }: Plan): Would {
   const counts: Record<string, number> = Object.fromEntries(KINDS.map((kind) => [kind, 0]))
-  const lines = new Map<string, object>()
+  const told = new Map<string, Told>()
   for (const change of changes) {
     if (isRoadName(change.name)) continue
     counts[change.kind] = (counts[change.kind] ?? 0) + 1
-    lines.set(changeLine(change), detailOf(change))
+    const [what, why] = [`${objectOf(change)}: ${turnOf(change)}`, whyOf(change)]
+    told.set(what + why, { line: `${what} (${change.cause}${why})`, detail: detailOf(change) })
   }
   for (const change of tableChanges) {
     counts[change.kind] = (counts[change.kind] ?? 0) + 1
-    lines.set(tableLine(change), { kind: change.kind })
+    const line = tableLine(change)
+    told.set(line, { line, detail: { kind: change.kind } })
   }
-  return { lines, counts }
+  return { told, counts }
 }
 
 function detailOf(change: Change): object {
   return { kind: change.kind, service: change.name, vip: serviceKey(change.service), cause: change.cause }
 }
 
-/** `web 10.0.1.1:80: absent -> weight 5, nat (discovery: …)`, in the words of the transitions of a daemon that writes. */
-function changeLine(change: Change): string {
-  const why = 'reasons' in change && change.reasons.length > 0 ? `: ${change.reasons.join(', because ')}` : ''
-  return `${objectOf(change)}: ${turnOf(change)} (${change.cause}${why})`
+function whyOf(change: Change): string {
+  return 'reasons' in change && change.reasons.length > 0 ? `: ${change.reasons.join(', because ')}` : ''
 }
 
 function objectOf(change: Change): string {

@@ -27,7 +27,10 @@ export interface KernelSinks extends AsyncDisposable {
 
 /** What the sinks are made from. */
 export interface SinksInput {
-  readonly host: Pick<Host, 'openNftables' | 'openIptables' | 'openConntrack' | 'openRoutes' | 'openFirewall' | 'readSysctl'>
+  readonly host: Pick<
+    Host,
+    'openNftables' | 'openIptables' | 'openConntrack' | 'openRoutes' | 'openFirewall' | 'readSysctl' | 'listeningPorts'
+  >
   readonly ipvs: IpvsSink
   readonly configuration: Pick<Configuration, 'settings' | 'snat'>
   /** `manage_firewall` now; that of the configuration where this is left out. */
@@ -46,7 +49,7 @@ const NO_TRANSLATIONS: ReadonlyMap<ServiceKey, bigint> = new Map()
  * process did. Rejects with STATE_UNWRITABLE and STATE_NEWER.
  */
 export async function openSinks(input: SinksInput): Promise<KernelSinks> {
-  const { host, ipvs, configuration, log, patience } = input
+  const { host, ipvs, configuration, mayRepair, log, patience } = input
   const {
     settings,
     snat: { by, ...ports },
@@ -61,7 +64,10 @@ export async function openSinks(input: SinksInput): Promise<KernelSinks> {
   const openSnat = async (parts: AsyncDisposableStack): Promise<SnatSink> => {
     const way = await openSnatWay(host, by)
     parts.use(way.kernel)
-    const options = { conntrack: parts.use(host.openConntrack()), inKernel: () => ipvs.lastTable(), ...ports, ...common }
+    const reservedPorts = () => host.listeningPorts()
+    const repair = mayRepair === undefined ? {} : { mayRepair }
+    const conntrack = parts.use(host.openConntrack())
+    const options = { conntrack, inKernel: () => ipvs.lastTable(), reservedPorts, ...repair, ...ports, ...common }
     await use.begin({ by: way.by, instance })
     const former = use.former.map((table) => formerTable(table, use, host, options))
     opened.snat = createSnatSinkAfter(former, snatSinkBy(way, { ...options, ...instanceOf(instance) }), log)

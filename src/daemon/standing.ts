@@ -106,7 +106,7 @@ function poolStanding({ mode, panicSince, quorum, announced, heldFailures }: Ser
       },
     }),
     ...(announced !== undefined && announced !== 'undecided' && { announced }),
-    held_failures: [...heldFailures],
+    held_failures: [...heldFailures.keys()],
   }
 }
 

@@ -1,4 +1,4 @@
-import type { BuildInfo } from '../admin/metrics.ts'
+import type { BuildInfo } from '../admin/metric-facts.ts'
 import { StatusFeed } from '../admin/status-feed.ts'
 import type { StatusPage } from '../admin/status-routes.ts'
 import type { Settings } from '../config/configuration.ts'

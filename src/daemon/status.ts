@@ -32,6 +32,7 @@ export class Status {
   /** Those with which something is wrong. */
   readonly #pools = new Map<ServiceKey, PoolFacts>()
   #configRejected: string | undefined
+  #adminUnserved: string | undefined
   #restartNeeded: readonly string[] = []
   #paused: string | undefined
 
@@ -59,6 +60,11 @@ export class Status {
   /** Why nothing is written, in words; undefined where it is. */
   get paused(): string | undefined {
     return this.#paused
+  }
+
+  /** Why nobody is answered at the admin address; undefined: it is served, or there is none. */
+  get adminUnserved(): string | undefined {
+    return this.#adminUnserved
   }
 
   /** As the last pass left them. */
@@ -143,6 +149,11 @@ export class Status {
     this.#configRejected = message
   }
 
+  /** As `adminUnserved`. */
+  adminChanged(unserved: string | undefined): void {
+    this.#adminUnserved = unserved
+  }
+
   /** Nothing is written from now on, in words; undefined: it is again. */
   pauseChanged(text: string | undefined): void {
     this.#paused = text
@@ -169,6 +180,7 @@ export class Status {
       heldRemovals: [...this.#sources.values()].flatMap(held),
       pools: [...this.#pools.values()],
       ...(this.#configRejected !== undefined && { configRejected: this.#configRejected }),
+      ...(this.#adminUnserved !== undefined && { adminUnserved: this.#adminUnserved }),
       restartNeeded: this.#restartNeeded,
       ...(this.#paused !== undefined && { paused: this.#paused }),
     }

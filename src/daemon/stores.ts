@@ -8,8 +8,9 @@ import { openSysctls, type SysctlStore } from '../store/sysctls.ts'
 import { openWords, type WordsStore } from '../store/words.ts'
 import { logFailure } from './announce.ts'
 import { claimsSentence } from './claims.ts'
-import { daemonServes } from './control-socket.ts'
+import { daemonServes } from './find-socket.ts'
 import { wordsSentence } from './operator.ts'
+import { asPointsmanError } from './passes.ts'
 import { assertWritable } from './state-directory.ts'
 
 /** What a daemon keeps in its state directory. */
@@ -24,7 +25,7 @@ export interface Stores {
 
 /**
  * Opens everything, to be closed with `parts`; with access `read` nothing is written, then or later. Rejects with
- * STATE_UNWRITABLE and STATE_NEWER.
+ * STATE_UNWRITABLE where there is no record either, and STATE_NEWER.
  */
 export async function openStores(
   directory: string,
@@ -32,8 +33,7 @@ export async function openStores(
   logger: Logger,
   access: 'write' | 'read' = 'write',
 ): Promise<Stores> {
-  if (access === 'write') await assertWritable(directory)
-  const ownership = await openOwnership({ directory, access })
+  const ownership = await openRecord(directory, logger, access)
   const options = {
     directory,
     access,
@@ -45,6 +45,22 @@ export async function openStores(
   const words = parts.use(await openWords({ ...options, ahead: wallAhead }))
   const pause = await openPause({ directory, ahead: wallAhead })
   return { ownership, snapshots, claims, words, sysctls: await openSysctls({ directory }), pause }
+}
+
+/**
+ * A start after a crash must not wait for somebody to free space on the disk: with a record of this table whatever needs no new entry can be done.
+ * Without one, and no way to keep one, nobody would know later what is ours.
+ */
+async function openRecord(directory: string, logger: Logger, access: 'write' | 'read'): Promise<OwnershipStore> {
+  if (access === 'read') return openOwnership({ directory, access })
+  const trouble = await assertWritable(directory).catch(asPointsmanError)
+  const ownership = await openOwnership({ directory, access }).catch((error: unknown) => {
+    throw trouble ?? error
+  })
+  if (trouble === undefined) return ownership
+  if (ownership.origin.kind !== 'loaded') throw trouble
+  logFailure(logger, trouble)
+  return ownership
 }
 
 /** One line for each of them of which something is lost, less those of which `announceStart` tells. */

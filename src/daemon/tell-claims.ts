@@ -1,4 +1,5 @@
-import type { ClaimFacts, Metrics } from '../admin/metrics.ts'
+import type { ClaimFacts } from '../admin/metric-facts.ts'
+import type { Metrics } from '../admin/metrics.ts'
 import type { Logger } from '../log.ts'
 import { catalogServiceName } from '../model/catalog-spec.ts'
 import type { ClaimChange, Standing } from '../pipeline/claims/changes.ts'

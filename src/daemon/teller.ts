@@ -10,20 +10,20 @@ import { Hooks, type HooksOptions } from './hooks.ts'
 import { LastTurns } from './last-turns.ts'
 import { logEvent } from './log-event.ts'
 import { logTransition } from './log-transition.ts'
+import type { IsThere } from './outages.ts'
 import { RecentChanges } from './recent-changes.ts'
 import { kernelTurn } from './transitions.ts'
 import { wordEvent } from './word-event.ts'
 
 export interface TellerOptions extends HooksOptions {
-  /** Whether a backend of a service is known still. */
-  readonly isThere: (service: string, backend: string) => boolean
+  readonly isThere: IsThere
 }
 
 /** Tells of what turns: to the log, to hooks, and to who asks why or looks at the status page. */
 export class Teller implements AsyncDisposable {
   readonly hooks: Hooks
   readonly changes: RecentChanges
-  readonly #isThere: TellerOptions['isThere']
+  readonly #isThere: IsThere
   readonly #logger: Logger
   readonly #now: () => number
   readonly #turns = new LastTurns()

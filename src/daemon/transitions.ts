@@ -1,6 +1,7 @@
 import type { DesiredService } from '../model/desired-state.ts'
 import { differingKeys } from '../model/shared-map.ts'
 import type { StateEvent } from '../model/state-event.ts'
+import { HELD_BECAUSE } from '../pipeline/deciding/ejection.ts'
 import type { DesiredUpdate, GuardChange, Release, ServiceProvenance, SourceChange } from '../pipeline/desired-update.ts'
 import type { Transition } from '../sinks/ipvs/transition.ts'
 
@@ -88,13 +89,12 @@ function* poolTurns(about: About, before: PooledMembers | undefined, after: Pool
     const grave = quorum.has ? {} : { grave: true as const }
     yield { kind: 'quorum', ...about, from, to: quorumText(quorum.has), cause: 'decision', reasons, ...grave }
   }
-  const held = then?.heldFailures ?? new Set()
-  for (const backend of now.heldFailures) {
-    if (held.has(backend)) continue
-    const reasons = [`too many of the pool fail alike at once; \`pointsman approve ${about.service}\` believes them`]
+  for (const [backend, as] of now.heldFailures) {
+    if (then?.heldFailures.has(backend) === true) continue
+    const reasons = [`${HELD_BECAUSE[as]}; \`pointsman approve ${about.service}\` believes it`]
     yield { kind: 'ejection', ...about, backend, from: 'believed', to: 'held', cause: 'decision', reasons, grave: true }
   }
-  for (const backend of then?.heldFailures ?? []) {
+  for (const backend of then?.heldFailures.keys() ?? []) {
     if (now.heldFailures.has(backend)) continue
     yield { kind: 'ejection', ...about, backend, from: 'held', to: 'believed', cause: 'decision', reasons: [] }
   }

@@ -9,7 +9,9 @@ import {
   type Pair,
   type Document as YamlDocument,
 } from 'yaml'
+import { excerptOf } from './excerpt.ts'
 import type { Issue } from './issue.ts'
+import { withoutLogin } from './reading.ts'
 
 /** Keys and list positions from the top of a document to one value. */
 export type Path = readonly (string | number)[]
@@ -31,6 +33,8 @@ export interface Document {
   locate(path: Path, spot: Spot): Place
   /** One line of the text without its end; counted from 1. */
   lineText(line: number): string
+  /** Whether a line begins within the brackets of a list or mapping that an earlier one opens; absent where there are no lines. */
+  withinBrackets?(line: number): boolean
   /** Of a document that several files make up: the file in which a path stands, and the path there. */
   origin?(path: Path): { readonly document: Document; readonly path: Path }
   /** Texts at, above and below a path that hold values from outside of the files, which may be secrets. */
@@ -40,7 +44,7 @@ export interface Document {
 /** A text that was made of values from outside of its file, such as variables of the environment. */
 export interface Veiled {
   readonly path: Path
-  /** As it stands in the file. */
+  /** As it stands in the file, but for defaults of parameters. */
   readonly written: string
   /** The values, each with what stands for it in the file. */
   readonly values: readonly { readonly written: string; readonly value: string }[]
@@ -62,14 +66,19 @@ export function issueAt(document: Document, path: Path, spot: Spot, problem: str
   const { document: file, path: at } = document.origin?.(path) ?? { document, path }
   const place = file.locate(at, spot)
   const veiled = document.veiled?.(path) ?? []
+  const said = { problem: withoutValues(problem, veiled), remedy: withoutValues(remedy, veiled) }
   return {
     file: file.file,
     ...place,
     path: formatPath(at),
-    problem: withoutValues(problem, veiled),
-    remedy: withoutValues(remedy, veiled),
-    excerpt: excerptOf(file.lineText(place.line), place),
+    ...said,
+    excerpt: excerptAt(file, place, said.problem),
   }
+}
+
+/** The line of a place and a caret below it, without what may be a secret. */
+export function excerptAt(file: Pick<Document, 'lineText' | 'withinBrackets'>, place: Place, sentence: string): string {
+  return excerptOf(file.lineText(place.line), place, sentence, file.withinBrackets?.(place.line))
 }
 
 /** A document some of whose texts hold values from outside. */
@@ -95,7 +104,8 @@ function withoutValues(sentence: string, veiled: readonly Veiled[]): string {
   let text = sentence
   for (const { written, value } of veiled.flatMap(({ values }) => values)) {
     if (value.length < SHORTEST_SECRET) continue
-    for (const form of new Set([value, JSON.stringify(value).slice(1, -1)])) text = withoutForm(text, form, written)
+    const forms = [value, withoutLogin(value)].flatMap((form) => [form, JSON.stringify(form).slice(1, -1)])
+    for (const form of new Set(forms)) text = withoutForm(text, form, written)
   }
   return text
 }
@@ -108,14 +118,6 @@ function withoutForm(sentence: string, form: string, written: string): string {
   return text
 }
 
-/** The line and a caret below the column, both behind the line number; a long line is cut around the caret. */
-export function excerptOf(lineText: string, place: Place): string {
-  const start = Math.max(0, Math.min(place.column - 1 - 60, lineText.length - 110))
-  const shown = lineText.slice(start, start + 110).replaceAll('\t', ' ')
-  const gutter = `${String(place.line).padStart(5)} | `
-  return `${gutter}${shown}\n${' '.repeat(gutter.length + place.column - 1 - start)}^`
-}
-
 /** Finds places in the tree that the YAML parser leaves behind. */
 export function locateInYaml(yaml: YamlDocument, lines: LineCounter, path: Path, spot: Spot): Place {
   let node: Node | null | undefined = yaml.contents as Node | null
@@ -123,7 +125,8 @@ export function locateInYaml(yaml: YamlDocument, lines: LineCounter, path: Path,
   for (const [depth, step] of path.entries()) {
     const found = stepInto(resolved(yaml, node), step, yaml)
     if (!found) return placeAt(lines, offset)
-    const wantsKey = spot === 'key' && depth === path.length - 1
+    // Entries of lists have none.
+    const wantsKey = spot === 'key' && depth === path.length - 1 && found.pair !== undefined
     const keyStart = found.pair && startOf(found.pair.key as Node | null)
     offset = (wantsKey ? keyStart : startOf(found.value)) ?? keyStart ?? offset
     node = found.value

@@ -6,7 +6,8 @@ import {
   type YAMLError,
   type Document as YamlDocument,
 } from 'yaml'
-import { type Document, excerptOf, locateInYaml, type Place, placeAt } from './document.ts'
+import { linesWithinBrackets } from './brackets.ts'
+import { type Document, excerptAt, locateInYaml, type Place, placeAt } from './document.ts'
 import type { Issue } from './issue.ts'
 import { decodeText, saysNothing } from './text.ts'
 import { type UnclosedBracket, yamlProblem } from './yaml-problem.ts'
@@ -74,18 +75,13 @@ function parseJson(path: string, text: string): ParseResult | undefined {
     return undefined
   }
   if (countKeysOfText(text) !== countKeys(value)) return undefined
-  let tree: ReturnType<typeof readTree> | undefined
-  const lines = lineTextOf(text)
-  const document: Document = {
-    file: path,
-    value,
-    lineText: lines,
-    locate: (at, spot) => {
-      tree ??= readTree(text)
-      return locateInYaml(tree.yaml, tree.lines, at, spot)
-    },
+  let known: Tree | undefined
+  const tree = () => {
+    known ??= readTree(text)
+    return known
   }
-  return { ok: true, document }
+  const locate: Document['locate'] = (at, spot) => locateInYaml(tree().yaml, tree().lines, at, spot)
+  return { ok: true, document: { file: path, value, locate, ...linesOf(text, tree) } }
 }
 
 function countKeysOfText(text: string): number {
@@ -102,12 +98,13 @@ function countKeys(value: unknown): number {
 }
 
 function parseYaml(path: string, text: string): ParseResult {
-  const { yaml, lines } = readTree(text)
-  const lineText = lineTextOf(text)
+  const tree = readTree(text)
+  const { yaml, lines } = tree
+  const shown = linesOf(text, () => tree)
   if (yaml.errors.some((error) => error.message.startsWith('Maximum call stack'))) throw new RangeError('nested too deeply')
-  if (yaml.errors.length + yaml.warnings.length > 0) return { ok: false, issues: syntaxIssues(path, text, yaml, lines, lineText) }
+  if (yaml.errors.length + yaml.warnings.length > 0) return { ok: false, issues: syntaxIssues(path, text, tree, shown) }
   const locate: Document['locate'] = (at, spot) => locateInYaml(yaml, lines, at, spot)
-  const bare: Document = { file: path, value: undefined, lineText, locate }
+  const bare: Document = { file: path, value: undefined, locate, ...shown }
   try {
     return { ok: true, document: { ...bare, value: yaml.toJS({ maxAliasCount: MAX_ALIAS_EXPANSION }) } }
   } catch (error) {
@@ -116,15 +113,15 @@ function parseYaml(path: string, text: string): ParseResult {
 }
 
 /** One issue per line, ten at most: what follows a broken line is often only its echo. */
-function syntaxIssues(path: string, text: string, yaml: YamlDocument, lines: LineCounter, lineText: LineText): Issue[] {
+function syntaxIssues(path: string, text: string, { yaml, lines }: Tree, shown: Shown): Issue[] {
   const issues = new Map<number, Issue>()
   for (const error of [...yaml.errors, ...yaml.warnings]) {
     const place = placeAt(lines, error.pos[0])
     if (issues.has(place.line) || issues.size === 10) continue
     const unclosed = unclosedBracket(error, text, yaml, lines)
-    const { problem, remedy, line, column } = yamlProblem(error, lineText(place.line), unclosed)
+    const { problem, remedy, line, column } = yamlProblem(error, shown.lineText(place.line), unclosed)
     const at = { line: line ?? place.line, column: column ?? place.column }
-    issues.set(place.line, textIssue(path, at, lineText, problem, remedy))
+    issues.set(place.line, textIssue(path, at, shown, problem, remedy))
   }
   return [...issues.values()]
 }
@@ -150,16 +147,22 @@ function unclosedBracket(error: YAMLError, text: string, yaml: YamlDocument, lin
 
 /** JSON that is none, or that has a key twice. */
 function parseFaultyJson(path: string, text: string): ParseResult {
-  const { yaml, lines } = readTree(text)
-  const lineText = lineTextOf(text)
+  const tree = readTree(text)
+  const { yaml, lines } = tree
+  const shown = linesOf(text, () => tree)
   const place = jsonErrorPlace(text)
   if (place === undefined) return parseYaml(path, text)
   const [first] = yaml.errors
   const at = place.line > 0 ? place : placeAt(lines, first?.pos[0] ?? 0)
-  return failure(textIssue(path, at, lineText, 'this is not JSON', 'correct it here, or give the file a name that ends in .yaml'))
+  return failure(textIssue(path, at, shown, 'this is not JSON', 'correct it here, or give the file a name that ends in .yaml'))
 }
 
-function readTree(text: string): { yaml: YamlDocument; lines: LineCounter } {
+interface Tree {
+  readonly yaml: YamlDocument
+  readonly lines: LineCounter
+}
+
+function readTree(text: string): Tree {
   const lines = new LineCounter()
   const yaml = parseYamlDocument(text, {
     lineCounter: lines,
@@ -176,11 +179,11 @@ function aliasIssue(document: Document, yaml: YamlDocument, lines: LineCounter, 
   visit(yaml, { Alias: (_, alias) => void aliases.push(alias) })
   const unresolved = aliases.find((alias) => alias.resolve(yaml) === undefined)
   const place = placeAt(lines, (unresolved ?? aliases.at(-1))?.range?.[0] ?? 0)
-  const issue = (problem: string, remedy: string) => textIssue(document.file, place, document.lineText, problem, remedy)
+  const issue = (problem: string, remedy: string) => textIssue(document.file, place, document, problem, remedy)
   if (unresolved !== undefined) {
     return issue(
-      `the alias *${unresolved.source} names an anchor that is not there`,
-      `write &${unresolved.source} before it is used`,
+      'the alias that begins with * names an anchor that is not there',
+      'put the text in quotes if it is none, or write the anchor before it is used',
     )
   }
   const text = error instanceof Error ? error.message : String(error)
@@ -193,8 +196,8 @@ function aliasIssue(document: Document, yaml: YamlDocument, lines: LineCounter, 
   return issue(`an anchor or alias cannot be followed (${text})`, 'write the values out instead of using anchors')
 }
 
-function textIssue(file: string, place: Place, lineText: LineText, problem: string, remedy: string): Issue {
-  return { file, ...place, path: '', problem, remedy, excerpt: excerptOf(lineText(place.line), place) }
+function textIssue(file: string, place: Place, shown: Shown, problem: string, remedy: string): Issue {
+  return { file, ...place, path: '', problem, remedy, excerpt: excerptAt(shown, place, problem) }
 }
 
 /** Where JSON.parse stumbles; line 0 where it does not say, undefined where it does not stumble. */
@@ -208,12 +211,21 @@ function jsonErrorPlace(text: string): Place | undefined {
   }
 }
 
-type LineText = Document['lineText']
+/** What excerpts are made of. */
+type Shown = Pick<Document, 'lineText' | 'withinBrackets'>
 
-function lineTextOf(text: string): LineText {
+/** Nothing is done before it is asked for. */
+function linesOf(text: string, tree: () => Tree): Shown {
   let lines: string[] | undefined
-  return (line) => {
-    lines ??= text.split(/\r?\n/)
-    return lines[line - 1] ?? ''
+  let within: ReadonlySet<number> | undefined
+  return {
+    lineText: (line) => {
+      lines ??= text.split(/\r?\n/)
+      return lines[line - 1] ?? ''
+    },
+    withinBrackets: (line) => {
+      within ??= linesWithinBrackets(tree().yaml, tree().lines)
+      return within.has(line)
+    },
   }
 }

@@ -1,7 +1,7 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Document, issueAt, type Path, type Spot } from './document.ts'
 import type { Issue } from './issue.ts'
-import { type Grammar, isMapping, type Reading, show } from './reading.ts'
+import { type Grammar, hint, isMapping, type Reading } from './reading.ts'
 import { nearest } from './suggest.ts'
 
 /** What a zod issue of ours carries beside its path. */
@@ -149,7 +149,7 @@ function toIssues(issue: z.core.$ZodIssue, document: Document, at: Path): Issue[
     const raw = valueAt(document.value, path)
     const wanted = issue.expected === 'array' ? 'a list' : 'a mapping'
     const remedy = issue.expected === 'array' ? 'write a list, one entry per line behind a dash' : mappingRemedy(issue.message)
-    const problem = raw === null || raw === undefined ? 'nothing is written here' : `${show(raw)} stands where ${wanted} is due`
+    const problem = raw === null || raw === undefined ? 'nothing is written here' : `${hint(raw)} stands where ${wanted} is due`
     return [issueAt(document, path, 'value', unveiling(document, path) ?? problem, remedy)]
   }
   return [issueAt(document, path, 'value', issue.message, 'correct the value')]

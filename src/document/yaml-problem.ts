@@ -38,8 +38,15 @@ export function yamlProblem(error: YAMLError, line: string, unclosed?: UnclosedB
   if (unclosed !== undefined) return unclosedProblem(unclosed)
   const known = EXPLANATIONS[error.code]
   if (known) return known
-  const words = error.message.split('\n', 1)[0] ?? error.message
+  const words = withoutText(error)
   return { problem: `this is not YAML (${words})`, remedy: 'correct the line, or put the value in quotes' }
+}
+
+/** What of a message is the parser's own: the text that it stumbled over may be a secret. */
+function withoutText({ code, message }: YAMLError): string {
+  const [words = message] = message.split('\n', 1)
+  if (code === 'BAD_DQ_ESCAPE') return words.replace(/\\.*$/s, '').trim()
+  return code === 'UNEXPECTED_TOKEN' ? words.replace(/: .*$/s, '') : words
 }
 
 function unclosedProblem({ bracket, opens, found }: UnclosedBracket): ExplainedProblem {

@@ -88,8 +88,8 @@ export class Agenda {
       if (queue.size > 2 * this.#entries.size + MOST_LEFT_OVER) queue.keep(isMeant)
   }
 
-  /** The checks that begin now. `onBegin` is told of each how much later that is than its moment. */
-  begin(now: number, onBegin: (late: number) => void = () => {}): string[] {
+  /** The checks that begin now. `onBegin` is told of each, and how much later that is than its moment. */
+  begin(now: number, onBegin: (late: number, key: string) => void = () => {}): string[] {
     const begun: string[] = []
     for (;;) {
       const queue = this.#next
@@ -101,7 +101,7 @@ export class Agenda {
       entry.begun = now
       this.#running++
       if (entry.isDown) this.#runningDown++
-      onBegin(now - next.at)
+      onBegin(now - next.at, entry.key)
       begun.push(entry.key)
     }
   }

@@ -23,10 +23,11 @@ export function agentProbe(target: ProbeTarget, spec: AgentProbeSpec): Probe {
 function talk(connection: Connection, { send }: AgentProbeSpec, name: string): void {
   const { socket } = connection
   const lines = new Lines(/[\r\n]/)
+  const told = send?.split(/[\s,;"']+/) ?? []
   const hear = (line: string) => {
     const word = readAgentLine(line)
-    if (word !== undefined) connection.settle(resultOf(word, name))
-    else connection.fail('wrong-answer', `says nothing that is known: ${JSON.stringify(excerpt(line))}`)
+    if (word !== undefined) connection.settle(resultOf({ ...word, text: excerpt(word.text, told) }, name))
+    else connection.fail('wrong-answer', `says nothing that is known: ${JSON.stringify(excerpt(line, told))}`)
   }
   if (send !== undefined) socket.write(send, 'latin1')
   socket.on('data', (chunk) => {

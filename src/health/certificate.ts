@@ -3,9 +3,10 @@ import { excerpt } from './excerpt.ts'
 
 const DAY = 86_400_000
 
-/** Whole days until a certificate runs out; negative afterwards. `now` in milliseconds since the epoch. */
-export function daysLeft({ validTo }: Pick<X509Certificate, 'validTo'>, now: number): number {
-  return Math.floor((Date.parse(validTo) - now) / DAY)
+/** Whole days until a certificate runs out; negative afterwards; undefined where its end is no time. `now` in milliseconds since the epoch. */
+export function daysLeft({ validTo }: Pick<X509Certificate, 'validTo'>, now: number): number | undefined {
+  const days = Math.floor((Date.parse(validTo) - now) / DAY)
+  return Number.isNaN(days) ? undefined : days
 }
 
 const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([

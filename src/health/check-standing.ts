@@ -1,5 +1,5 @@
 import { type Operational, sameOperational } from '../model/operational.ts'
-import type { Health, ProbeResult, SelfReport } from '../model/probe-result.ts'
+import { type Health, isConnectFailure, type ProbeResult, type SelfReport } from '../model/probe-result.ts'
 import type { CheckSpec, ProbeKind } from '../model/probe-spec.ts'
 import { judge, type Standing } from './rise-fall.ts'
 
@@ -42,7 +42,7 @@ interface Checked {
 }
 
 /**
- * All checks of one backend taken together: down if any is down, up if all are up. Several say why by their kinds. Of what
+ * All checks of one backend taken together: down if any is down, up if all are up. Several say why by their kinds, one that cannot connect first. Of what
  * the backend says of itself the least counts. An agent that was asked and never said anything is passed over where there is
  * another check: nobody would ever be up beside it.
  */
@@ -54,9 +54,9 @@ export function together(checks: readonly Checked[]): Operational {
   const heard = voting.length === 0 ? checks : voting
   const health = healthOf(heard.map(({ standing }) => standing))
   const deciding = heard.filter(({ standing }) => standing.health === health)
-  const speaking = deciding.find(({ standing }) => standing.message !== undefined)
-  const failing =
-    speaking?.standing.failure === undefined ? deciding.find(({ standing }) => standing.failure !== undefined) : speaking
+  const dead = health === 'down' ? deciding.find(isDead) : undefined
+  const speaking = [dead, ...deciding].find((check) => check?.standing.message !== undefined)
+  const failing = [dead, speaking, ...deciding].find((check) => check?.standing.failure !== undefined)
   const report = strictest(standings.flatMap((standing) => standing.report ?? []))
   return {
     health,
@@ -66,6 +66,11 @@ export function together(checks: readonly Checked[]): Operational {
     ...(failing?.standing.failure !== undefined && { failure: failing.standing.failure }),
     ...(report !== undefined && { report }),
   }
+}
+
+/** That nobody can connect to it is always believed, whatever else is wrong with it. */
+function isDead({ standing: { failure } }: Checked): boolean {
+  return failure !== undefined && isConnectFailure(failure)
 }
 
 function isSilentAgent({ kind, standing: { health, message } }: Checked): boolean {

@@ -1,8 +1,9 @@
-import { Observable, type OperatorFunction, type SchedulerLike, Subscription } from 'rxjs'
+import { Observable, type OperatorFunction, type SchedulerLike } from 'rxjs'
 import type { ProbeResult } from '../model/probe-result.ts'
 import { Agenda, type Pace } from './agenda.ts'
-import { type Due, Earliest } from './earliest.ts'
-import type { EndSignal, Probe } from './probe.ts'
+import { NextLook } from './next-look.ts'
+import type { Probe } from './probe.ts'
+import { type Asking, UnderWay } from './under-way.ts'
 
 /** Something that is asked again and again. Milliseconds; `timeout` is the most that one answer may take. */
 export interface Check extends Pace {
@@ -13,7 +14,7 @@ export interface Check extends Pace {
 export interface CheckResult {
   readonly key: string
   readonly result: ProbeResult
-  /** Milliseconds from the beginning of the probe to this. */
+  /** Milliseconds from the moment at which the backend was asked to its answer. */
   readonly took: number
 }
 
@@ -21,7 +22,7 @@ export interface ChecksOptions {
   /** How many probes may be under way at a time. */
   readonly limit: number
   readonly scheduler: SchedulerLike
-  /** Told of each probe how many milliseconds after its moment it begins. */
+  /** Told of each probe that has ended how many milliseconds after its moment it began. */
   readonly onBegin?: (late: number) => void
   /** Keys of checks that are to be asked now, before their moments come. */
   readonly early$?: Observable<Iterable<string>>
@@ -69,60 +70,16 @@ function running<Input>(
 }
 
 const NEVER = Number.POSITIVE_INFINITY
-/** Milliseconds between two looks at what is due: each costs as much as a probe, so those that are close together begin together. */
-const GRAIN = 10
-/** Deadlines of probes that are over, which are cleared away all at once. */
-const MOST_LEFT_OVER = 64
 
 /** A check that runs, and its probe while that is under way. */
 interface Running {
   readonly key: string
   check: Check
-  asking: Asking | undefined
+  asking: Asking<Running> | undefined
+  /** Milliseconds by which its last probe was begun after its moment. */
+  late: number
 }
 
-/** A probe under way. */
-class Asking implements Due, EndSignal {
-  readonly of: Running
-  readonly timeout: number
-  readonly begun: number
-  /** Its deadline. */
-  readonly at: number
-  /** Whether nobody waits for it any more. */
-  over = false
-  aborted = false
-  #listeners: readonly (() => void)[] = []
-
-  constructor(of: Running, timeout: number, begun: number) {
-    this.of = of
-    this.timeout = timeout
-    this.begun = begun
-    this.at = begun + timeout
-  }
-
-  ask(probe: Probe): Promise<ProbeResult> {
-    return Promise.resolve<EndSignal>(this).then(probe)
-  }
-
-  /** Each is called once. */
-  addEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners = [...this.#listeners, listener]
-  }
-
-  removeEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners = this.#listeners.filter((other) => other !== listener)
-  }
-
-  abort(): void {
-    if (this.aborted) return
-    this.aborted = true
-    const listeners = this.#listeners
-    this.#listeners = []
-    for (const listener of listeners) listener()
-  }
-}
-
-/** All of them share one timer for whatever comes next: thousands a second would pay for theirs with time. */
 class RunningChecks {
   readonly #agenda: Agenda
   readonly #scheduler: SchedulerLike
@@ -133,20 +90,19 @@ class RunningChecks {
    * behind keeps what was in it and the table after it, and so on, from one collection of garbage to the next.
    */
   readonly #checks = new Map<string, Running>()
-  #underWay = 0
-  /** Those under way, and such as are over since. */
-  readonly #deadlines = new Earliest<Asking>()
-  #timer: Subscription | undefined
-  #timerAt = NEVER
-  #lookedAt = -NEVER
-  /** Probes that came to their deadline. */
-  readonly #overdue = new Subscription()
+  readonly #underWay: UnderWay<Running>
+  readonly #look: NextLook
 
   constructor({ limit, scheduler, onBegin }: ChecksOptions, tell: (result: CheckResult) => void) {
     this.#agenda = new Agenda(limit)
     this.#scheduler = scheduler
     this.#onBegin = onBegin
     this.#tell = tell
+    this.#underWay = new UnderWay({ scheduler, onEnd: (asking, result) => this.#heard(asking, result) })
+    this.#look = new NextLook(scheduler, (now) => {
+      this.#underWay.expire(now)
+      this.#advance()
+    })
   }
 
   follow(checks: ReadonlyMap<string, Check>): void {
@@ -157,13 +113,11 @@ class RunningChecks {
     for (const key of gone) {
       const asking = this.#checks.get(key)?.asking
       this.#checks.delete(key)
-      if (asking === undefined) continue
-      this.#forget(asking)
-      asking.abort()
+      if (asking !== undefined) this.#underWay.abandon(asking)
     }
     for (const [key, check] of put) {
       const known = this.#checks.get(key)
-      if (known === undefined) this.#checks.set(key, { key, check, asking: undefined })
+      if (known === undefined) this.#checks.set(key, { key, check, asking: undefined, late: 0 })
       else known.check = check
     }
     this.#agenda.edit(put, gone, this.#scheduler.now())
@@ -177,97 +131,39 @@ class RunningChecks {
 
   end(): void {
     this.follow(new Map())
-    this.#overdue.unsubscribe()
+    this.#underWay.stop()
   }
 
   #advance(): void {
     const now = this.#scheduler.now()
-    for (const key of this.#agenda.begin(now, this.#onBegin)) {
+    this.#agenda.begin(now, (late, key) => {
       const running = this.#checks.get(key)
-      if (running !== undefined) this.#ask(running, now)
-    }
+      if (running !== undefined) this.#ask(running, late, now)
+    })
     this.#wakeUp(now)
   }
 
-  /** At the next moment or deadline; a timer that comes too early stays. */
+  /** At the next moment or deadline. */
   #wakeUp(now: number): void {
-    while (this.#deadlines.top?.over === true) this.#deadlines.take()
-    if (this.#deadlines.size > 2 * this.#underWay + MOST_LEFT_OVER) this.#deadlines.keep(({ over }) => !over)
-    const due = Math.min(this.#agenda.nextAt ?? NEVER, this.#deadlines.top?.at ?? NEVER)
-    const at = Math.max(due, this.#lookedAt + GRAIN)
-    if (at !== NEVER && this.#timerAt <= at) return
-    this.#timer?.unsubscribe()
-    this.#timerAt = at
-    this.#timer = at === NEVER ? undefined : this.#scheduler.schedule(() => this.#awake(), Math.max(0, at - now))
+    this.#look.plan(Math.min(this.#agenda.nextAt ?? NEVER, this.#underWay.nextAt), now)
   }
 
-  #awake(): void {
-    this.#timerAt = NEVER
-    const now = this.#scheduler.now()
-    this.#lookedAt = now
-    for (let next = this.#deadlines.top; next !== undefined && (next.over || next.at <= now); next = this.#deadlines.top) {
-      this.#deadlines.take()
-      if (!next.over) this.#expire(next)
-    }
-    this.#advance()
-  }
-
-  #ask(running: Running, now: number): void {
+  #ask(running: Running, late: number, now: number): void {
     const { probe, timeout } = running.check
-    const asking = new Asking(running, timeout, now)
-    running.asking = asking
-    this.#underWay += 1
-    this.#deadlines.add(asking)
-    asking.ask(probe).then(
-      (result) => this.#settle(asking, result),
-      (error: unknown) => this.#settle(asking, broken(error)),
-    )
+    running.late = late
+    running.asking = this.#underWay.ask(running, probe, timeout, now)
   }
 
-  #settle(asking: Asking, result: ProbeResult): void {
-    if (asking.over) return
+  #heard({ of: running, begun, waited, took }: Asking<Running>, result: ProbeResult): void {
     const waiting = this.#agenda.isFull
-    this.#forget(asking)
-    const { of, begun } = asking
-    const { key } = of
+    const { key, late } = running
+    running.asking = undefined
     const now = this.#scheduler.now()
+    this.#onBegin?.(late + waited)
     // Whoever hears of it may set another pace by it.
-    this.#tell({ key, result, took: now - begun })
+    this.#tell({ key, result, took: took ?? now - begun })
     this.#agenda.ended(key, now)
     if (waiting) this.#advance()
     else this.#wakeUp(now)
   }
-
-  #forget(asking: Asking): void {
-    asking.over = true
-    asking.of.asking = undefined
-    this.#underWay -= 1
-  }
-
-  #expire(asking: Asking): void {
-    // An answer that came in time is still to be read when this process itself was too busy.
-    this.#soon(() => {
-      if (asking.over) return
-      asking.abort()
-      // The probe's own word of it comes first; one that says nothing is not waited for.
-      this.#soon(() => this.#settle(asking, overdue(asking.timeout)))
-    })
-  }
-
-  #soon(work: () => void): void {
-    const timer = this.#scheduler.schedule(() => {
-      this.#overdue.remove(timer)
-      work()
-    })
-    this.#overdue.add(timer)
-  }
-}
-
-function overdue(timeout: number): ProbeResult {
-  return { outcome: 'failed', failure: 'timed-out', message: `there is no answer after ${timeout} ms` }
-}
-
-function broken(error: unknown): ProbeResult {
-  const message = error instanceof Error ? error.message : String(error)
-  return { outcome: 'unknown', message: `the probe failed by a fault of its own (${message}); report it` }
 }

@@ -1,4 +1,5 @@
 import { addressFromBytes } from '../model/address.ts'
+import { DNS_BYTE_TYPES } from '../model/probe-spec.ts'
 import type { DnsType } from './dns-message.ts'
 import { decimal, readName, slice } from './dns-name.ts'
 
@@ -9,7 +10,7 @@ export interface DataPlace {
   readonly end: number
 }
 
-/** A record's data as dig prints them: `10 mail.web.example.`. Throws a RangeError where they make no sense. */
+/** A record's data as dig prints them, `10 mail.web.example.`, or as bytes, `\# 4 C0000201`. Throws a RangeError where they make no sense. */
 export function dataText(message: Buffer, { type, begin, end }: DataPlace): string {
   const name = (at: number) => readName(message, at)
   const short = (at: number) => message.readUInt16BE(at)
@@ -44,6 +45,10 @@ export function dataText(message: Buffer, { type, begin, end }: DataPlace): stri
       if (value > end) throw new RangeError('the tag ends behind the data')
       return `${message.readUInt8(begin)} ${slice(message, begin + 2, length).toString('latin1')} ${quoted(message.subarray(value, end))}`
     }
+    default: {
+      const bytes = slice(message, begin, end - begin)
+      return `\\# ${bytes.length} ${bytes.toString('hex').toUpperCase()}`
+    }
   }
 }
 
@@ -63,11 +68,20 @@ function quoted(bytes: Buffer): string {
   return `"${characters.join('')}"`
 }
 
+function isBytes(type: DnsType): boolean {
+  return DNS_BYTE_TYPES.some((one) => one === type)
+}
+
 /** Data as people write them, in the form in which equal data are equal texts: names without case and without the last dot. */
 export function comparable(text: string, type: DnsType): string {
   const trimmed = text.trim()
   if (type === 'TXT') return trimmed.startsWith('"') ? trimmed : quoted(Buffer.from(trimmed))
   if (type === 'CAA') return trimmed
+  if (isBytes(type)) {
+    // Long ones are printed in parts.
+    const [mark, length, ...parts] = trimmed.toUpperCase().split(/\s+/)
+    return `${mark} ${length} ${parts.join('')}`
+  }
   return trimmed
     .toLowerCase()
     .split(/\s+/)

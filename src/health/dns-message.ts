@@ -4,7 +4,7 @@ import { readName, skipName } from './dns-name.ts'
 
 export type DnsType = (typeof DNS_PROBE_TYPES)[number]
 
-/** Numbers of the types (RFC 1035, 3.2.2; 2782, 3596, 8659). */
+/** Numbers of the types (RFC 1035, 3.2.2; 2782, 3403, 3596, 4034, 6698, 8659, 9460). */
 export const TYPE_CODES: Readonly<Record<DnsType, number>> = {
   A: 1,
   NS: 2,
@@ -15,6 +15,13 @@ export const TYPE_CODES: Readonly<Record<DnsType, number>> = {
   TXT: 16,
   AAAA: 28,
   SRV: 33,
+  NAPTR: 35,
+  DS: 43,
+  RRSIG: 46,
+  DNSKEY: 48,
+  TLSA: 52,
+  SVCB: 64,
+  HTTPS: 65,
   CAA: 257,
 }
 
@@ -33,7 +40,7 @@ export interface DnsAnswer {
   readonly truncated: boolean
   /** 0–15. */
   readonly rcode: number
-  /** Data of the answers of the type asked for, as dig prints them. */
+  /** Data of the answers of the type asked for, as dig prints them, or as bytes. */
   readonly data: readonly string[]
 }
 

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { parseAddress } from '../model/address.ts'
+import { PASSED } from '../model/probe-result.ts'
 import type { DnsProbeSpec } from '../model/probe-spec.ts'
 import { type Connection, overConnection } from './connection.ts'
 import { type Datagrams, overDatagrams } from './datagrams.ts'
@@ -53,7 +54,7 @@ function talk(connection: Connection, spec: DnsProbeSpec, { query, read }: Excha
 /** Ends the probe by an answer. */
 function conclude(answer: DnsAnswer, spec: DnsProbeSpec, channel: Pick<Datagrams, 'settle' | 'fail'>): void {
   const fault = faultOf(answer, spec)
-  if (fault === undefined) channel.settle({ outcome: 'passed' })
+  if (fault === undefined) channel.settle(PASSED)
   else channel.fail('wrong-answer', fault)
 }
 

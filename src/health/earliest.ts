@@ -29,7 +29,9 @@ export class Earliest<T extends Due> {
   /** Takes out the earliest. */
   take(): T | undefined {
     const first = this.#items[0]
-    const [item, time, order] = [this.#items.pop(), this.#times.pop(), this.#orders.pop()]
+    const item = this.#items.pop()
+    const time = this.#times.pop()
+    const order = this.#orders.pop()
     if (item !== undefined && time !== undefined && order !== undefined && this.#items.length > 0) this.#sink(item, time, order)
     return first
   }

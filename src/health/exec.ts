@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import type { ProbeResult } from '../model/probe-result.ts'
+import { PASSED, type ProbeResult } from '../model/probe-result.ts'
 import type { ExecProbeSpec } from '../model/probe-spec.ts'
 import { type Account, accountOf, ownAccount } from './account.ts'
+import { beforeEnd } from './before-end.ts'
 import { excerpt } from './excerpt.ts'
 import type { EndSignal, Probe } from './probe.ts'
 import { killGroup, PROGRAM_PATH } from './program.ts'
@@ -21,7 +22,9 @@ export function execProbe(target: ProbeTarget, spec: ExecProbeSpec): Probe {
   const user = execUser(spec)
   return async (signal) => {
     try {
-      const account = user === undefined ? await ownAccount() : await accountOf(user)
+      const found = await beforeEnd(lookUp(user), signal)
+      if (found === undefined) return unknown(`the user to run ${program} as could not be looked up in time`)
+      const { account } = found
       if (account === undefined) return unknown(`there is no user ${user} to run ${program} as`)
       if (account.uid === 0 && user !== 'root') return unknown(`${user} is root by another name; write user: root`)
       if (signal.aborted) return overdue(program)
@@ -30,6 +33,10 @@ export function execProbe(target: ProbeTarget, spec: ExecProbeSpec): Probe {
       return notStarted(program, user, error as NodeJS.ErrnoException)
     }
   }
+}
+
+async function lookUp(user: string | undefined): Promise<{ readonly account: Account | undefined }> {
+  return { account: user === undefined ? await ownAccount() : await accountOf(user) }
 }
 
 /** Whose rights the program gets; undefined: our own. They are root's only where that is written, and only root can give others. */
@@ -91,15 +98,27 @@ function collect(child: ChildProcess, onTooMuch: () => void): () => string {
 /** The exit codes of keepalived's MISC_CHECK. */
 function verdictOf(spec: ExecProbeSpec, code: number | null, end: NodeJS.Signals | null, output: string): ProbeResult {
   const program = spec.command[0] ?? ''
-  if (code === null) return unknown(`${program} was ended by ${end} (${constants.signals[end ?? 'SIGKILL']})${saying(output)}`)
-  if (code === 0) return { outcome: 'passed' }
+  if (code === null)
+    return unknown(`${program} was ended by ${end} (${constants.signals[end ?? 'SIGKILL']})${saying(spec, output)}`)
+  if (code === 0) return PASSED
   if (spec.dynamic && code !== 1) return { outcome: 'passed', report: { weight: code - 2 } }
-  return { outcome: 'failed', failure: 'wrong-answer', message: `${program} exits with ${code}${saying(output)}` }
+  return { outcome: 'failed', failure: 'wrong-answer', message: `${program} exits with ${code}${saying(spec, output)}` }
 }
 
-function saying(output: string): string {
-  const line = excerpt(output)
+/** Programs complain of their arguments by repeating them. */
+function saying({ command }: ExecProbeSpec, output: string): string {
+  const line = excerpt(output, command.slice(1).flatMap(possibleSecrets))
   return line === '' ? '' : `: ${line}`
+}
+
+/** Nobody's secret: options by their names, numbers, addresses, paths. */
+const HARMLESS =
+  /^(?:-\w|--[\w-]+|\d{1,5}(?:\.\d{1,3})?[a-z%]{0,2}|\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d{1,5})?|[\da-f]*:[\da-f:.]*|\/[\w./-]*)$/i
+
+/** `--password=hunter2` and `-phunter2` are one as a whole and behind the name of the option. */
+function possibleSecrets(argument: string): readonly string[] {
+  const [, value] = /^(?:-[^=]*=|-\w)(.*)$/s.exec(argument) ?? []
+  return [argument, ...(value === undefined ? [] : [value])].filter((each) => !HARMLESS.test(each))
 }
 
 function overdue(program: string): ProbeResult {

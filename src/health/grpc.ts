@@ -1,5 +1,6 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2'
 import type { Socket } from 'node:net'
+import { PASSED } from '../model/probe-result.ts'
 import type { GrpcProbeSpec } from '../model/probe-spec.ts'
 import { type Connection, overConnection } from './connection.ts'
 import { excerpt } from './excerpt.ts'
@@ -21,26 +22,34 @@ export function grpcProbe(target: ProbeTarget, spec: GrpcProbeSpec): Probe {
   const authority = tls?.serverName ?? targetName(target)
   if (tls === undefined) {
     return (signal) =>
-      overConnection(target, signal, (connection) => call(connection, connection.socket, spec.service, `http://${authority}`))
+      overConnection(target, signal, (connection) =>
+        call(connection, connection.socket, spec.service, { scheme: 'http', authority }),
+      )
   }
   return async (signal) => {
-    const material = await tlsMaterial(tls)
+    const material = await tlsMaterial(tls, signal)
     if ('problem' in material) return { outcome: 'unknown', message: material.problem }
     const handshake = { target, tls, context: material.context, protocols: ['h2'] }
     return overConnection(target, signal, (connection) =>
       secure(connection, handshake, (socket) => {
-        if (socket.alpnProtocol === 'h2') call(connection, socket, spec.service, `https://${authority}`)
+        if (socket.alpnProtocol === 'h2') call(connection, socket, spec.service, { scheme: 'https', authority })
         else connection.fail('wrong-answer', 'does not speak HTTP/2 over TLS')
       }),
     )
   }
 }
 
-function call(connection: Connection, socket: Socket, service: string, authority: string): void {
+interface Server {
+  readonly scheme: 'http' | 'https'
+  readonly authority: string
+}
+
+function call(connection: Connection, socket: Socket, service: string, { scheme, authority }: Server): void {
   const { session, stream } = requestHttp2(connection, socket, {
-    origin: authority,
     headers: {
       ':method': 'POST',
+      ':scheme': scheme,
+      ':authority': authority,
       ':path': '/grpc.health.v1.Health/Check',
       'content-type': 'application/grpc',
       te: 'trailers',
@@ -73,7 +82,7 @@ function listen(stream: ClientHttp2Stream, connection: Connection): void {
     }
     // An error without any message has its code in the first and only headers.
     const fault = faultOf(head, { ...head, ...trailers }, body)
-    if (fault === undefined) connection.settle({ outcome: 'passed' })
+    if (fault === undefined) connection.settle(PASSED)
     else connection.fail('wrong-answer', fault)
   })
 }

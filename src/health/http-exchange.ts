@@ -4,35 +4,47 @@ import type { HttpAnswer } from './http-answer.ts'
 import type { HttpQuestion } from './http-question.ts'
 import { Http1Reader } from './http1-reader.ts'
 import { requestHttp2 } from './http2-request.ts'
-import type { PlainConnection } from './plain-connection.ts'
+import type { PlainConnection, PlainListener } from './plain-connection.ts'
 
 /** Over a connection that ends with it: no keep-alive. */
 export function askHttp1(connection: Connection, socket: Socket, question: HttpQuestion, answer: HttpAnswer): void {
-  const { hear, ended } = hearing(connection, question, answer)
-  socket.on('data', hear)
-  socket.once('end', ended)
-  socket.write(requestText(question), 'latin1')
+  const listener = new Http1Listener(connection, question.method, answer)
+  socket.on('data', (chunk) => listener.hear(chunk))
+  socket.once('end', () => listener.ended())
+  socket.write(requestBytes(question))
 }
 
 /** The same without TLS and without anybody on the way. */
-export function askPlainly(connection: PlainConnection, question: HttpQuestion, answer: HttpAnswer): void {
-  Object.assign(connection, hearing(connection, question, answer))
-  connection.send(requestText(question))
+export function askPlainly(connection: PlainConnection, { method, bytes }: PlainRequest, answer: HttpAnswer): void {
+  connection.listener = new Http1Listener(connection, method, answer)
+  connection.send(bytes)
 }
 
-function hearing(connection: Pick<Connection, 'fail'>, { method }: HttpQuestion, answer: HttpAnswer) {
-  const reader = new Http1Reader(answer, method === 'HEAD')
-  let begun = false
-  return {
-    hear: (chunk: Buffer) => {
-      begun = true
-      const fault = reader.read(chunk)
-      if (fault !== undefined) connection.fail('wrong-answer', `does not answer as HTTP does: ${fault}`)
-    },
-    ended: () => {
-      if (!begun) connection.fail('closed', 'closes the connection without an answer')
-      else if (!reader.end()) connection.fail('closed', 'ends the connection within its answer')
-    },
+export interface PlainRequest {
+  readonly method: string
+  /** All of it, as it is sent. */
+  readonly bytes: Uint8Array
+}
+
+class Http1Listener implements PlainListener {
+  readonly #connection: Pick<Connection, 'fail'>
+  readonly #reader: Http1Reader
+  #hasBegun = false
+
+  constructor(connection: Pick<Connection, 'fail'>, method: string, answer: HttpAnswer) {
+    this.#connection = connection
+    this.#reader = new Http1Reader(answer, method === 'HEAD')
+  }
+
+  hear(chunk: Buffer): void {
+    this.#hasBegun = true
+    const fault = this.#reader.read(chunk)
+    if (fault !== undefined) this.#connection.fail('wrong-answer', `does not answer as HTTP does: ${fault}`)
+  }
+
+  ended(): void {
+    if (!this.#hasBegun) this.#connection.fail('closed', 'closes the connection without an answer')
+    else if (!this.#reader.end()) this.#connection.fail('closed', 'ends the connection within its answer')
   }
 }
 
@@ -44,18 +56,25 @@ export function requestText({ method, path, authority, headers }: HttpQuestion):
   return `${text}Connection: close\r\n\r\n`
 }
 
+function requestBytes(question: HttpQuestion): Buffer {
+  return Buffer.from(requestText(question), 'latin1')
+}
+
+export function plainRequest(question: HttpQuestion): PlainRequest {
+  return { method: question.method, bytes: requestBytes(question) }
+}
+
 /** Without TLS by prior knowledge (RFC 9113, 3.3). */
 export function askHttp2(connection: Connection, socket: Socket, question: HttpQuestion, answer: HttpAnswer): void {
   const { method, scheme, authority, path, headers } = question
   const { stream } = requestHttp2(connection, socket, {
-    origin: `${scheme}://${authority}`,
     headers: { ...headers, ':method': method, ':scheme': scheme, ':authority': authority, ':path': path },
     ended: true,
   })
   let status = 0
   stream.once('response', (head) => {
     status = head[':status'] ?? 0
-    answer.head(status, head)
+    answer.head(status, { get: (name) => head[name]?.toString() })
   })
   // Frames may have a byte each, and a look at the body costs what there is of it in all.
   const parts: Buffer[] = []

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
-import { isConnectFailure, type ProbeResult } from '../model/probe-result.ts'
+import { isConnectFailure, PASSED, type ProbeResult } from '../model/probe-result.ts'
 import type { HttpProbeSpec } from '../model/probe-spec.ts'
 import { type Connection, overConnection } from './connection.ts'
-import { type HttpRedirect, judgeAnswer } from './http-answer.ts'
-import { askHttp1, askHttp2, askPlainly } from './http-exchange.ts'
+import { type HttpRedirect, JudgedAnswer } from './http-answer.ts'
+import { askHttp1, askHttp2, askPlainly, plainRequest } from './http-exchange.ts'
 import { firstQuestion, type HttpQuestion, redirected } from './http-question.ts'
 import { type HttpRoute, requestTarget, routeOf, throughTunnel } from './http-route.ts'
 import { overPlainConnection, type PlainConnection } from './plain-connection.ts'
@@ -17,9 +17,10 @@ import { tlsMaterial } from './tls-material.ts'
 export function httpProbe(target: ProbeTarget, spec: HttpProbeSpec): Probe {
   const route = routeOf(target, spec)
   const first = firstQuestion(target, spec)
+  if (isPlain(spec, route) && spec.redirects === 'accept' && !route.foreign) return plainProbe(route, spec, first)
   const most = spec.redirects === 'accept' ? 0 : spec.redirects.most
   return async (signal) => {
-    const material = spec.tls === undefined ? undefined : await tlsMaterial(spec.tls)
+    const material = spec.tls === undefined ? undefined : await tlsMaterial(spec.tls, signal)
     if (material !== undefined && 'problem' in material) return { outcome: 'unknown', message: material.problem }
     const asking: Asking = { target, spec, route, context: material?.context, signal }
     let question = first
@@ -33,6 +34,20 @@ export function httpProbe(target: ProbeTarget, spec: HttpProbeSpec): Probe {
     }
   }
 }
+
+/** Whether neither a stream nor anybody else's protocol is between us and the answer. */
+function isPlain({ tls, version }: HttpProbeSpec, { tunnel }: HttpRoute): boolean {
+  return tls === undefined && version === '1.1' && tunnel === undefined
+}
+
+/** One question and one answer. There are thousands of these a second, and the promises of the general way cost as much as the reading. */
+function plainProbe(route: HttpRoute, spec: HttpProbeSpec, question: HttpQuestion): Probe {
+  const request = plainRequest({ ...question, path: requestTarget(route, question) })
+  const talk = (connection: PlainConnection) => askPlainly(connection, request, new JudgedAnswer(connection, spec, NOT_FOLLOWED))
+  return (signal) => overPlainConnection(route.hop, signal, talk, route.name)
+}
+
+const NOT_FOLLOWED = (): void => {}
 
 interface Asking {
   readonly target: ProbeTarget
@@ -50,12 +65,13 @@ async function ask(
   let redirect: HttpRedirect | undefined
   const asked = { ...question, path: requestTarget(route, question) }
   const answerOn = (connection: Pick<Connection, 'settle' | 'fail' | 'silence'>) =>
-    judgeAnswer(connection, spec, (found) => {
+    new JudgedAnswer(connection, spec, (found) => {
       redirect = found
-      connection.settle({ outcome: 'passed' })
+      connection.settle(PASSED)
     })
-  if (spec.tls === undefined && spec.version === '1.1' && route.tunnel === undefined) {
-    const talk = (connection: PlainConnection) => askPlainly(connection, asked, answerOn(connection))
+  if (isPlain(spec, route)) {
+    const request = plainRequest(asked)
+    const talk = (connection: PlainConnection) => askPlainly(connection, request, answerOn(connection))
     const result = await overPlainConnection(route.hop, signal, talk, route.name)
     return { result: ofBackend(result, route), redirect }
   }

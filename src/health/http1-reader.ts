@@ -13,13 +13,17 @@ type Stage =
   | { readonly kind: 'chunk'; left: number }
   | { readonly kind: 'over' }
 
+const HEAD: Stage = { kind: 'head' }
+const OVER: Stage = { kind: 'over' }
+const NOTHING = Buffer.alloc(0)
+
 /** Reads one answer of HTTP/1.0 or 1.1 while it comes in (RFC 9112), and hands its parts on. */
 export class Http1Reader {
   readonly #answer: HttpAnswer
   /** Whether an answer has no body, whatever its headers say: that of HEAD. */
   readonly #bodiless: boolean
-  #stage: Stage = { kind: 'head' }
-  #bytes: Buffer = Buffer.alloc(0)
+  #stage: Stage = HEAD
+  #bytes: Buffer = NOTHING
   /** Bytes in which no end of a head was found. */
   #searched = 0
   /** Bytes of answers before the answer itself. */
@@ -90,6 +94,7 @@ export class Http1Reader {
     if (typeof framing === 'string') return framing
     this.#stage = framing
     this.#answer.head(head.status, head.headers)
+    if (this.#answer.isDecided) this.#stage = OVER
     return undefined
   }
 
@@ -120,27 +125,31 @@ export class Http1Reader {
   }
 
   #handOn(): void {
-    const [first, ...others] = this.#parts
+    const parts = this.#parts
+    const [first] = parts
     if (first === undefined) return
     this.#parts = []
-    this.#answer.body(others.length === 0 ? first : Buffer.concat([first, ...others]))
+    this.#answer.body(parts.length === 1 ? first : Buffer.concat(parts))
   }
 
   #finish(): void {
-    this.#stage = { kind: 'over' }
+    this.#stage = OVER
     this.#handOn()
     this.#answer.end()
   }
 }
 
+const LENGTH = /^\d{1,15}$/
+
 /** How the end of the body is found (RFC 9112, 6.3); or what is wrong with what says so. */
 function framingOf({ status, headers }: Http1Head, bodiless: boolean): Stage | string {
   if (bodiless || status < 200 || status === 204 || status === 304) return { kind: 'body', left: 0 }
-  const coding = headers['transfer-encoding']
+  const coding = headers.get('transfer-encoding')
   if (coding !== undefined && /(^|,)[ \t]*chunked$/i.test(coding)) return { kind: 'chunk-size', parted: true }
-  const length = headers['content-length']
+  const length = headers.get('content-length')
   if (length === undefined || coding !== undefined) return { kind: 'body', left: Number.POSITIVE_INFINITY }
+  if (LENGTH.test(length)) return { kind: 'body', left: Number(length) }
   const [one = '', ...others] = length.split(',').map((text) => text.trim())
-  if (!/^\d{1,15}$/.test(one) || others.some((other) => other !== one)) return 'its content-length is no length'
+  if (!LENGTH.test(one) || others.some((other) => other !== one)) return 'its content-length is no length'
   return { kind: 'body', left: Number(one) }
 }

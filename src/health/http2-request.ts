@@ -2,13 +2,16 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, type Outgoing
 import type { Socket } from 'node:net'
 import type { Connection } from './connection.ts'
 
+/** Whom Node takes the connection to lead to. It stands already, and the request names its authority itself, which need not be an address. */
+const ANYBODY = 'http://pointsman.invalid'
+
 /** Begins a request by HTTP/2 over a connection that stands; `ended`: nothing follows its head. */
 export function requestHttp2(
   connection: Connection,
   socket: Socket,
-  question: { readonly origin: string; readonly headers: OutgoingHttpHeaders; readonly ended: boolean },
+  question: { readonly headers: OutgoingHttpHeaders; readonly ended: boolean },
 ): { readonly session: ClientHttp2Session; readonly stream: ClientHttp2Stream } {
-  const session = connect(question.origin, { createConnection: () => socket })
+  const session = connect(ANYBODY, { createConnection: () => socket })
   // The socket tells of its errors, the stream of those of HTTP/2.
   session.on('error', () => {})
   const stream = session.request(question.headers, { endStream: question.ended })

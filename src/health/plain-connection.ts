@@ -1,5 +1,4 @@
 import { type StreamListener, StreamSocket, SystemCallError } from '../kernel/for-probes.ts'
-import { familyOf } from '../model/address.ts'
 import type { ProbeResult, ServiceFailure } from '../model/probe-result.ts'
 import { connectError, connectFailure, lostWords } from './connection.ts'
 import { problemOf } from './marked.ts'
@@ -8,17 +7,22 @@ import { type ProbeTarget, targetName } from './target.ts'
 
 /** A connection on which the probe speaks first, or not at all: the cheap kind, for the thousands. */
 export interface PlainConnection {
-  send(text: string): void
+  send(bytes: Uint8Array): void
   /** Ends the probe and the connection, with a reset. */
   settle(result: ProbeResult): void
   /** The same, with a sentence that begins with the target's name. */
   fail(failure: ServiceFailure, what: string): void
-  /** Told of each piece that comes in. */
-  hear: ((chunk: Buffer) => void) | undefined
-  /** Told when the backend has ended its side; what is not settled then has failed. */
-  ended: (() => void) | undefined
+  /** Undefined: nothing that comes in matters. */
+  listener: PlainListener | undefined
   /** What is said when the deadline comes next. */
   silence: string
+}
+
+export interface PlainListener {
+  /** Told of each piece that comes in. */
+  hear(chunk: Buffer): void
+  /** Told when the backend has ended its side; what is not settled then has failed. */
+  ended(): void
 }
 
 /** As overConnection, which see, for probes that need no stream to read from and do not wait for a greeting. */
@@ -26,7 +30,7 @@ export function overPlainConnection(
   target: ProbeTarget,
   signal: EndSignal,
   talk: (connection: PlainConnection) => void,
-  name: string = targetName(target),
+  name?: string,
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(connectFailure(target, 'timed-out'))
@@ -36,13 +40,12 @@ export function overPlainConnection(
 }
 
 class Asking implements PlainConnection, StreamListener {
-  hear: PlainConnection['hear']
-  ended: () => void = () => this.#closed()
+  listener: PlainListener | undefined
   silence = 'accepts the connection and does not answer in time'
   readonly #target: ProbeTarget
   readonly #signal: EndSignal
   readonly #talk: (connection: PlainConnection) => void
-  readonly #name: string
+  readonly #name: string | undefined
   readonly #resolve: (result: ProbeResult) => void
   #socket: StreamSocket | undefined
   #stands = false
@@ -51,7 +54,7 @@ class Asking implements PlainConnection, StreamListener {
     target: ProbeTarget,
     signal: EndSignal,
     talk: (connection: PlainConnection) => void,
-    name: string,
+    name: string | undefined,
     resolve: (result: ProbeResult) => void,
   ) {
     this.#target = target
@@ -63,7 +66,7 @@ class Asking implements PlainConnection, StreamListener {
 
   begin(): void {
     try {
-      this.#socket = new StreamSocket({ ...this.#target, family: familyOf(this.#target.address) }, this)
+      this.#socket = new StreamSocket(this.#target, this)
       this.#signal.addEventListener('abort', this.#abort)
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error
@@ -75,8 +78,8 @@ class Asking implements PlainConnection, StreamListener {
     }
   }
 
-  send(text: string): void {
-    this.#socket?.send(Buffer.from(text, 'latin1'))
+  send(bytes: Uint8Array): void {
+    this.#socket?.send(bytes)
   }
 
   settle(result: ProbeResult): void {
@@ -87,7 +90,7 @@ class Asking implements PlainConnection, StreamListener {
   }
 
   fail(failure: ServiceFailure, what: string): void {
-    this.settle({ outcome: 'failed', failure, message: `${this.#name} ${what}` })
+    this.settle({ outcome: 'failed', failure, message: `${this.#name ?? targetName(this.#target)} ${what}` })
   }
 
   connected(): void {
@@ -96,16 +99,17 @@ class Asking implements PlainConnection, StreamListener {
   }
 
   received(bytes: Buffer): void {
-    this.hear?.(Buffer.from(bytes))
+    this.listener?.hear(Buffer.from(bytes))
+  }
+
+  ended(): void {
+    if (this.listener === undefined) this.fail('closed', 'closes the connection without an answer')
+    else this.listener.ended()
   }
 
   failed({ errno: code }: SystemCallError): void {
     if (this.#stands) this.fail('closed', lostWords(code))
     else this.settle(connectError(this.#target, { code }))
-  }
-
-  #closed(): void {
-    this.fail('closed', 'closes the connection without an answer')
   }
 
   readonly #abort = (): void => {

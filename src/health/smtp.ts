@@ -1,3 +1,4 @@
+import { PASSED } from '../model/probe-result.ts'
 import type { SmtpProbeSpec } from '../model/probe-spec.ts'
 import { type Connection, overConnection } from './connection.ts'
 import { excerpt } from './excerpt.ts'
@@ -27,12 +28,12 @@ function talk(connection: Connection, { helo }: SmtpProbeSpec): void {
   const hear = (line: string) => {
     const [, code, more] = /^(\d{3})([ -]|$)/.exec(line) ?? []
     const step = steps[0]
-    if (step === undefined) return connection.settle({ outcome: 'passed' })
+    if (step === undefined) return connection.settle(PASSED)
     if (code !== step.code) return connection.fail('wrong-answer', `has the ${step.what} ${JSON.stringify(excerpt(line))}`)
     if (more === '-') return
     steps.shift()
     // Who has been told QUIT may end the connection in any way.
-    if (steps.length === 0) connection.lost = () => connection.settle({ outcome: 'passed' })
+    if (steps.length === 0) connection.lost = () => connection.settle(PASSED)
     connection.silence = `gives no ${steps[0]?.what ?? 'answer to QUIT'} in time`
     socket.write(step.next)
   }
@@ -43,7 +44,7 @@ function talk(connection: Connection, { helo }: SmtpProbeSpec): void {
   })
   socket.once('end', () => {
     const [step] = steps
-    if (step === undefined) connection.settle({ outcome: 'passed' })
+    if (step === undefined) connection.settle(PASSED)
     else connection.fail('closed', `closes the connection without the ${step.what}`)
   })
 }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { PASSED } from '../model/probe-result.ts'
 import type { SyslogProbeSpec } from '../model/probe-spec.ts'
 import { MOST_OF_AN_ANSWER } from './answer-text.ts'
 import { type Connection, overConnection } from './connection.ts'
@@ -20,8 +21,8 @@ export function syslogProbe(target: ProbeTarget, spec: SyslogProbeSpec): Probe {
   return (signal) =>
     overDatagrams(target, signal, {
       begin: (datagrams) => datagrams.send(message()),
-      onDatagram: (_, datagrams) => datagrams.settle({ outcome: 'passed' }),
-      onSilence: (datagrams) => datagrams.settle({ outcome: 'passed' }),
+      onDatagram: (_, datagrams) => datagrams.settle(PASSED),
+      onSilence: (datagrams) => datagrams.settle(PASSED),
     })
 }
 
@@ -37,7 +38,7 @@ function talk(connection: Connection, message: Buffer): void {
     if (socket.bytesRead > MOST_OF_AN_ANSWER) connection.fail('wrong-answer', 'answers, and at length')
   })
   socket.once('end', () => {
-    if (socket.writableFinished) connection.settle({ outcome: 'passed' })
+    if (socket.writableFinished) connection.settle(PASSED)
     else connection.fail('closed', 'closes the connection before the message is through')
   })
 }

@@ -39,7 +39,8 @@ export function secure(connection: Connection, handshake: Handshake, talk: (sock
     finished = true
     connection.silence = 'finishes the TLS handshake and does not answer in time'
     const certificate = secured.getPeerX509Certificate()
-    if (certificate !== undefined) connection.certificateDays = daysLeft(certificate, Date.now())
+    const days = certificate && daysLeft(certificate, Date.now())
+    if (days !== undefined) connection.certificateDays = days
     const fault = tls.verify && !secured.authorized ? certificateFault(codeOf(secured), certificate, name) : undefined
     if (fault === undefined) talk(secured)
     else connection.fail('tls', fault)

@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { ProbeTls } from '../model/probe-spec.ts'
+import { beforeEnd } from './before-end.ts'
+import type { EndSignal } from './probe.ts'
 
 /** What is needed to speak TLS, or what is wrong with the files it comes from. */
 export type TlsMaterial = { readonly context: SecureContext } | { readonly problem: string }
@@ -10,6 +12,8 @@ interface Kept {
   /** Milliseconds of the monotonic clock. */
   readonly lookedAt: number
   readonly reading: Promise<Reading>
+  /** It has not ended: files of a disk that hangs are read once, or they would keep every thread that reads files. */
+  isUnderWay: boolean
 }
 
 interface Reading {
@@ -25,17 +29,29 @@ const FRESH = 1_000
 const kept = new WeakMap<ProbeTls, Kept>()
 
 /** The certificates and the key of a probe. Files that have changed are read again. */
-export async function tlsMaterial(tls: ProbeTls): Promise<TlsMaterial> {
+export async function tlsMaterial(tls: ProbeTls, signal: EndSignal): Promise<TlsMaterial> {
+  const reading = await beforeEnd(latest(tls), signal)
+  if (reading !== undefined) return reading.material
+  return { problem: `${filesOf(tls).join(' and ')} could not be read in time` }
+}
+
+function latest(tls: ProbeTls): Promise<Reading> {
   const before = kept.get(tls)
-  if (before !== undefined && performance.now() - before.lookedAt < FRESH) return (await before.reading).material
+  if (before !== undefined && (before.isUnderWay || performance.now() - before.lookedAt < FRESH)) return before.reading
   const reading = look(tls, before?.reading)
-  kept.set(tls, { lookedAt: performance.now(), reading })
-  return (await reading).material
+  const now: Kept = { lookedAt: performance.now(), reading, isUnderWay: true }
+  kept.set(tls, now)
+  return reading.finally(() => {
+    now.isUnderWay = false
+  })
+}
+
+function filesOf({ caFile, certFile, keyFile }: ProbeTls): string[] {
+  return [caFile, certFile, keyFile].filter((file) => file !== undefined)
 }
 
 async function look(tls: ProbeTls, before: Promise<Reading> | undefined): Promise<Reading> {
-  const files = [tls.caFile, tls.certFile, tls.keyFile].filter((file) => file !== undefined)
-  const stamp = (await Promise.all(files.map(stampOf))).join(' ')
+  const stamp = (await Promise.all(filesOf(tls).map(stampOf))).join(' ')
   const last = await before
   if (last?.stamp === stamp && 'context' in last.material) return last
   return { stamp, material: await read(tls) }

@@ -1,3 +1,4 @@
+import { PASSED } from '../model/probe-result.ts'
 import type { TlsProbeSpec } from '../model/probe-spec.ts'
 import { overConnection } from './connection.ts'
 import type { Probe } from './probe.ts'
@@ -8,11 +9,9 @@ import { tlsMaterial } from './tls-material.ts'
 /** Passes when the TLS handshake is done and the certificate is the expected one. Nothing is sent over it. */
 export function tlsProbe(target: ProbeTarget, { tls }: TlsProbeSpec): Probe {
   return async (signal) => {
-    const material = await tlsMaterial(tls)
+    const material = await tlsMaterial(tls, signal)
     if ('problem' in material) return { outcome: 'unknown', message: material.problem }
     const handshake = { target, tls, context: material.context }
-    return overConnection(target, signal, (connection) =>
-      secure(connection, handshake, () => connection.settle({ outcome: 'passed' })),
-    )
+    return overConnection(target, signal, (connection) => secure(connection, handshake, () => connection.settle(PASSED)))
   }
 }

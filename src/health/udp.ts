@@ -1,3 +1,4 @@
+import { PASSED } from '../model/probe-result.ts'
 import type { UdpProbeSpec } from '../model/probe-spec.ts'
 import { AnswerText, describeMismatch } from './answer-text.ts'
 import { overDatagrams } from './datagrams.ts'
@@ -13,13 +14,13 @@ export function udpProbe(target: ProbeTarget, { send, expect }: UdpProbeSpec): P
     overDatagrams(target, signal, {
       begin: (datagrams) => datagrams.send(Buffer.from(send, 'latin1')),
       onDatagram(datagram, datagrams) {
-        if (expect === undefined) return datagrams.settle({ outcome: 'passed' })
+        if (expect === undefined) return datagrams.settle(PASSED)
         const answer = new AnswerText(expect, 'latin1')
-        if (answer.add(datagram) ?? answer.end()) datagrams.settle({ outcome: 'passed' })
+        if (answer.add(datagram) ?? answer.end()) datagrams.settle(PASSED)
         else datagrams.fail('wrong-answer', `answers ${describeMismatch(expect)}`)
       },
       onSilence(datagrams) {
-        if (expect === undefined) datagrams.settle({ outcome: 'passed' })
+        if (expect === undefined) datagrams.settle(PASSED)
         else datagrams.fail('no-answer', 'does not answer in time')
       },
     })

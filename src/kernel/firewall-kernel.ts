@@ -6,6 +6,6 @@ import type { NftablesKernel } from './nftables-kernel.ts'
  * tells of no changes; legacy tables of iptables tell of none in any case.
  */
 export interface FirewallKernel extends AsyncDisposable {
-  readonly nftables: Pick<NftablesKernel, 'readRuleset' | 'apply' | 'onChange'>
+  readonly nftables: Pick<NftablesKernel, 'readFilters' | 'apply' | 'onChange'>
   readonly iptables: IptablesFilter
 }

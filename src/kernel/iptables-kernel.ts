@@ -10,6 +10,8 @@ export interface IptablesKernel extends AsyncDisposable {
   saveNat(family: AddressFamily): Promise<readonly string[]>
   /** Lines for iptables-restore(8) without `*nat` and `COMMIT`; what they do not name stays. All of them or none. */
   restoreNat(family: AddressFamily, lines: readonly string[]): Promise<void>
+  /** Called when a nat table may have been changed, by whomever. Returns the end of it. */
+  onChange(listener: () => void): () => void
 }
 
 /** Which of the two iptables of a system: that which keeps its tables in nftables, or that of old, whose tables are beside them. */

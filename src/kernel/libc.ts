@@ -3,6 +3,7 @@ import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
 import { PointsmanError } from '../errors.ts'
 import type { AddressFamily } from '../model/address.ts'
+import { forgetDescriptor, noteDescriptor, notedDescriptors } from './descriptor-notes.ts'
 
 /** Constants of the C library and the kernel that the calls below take (Linux, x86_64 and arm64 alike). */
 export const AF_UNIX = 1
@@ -134,10 +135,12 @@ export function failure(call: string): SystemCallError {
 /** A socket that Node cannot make itself. Every call throws SystemCallError; the descriptor is closed once. */
 export class RawSocket implements Disposable {
   #fd: number
+  readonly #note: number
 
   constructor(domain: number, type: number, protocol: number) {
     this.#fd = calls().socket(domain, type | SOCK_CLOEXEC, protocol)
     if (this.#fd < 0) throw failure('socket')
+    this.#note = noteDescriptor(this.#fd)
   }
 
   get descriptor(): number {
@@ -154,6 +157,11 @@ export class RawSocket implements Disposable {
 
   setOptionBytes(level: number, option: number, value: Uint8Array): void {
     if (calls().setsockopt(this.#fd, level, option, value, value.length) < 0) throw failure('setsockopt')
+  }
+
+  /** Fills `value`, which may hold a part of the question, with what the kernel says of an option. */
+  getOption(level: number, option: number, value: Uint8Array): void {
+    if (calls().getsockopt(this.#fd, level, option, value, int32(value.length)) < 0) throw failure('getsockopt')
   }
 
   /** Begins to connect a socket that does not block; what comes of it shows on an Epoll. */
@@ -221,15 +229,22 @@ export class RawSocket implements Disposable {
   /** Gives the descriptor away: whoever takes it closes it. */
   release(): number {
     const fd = this.#fd
+    forgetDescriptor(this.#note)
     this.#fd = -1
     return fd
   }
 
   [Symbol.dispose](): void {
     if (this.#fd < 0) return
+    forgetDescriptor(this.#note)
     calls().close(this.#fd)
     this.#fd = -1
   }
+}
+
+/** Closes what a thread that has ended left open. */
+export function closeDescriptorsOf(dead: Int32Array): void {
+  for (const descriptor of notedDescriptors(dead)) calls().close(descriptor)
 }
 
 export interface Polling extends Disposable {

@@ -42,13 +42,22 @@ export function prepareMarked(socket: RawSocket, { transport, family, mark, sour
   socket.bind(socketAddress(family, sourceAddress, 0))
 }
 
-/** `struct sockaddr_in` or `sockaddr_in6`. */
+/** `struct sockaddr_in` or `sockaddr_in6`, which the next one of its family overwrites: the kernel has read it when a call returns. */
 export function socketAddress(family: AddressFamily, address: IpAddress, port: number): Uint8Array {
-  const { length, at } = family === 'ipv4' ? { length: 16, at: 4 } : { length: 28, at: 8 }
+  const { bytes, view, at } = family === 'ipv4' ? SOCKADDR_IN : SOCKADDR_IN6
+  view.setUint16(2, port)
+  bytes.fill(0, at)
+  writeAddress(bytes, at, address)
+  return bytes
+}
+
+/** Made once: room of its own for each of thousands of probes a second would be the largest part of the garbage. */
+const SOCKADDR_IN = addressRoom('ipv4', 16, 4)
+const SOCKADDR_IN6 = addressRoom('ipv6', 28, 8)
+
+function addressRoom(family: AddressFamily, length: number, at: number) {
   const bytes = new Uint8Array(length)
   const view = new DataView(bytes.buffer)
   view.setUint16(0, addressFamilyNumber(family), LITTLE_ENDIAN)
-  view.setUint16(2, port)
-  writeAddress(bytes, at, address)
-  return bytes
+  return { bytes, view, at }
 }

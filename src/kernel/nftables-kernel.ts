@@ -22,8 +22,8 @@ export interface NftablesKernel extends AsyncDisposable {
   apply(commands: readonly NftCommand[]): Promise<void>
   /** A table with its sets, maps, elements, chains and rules; undefined where there is none. */
   readTable(family: 'inet' | 'ip' | 'ip6', name: string): Promise<readonly NftObject[] | undefined>
-  /** Everything of the namespace. */
-  readRuleset(): Promise<readonly NftObject[]>
+  /** The tables that filter at `input`, `forward` or `output`, as readTable gives each, one after the other. What the others hold costs nothing. */
+  readFilters(): Promise<readonly NftObject[]>
   /**
    * Called when the ruleset of the namespace was changed by others (NFNLGRP_NFTABLES), or when messages were lost; at most once a turn of the event
    * loop. Changes by `apply` of this object are left out. Returns the end of it. Where the kernel sends no such messages it is never called: a full

@@ -16,7 +16,7 @@ export async function openFirewallKernel(open = openNftablesKernel): Promise<Fir
     // Without an errno it is not the kernel that lacks it: what is in it cannot be seen, which is not nothing.
     if (!(error instanceof PointsmanError) || error.code !== 'NFT_MISSING' || error.detail?.['errno'] === undefined) throw error
     const nftables = {
-      readRuleset: async () => [],
+      readFilters: async () => [],
       apply: () => Promise.reject(error),
       onChange: () => () => undefined,
     }

@@ -3,12 +3,19 @@ import { readFile } from 'node:fs/promises'
 import { PointsmanError } from '../errors.ts'
 import type { AddressFamily } from '../model/address.ts'
 import type { IptablesFilter, IptablesKernel, IptablesVariant } from './iptables-kernel.ts'
+import { watchNatTables } from './iptables-watch.ts'
 import { loadedModules } from './modules.ts'
 import { noPermission } from './netfilter/refusals.ts'
 
+/** What a distribution calls them: `iptables` leaves the choice to it. */
+type Variant = 'iptables' | `iptables-${IptablesVariant}`
+
+/** That of the distribution first. */
+const VARIANTS: readonly Variant[] = ['iptables', 'iptables-nft', 'iptables-legacy']
+
 export interface OpenIptablesKernelOptions {
-  /** What a distribution calls them: `iptables` leaves the choice to it. */
-  readonly variant?: 'iptables' | 'iptables-nft' | 'iptables-legacy'
+  /** Left out: the first of them that is installed and gets an answer of this kernel. */
+  readonly variant?: Variant
   /** Milliseconds; 30 s where it is left out. */
   readonly deadlineMs?: number
   /** Folders that are searched for the programs. */
@@ -36,16 +43,40 @@ interface Answer {
 
 /** iptables(8) in the network namespace of this process. Nothing is run before it is needed. */
 export function openIptablesKernel(options: OpenIptablesKernelOptions = {}): IptablesKernel {
-  const { variant = 'iptables' } = options
   const run = runner(options)
+  const save = async (variant: Variant, family: AddressFamily) =>
+    (await run(variant, family, 'save', ['-c', '-t', 'nat'], '')).split('\n')
+  let { variant } = options
   return {
     by: 'iptables',
-    saveNat: async (family) => (await run(variant, family, 'save', ['-c', '-t', 'nat'], '')).split('\n'),
-    restoreNat: async (family, lines) => {
-      await run(variant, family, 'restore', RESTORE, ['*nat', ...lines, 'COMMIT', ''].join('\n'))
+    async saveNat(family) {
+      if (variant !== undefined) return save(variant, family)
+      const answer = await firstThatAnswers((each) => save(each, family))
+      variant = answer.variant
+      return answer.lines
     },
+    restoreNat: async (family, lines) => {
+      await run(variant ?? 'iptables', family, 'restore', RESTORE, ['*nat', ...lines, 'COMMIT', ''].join('\n'))
+    },
+    onChange: (listener) => watchNatTables(listener),
     [Symbol.asyncDispose]: async () => undefined,
   }
+}
+
+/** iptables-nft on a kernel without nftables gets no answer; iptables-legacy may. Rejects with the reason of the first that is installed. */
+async function firstThatAnswers(
+  save: (variant: Variant) => Promise<readonly string[]>,
+): Promise<{ readonly variant: Variant; readonly lines: readonly string[] }> {
+  let failure: PointsmanError | undefined
+  for (const variant of VARIANTS) {
+    try {
+      return { variant, lines: await save(variant) }
+    } catch (error) {
+      if (!(error instanceof PointsmanError) || !(error.code === 'NFT_MISSING' || error.code === 'KERNEL_REFUSED')) throw error
+      if (failure === undefined || (failure.code === 'NFT_MISSING' && error.code !== failure.code)) failure = error
+    }
+  }
+  throw failure ?? notInstalled('iptables-save')
 }
 
 /** The filter tables of iptables(8) in the network namespace of this process. Asking makes no table and loads no module. */
@@ -81,13 +112,7 @@ async function hasLegacyFilter(family: AddressFamily): Promise<boolean> {
 }
 
 function runner({ deadlineMs = DEADLINE, path = FOLDERS }: OpenIptablesKernelOptions) {
-  return async (
-    variant: 'iptables' | `iptables-${IptablesVariant}`,
-    family: AddressFamily,
-    verb: 'save' | 'restore',
-    args: readonly string[],
-    input: string,
-  ) => {
+  return async (variant: Variant, family: AddressFamily, verb: 'save' | 'restore', args: readonly string[], input: string) => {
     const program = `${family === 'ipv4' ? variant : variant.replace('ip', 'ip6')}-${verb}`
     const { code, output, words } = await answerOf(program, args, input, { deadlineMs, path })
     if (code !== 0) throw refused(program, words)

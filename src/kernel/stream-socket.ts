@@ -1,4 +1,4 @@
-import type { AddressFamily, IpAddress, Port } from '../model/address.ts'
+import { familyOf, type IpAddress, type Port } from '../model/address.ts'
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Epoll } from './epoll.ts'
 import { addressFamilyNumber, LITTLE_ENDIAN, RawSocket, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SystemCallError } from './libc.ts'
 import { prepareMarked, socketAddress } from './marked-socket.ts'
@@ -20,7 +20,6 @@ const INCOMING = Buffer.allocUnsafeSlow(65_536)
 const READS_AT_ONCE = 4
 
 export interface StreamTarget {
-  readonly family: AddressFamily
   readonly address: IpAddress
   readonly port: Port
   /** Of the same family; absent: that of the route. */
@@ -74,6 +73,12 @@ class OpenSockets {
 
 const open = new OpenSockets()
 
+/** Closes what all sockets of this thread have in common, once they are closed; the next one makes it anew. */
+export function closeSockets(): void {
+  epoll?.[Symbol.dispose]()
+  epoll = undefined
+}
+
 /**
  * A TCP connection for whoever speaks first on it, or not at all: the last packet of the handshake goes with what is sent, or never (TCP_QUICKACK),
  * so that a peer that is only looked at has no connection to accept. It costs a fraction of a socket of Node's.
@@ -89,7 +94,8 @@ export class StreamSocket {
   #unsent: Uint8Array | undefined
 
   /** Begins to connect. Throws SystemCallError, and then leaves nothing open: EPERM for a mark without CAP_NET_ADMIN, EMFILE, ENETUNREACH, … */
-  constructor({ family, address, port, sourceAddress, mark }: StreamTarget, listener: StreamListener) {
+  constructor({ address, port, sourceAddress, mark }: StreamTarget, listener: StreamListener) {
+    const family = familyOf(address)
     this.#listener = listener
     const socket = new RawSocket(addressFamilyNumber(family), SOCK_STREAM | SOCK_NONBLOCK, 0)
     this.#socket = socket
@@ -118,8 +124,12 @@ export class StreamSocket {
   /** Closes it with a reset, so that no port waits behind (TIME_WAIT). Nothing happens where it is closed. */
   [Symbol.dispose](): void {
     if (!this.#leave()) return
-    using socket = this.#socket
-    if (this.#stands) socket.setOptionBytes(SOL_SOCKET, SO_LINGER, RESET)
+    // No `using`: what it is translated to makes a list and an object each time.
+    try {
+      if (this.#stands) this.#socket.setOptionBytes(SOL_SOCKET, SO_LINGER, RESET)
+    } finally {
+      this.#socket[Symbol.dispose]()
+    }
   }
 
   /** `number`: of the socket that it happened to, which may have been another one in the same place. */

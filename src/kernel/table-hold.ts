@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PointsmanError } from '../errors.ts'
 
@@ -12,6 +11,8 @@ export const TABLE_SOCKET = 'pointsman/table'
 
 /** Milliseconds within which a holder says who it is, also when it is busy. */
 const ANSWER_WITHIN = 4_000
+/** Characters of what a holder says that are read. */
+const LONGEST_LINE = 1_000
 /** How often the name is tried again when its holder left between two steps. */
 const ATTEMPTS = 5
 
@@ -98,28 +99,47 @@ async function listen(name: string, holder: TableHolder): Promise<Server | undef
 
 async function askHolder(name: string): Promise<TableHolder | 'silent' | 'nobody'> {
   const socket = createConnection(`\0${name}`)
-  socket.setTimeout(ANSWER_WITHIN, () => socket.destroy(new Error('no answer')))
+  const giveUp = setTimeout(() => socket.destroy(new Error('no answer')), ANSWER_WITHIN)
   try {
-    return parseHolder(await text(socket)) ?? 'silent'
+    return parseHolder(await lineOf(socket)) ?? 'silent'
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     return code === 'ECONNREFUSED' || code === 'ECONNRESET' || code === 'ENOENT' ? 'nobody' : 'silent'
   } finally {
+    clearTimeout(giveUp)
     socket.destroy()
   }
 }
 
-/** The holder's line, or undefined when it is none: any process may take the name, so nothing is believed unseen. */
+async function lineOf(socket: Socket): Promise<string> {
+  let line = ''
+  socket.setEncoding('utf8')
+  for await (const part of socket as AsyncIterable<string>) {
+    line += part
+    if (line.length > LONGEST_LINE) throw new Error('no end of it')
+  }
+  return line
+}
+
+/**
+ * The holder's line, or undefined when it is none. Any user may take the name, and the words end on root's terminal: they have the form that ours have,
+ * or none of them is shown.
+ */
 function parseHolder(line: string): TableHolder | undefined {
   try {
     const value: unknown = JSON.parse(line)
     if (typeof value !== 'object' || value === null) return undefined
     const { pid, command, since, version } = value as Record<string, unknown>
-    if (typeof pid !== 'number' || typeof command !== 'string' || typeof since !== 'string') return undefined
-    return { pid, command, since, ...(typeof version === 'string' ? { version } : {}) }
+    if (!Number.isSafeInteger(pid) || Number(pid) < 1 || !isWord(command) || !isWord(since)) return undefined
+    return { pid: Number(pid), command, since, ...(isWord(version) ? { version } : {}) }
   } catch {
     return undefined
   }
+}
+
+/** `start`, a time of ISO 8601, a version. */
+function isWord(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w.:+-]{1,64}$/.test(value)
 }
 
 function tableHeld(holder: TableHolder | 'silent'): PointsmanError {

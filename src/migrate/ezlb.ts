@@ -6,6 +6,7 @@ import {
   type ImportedBackend,
   type ImportedService,
   type LeftOut,
+  type Place,
   present,
   type Written,
 } from './imported.ts'
@@ -27,7 +28,8 @@ const TRAFFIC_INTERVAL = '15s'
 export function importEzlb(document: Document): Imported {
   const left: LeftOut[] = []
   const top = new Fields(document, [], document.value)
-  const { global, traffic } = readGlobal(top.inner('global'), left)
+  const written = top.inner('global')
+  const { global, traffic } = readGlobal(written, left)
   const services = top.list('services').map((service) => readService(service, traffic, left))
   left.push(...top.others({}))
   const kept = global['on_exit'] === undefined
@@ -39,36 +41,47 @@ export function importEzlb(document: Document): Imported {
     ],
     global,
     defaults: services.length > 0 ? { on_down: 'remove', ...BELIEVES_ALL } : {},
+    places: placesOf(written),
     services,
     leftOut: left,
   }
+}
+
+function placesOf(global: Fields): ReadonlyMap<string, Place> {
+  const log = global.inner('log')
+  return new Map([
+    ['global.log_level', log.has('level') ? log.place('level') : global.place('log_level')],
+    ['global.admin', global.place('admin_address')],
+    ['global.metrics_enabled', global.place('metrics_enabled')],
+    ['global.metrics_path', global.place('metrics_path')],
+  ])
 }
 
 /** `traffic`: what `traffic_log: true` of a service comes to. */
 function readGlobal(fields: Fields, left: LeftOut[]): { readonly global: Written; readonly traffic: Written } {
   const log = fields.inner('log')
   const traffic = readTraffic(log.inner('traffic'), left)
-  const cleanup = fields.take('cleanup_on_exit')
+  const cleanup = fields.truth('cleanup_on_exit')
   const global = present({
     log_level: log.text('level') ?? fields.text('log_level'),
     admin: fields.take('admin_address') || undefined,
-    metrics_enabled: fields.take('metrics_enabled'),
+    metrics_enabled: fields.truth('metrics_enabled'),
     metrics_path: fields.take('metrics_path'),
-    on_exit: typeof cleanup === 'boolean' ? (cleanup ? 'remove' : 'keep') : undefined,
+    on_exit: cleanup === undefined ? undefined : cleanup ? 'remove' : 'keep',
   })
   left.push(...log.others(OF_LOG), ...fields.others({}))
   return { global, traffic }
 }
 
 function readTraffic(fields: Fields, left: LeftOut[]): Written {
-  const enabled = fields.take('enabled') !== false
+  const enabled = fields.truth('enabled') !== false
   const interval = fields.take('interval') ?? TRAFFIC_INTERVAL
   left.push(...fields.others({}))
   return enabled ? { traffic_log: { interval, backends: true } } : {}
 }
 
 function readService(fields: Fields, traffic: Written, left: LeftOut[]): ImportedService {
-  const fullNat = fields.take('full_nat')
+  const fullNat = fields.truth('full_nat')
   const protocol = fields.take('protocol')
   const written = present({
     name: fields.take('name'),
@@ -78,7 +91,7 @@ function readService(fields: Fields, traffic: Written, left: LeftOut[]): Importe
     full_nat: fullNat === true ? true : undefined,
     snat_ip: fields.take('snat_ip'),
     ...readCheck(fields, protocol === 'udp', left),
-    ...(fields.take('traffic_log') === true ? traffic : {}),
+    ...(fields.truth('traffic_log') === true ? traffic : {}),
   })
   const backends = fields.list('backends').map((backend) => readBackend(backend, left))
   left.push(...fields.others({}))
@@ -101,7 +114,7 @@ function readCheck(service: Fields, udp: boolean, left: LeftOut[]): Written {
     fall: fields.take('fail_count'),
     rise: fields.take('rise_count'),
   })
-  const enabled = fields.take('enabled') !== false
+  const enabled = fields.truth('enabled') !== false
   left.push(...fields.others({}))
   if (!enabled) return udp ? {} : { health_check: { type: 'none' } }
   // ezlb follows redirects, up to the ten of Go.

@@ -1,6 +1,8 @@
 import type { Document, Path } from '../document/document.ts'
 import { isMapping } from '../document/reading.ts'
+import { HIDDEN } from '../model/hidden.ts'
 import type { LeftOut, Place } from './imported.ts'
+import { SECRET, withoutSecrets } from './secrets.ts'
 
 /** Reason and remedy of keys that have no counterpart. */
 export type Keys = Readonly<Record<string, readonly [reason: string, remedy: string]>>
@@ -11,6 +13,7 @@ export class Fields {
   readonly path: Path
   readonly #value: Readonly<Record<string, unknown>>
   readonly #taken = new Set<string>()
+  readonly #untrue = new Set<string>()
 
   /** A value that is no mapping has no keys; `isMapping` says so. */
   constructor(document: Document, path: Path, value: unknown) {
@@ -35,6 +38,14 @@ export class Fields {
     return typeof value === 'number' ? value : undefined
   }
 
+  /** As Go reads it, quoted or not; what is neither is listed. */
+  truth(key: string): boolean | undefined {
+    const value = this.take(key)
+    const truth = value === undefined ? undefined : TRUTHS.find((words) => words.includes(String(value)))
+    if (value !== undefined && truth === undefined) this.#untrue.add(key)
+    return truth === undefined ? undefined : truth === TRUTHS[0]
+  }
+
   inner(key: string): Fields {
     return new Fields(this.document, [...this.path, key], this.take(key))
   }
@@ -57,15 +68,25 @@ export class Fields {
   /** A key that nothing, or something else, was made of. */
   leftOut(key: string, reason: string, remedy: string): LeftOut {
     const value = this.#value[key]
-    const directive = typeof value === 'object' && value !== null ? key : `${key}: ${String(value)}`
+    const text = SECRET.test(key) ? HIDDEN : withoutSecrets(String(value))
+    const directive = typeof value === 'object' && value !== null ? key : `${key}: ${text}`
     return { ...this.place(key), directive, reason, remedy }
   }
 
-  /** The keys that nobody took. */
+  /** The keys that nobody took, or that were not what they should be. */
   others(known: Keys): LeftOut[] {
     const untaken = Object.keys(this.#value).filter((key) => !this.#taken.has(key))
-    return untaken.map((key) => this.leftOut(key, ...(known[key] ?? UNKNOWN)))
+    return [
+      ...[...this.#untrue].map((key) => this.leftOut(key, 'it is neither true nor false', 'write one of the two')),
+      ...untaken.map((key) => this.leftOut(key, ...(known[key] ?? UNKNOWN))),
+    ]
   }
 }
+
+/** What strconv.ParseBool takes, first for true and then for false. */
+const TRUTHS = [
+  ['true', '1', 't', 'T', 'TRUE', 'True'],
+  ['false', '0', 'f', 'F', 'FALSE', 'False'],
+]
 
 const UNKNOWN = ['nothing is known of this key here', 'look up what it meant, and write it'] as const

@@ -45,6 +45,8 @@ export interface Imported {
   readonly parameters?: Written
   readonly global: Written
   readonly defaults: Written
+  /** Where what is in `global` and `defaults` was written, by its path: `global.ipvs.tcp_timeout`. */
+  readonly places?: ReadonlyMap<string, Place>
   readonly services: readonly ImportedService[]
   readonly leftOut: readonly LeftOut[]
 }

@@ -43,6 +43,7 @@ export function importIpvsadm(file: string, text: string): Imported {
     head: ['Made by `pointsman import ipvsadm`. What could not be carried over was listed on standard error.', ...TABLE_HEAD],
     global: Object.keys(table.ipvs).length > 0 ? { ipvs: table.ipvs } : {},
     defaults: TABLE_DEFAULTS,
+    places: table.places,
     services: [...table.services.values()].map((service): ImportedService => ({ ...service, notes: [] })),
     leftOut: table.leftOut,
   }
@@ -54,6 +55,7 @@ class SavedTable {
   readonly services = new Map<string, Service>()
   readonly leftOut: LeftOut[] = []
   ipvs: Written = {}
+  readonly places = new Map<string, Place>()
   readonly #file: string
 
   constructor(file: string) {
@@ -77,7 +79,7 @@ class SavedTable {
       case 'add-server':
         return this.#server(options, place)
       case 'set':
-        return this.#timeouts(command)
+        return this.#timeouts(command, place)
       case 'start-daemon':
         return this.#daemon(command, options, place)
       case 'clear':
@@ -131,11 +133,11 @@ class SavedTable {
     return undefined
   }
 
-  #timeouts({ value = '' }: Option): string | undefined {
+  #timeouts({ value = '' }: Option, place: Place): string | undefined {
     const [tcp, fin, udp] = value.split(' ').map(Number)
     if (![tcp, fin, udp].every(Number.isInteger)) return '--set has three numbers'
     const text = (seconds: number | undefined) => (seconds ? formatDuration(seconds * 1000) : undefined)
-    this.ipvs = { ...this.ipvs, ...present({ tcp_timeout: text(tcp), tcp_fin_timeout: text(fin), udp_timeout: text(udp) }) }
+    this.#ofIpvs(present({ tcp_timeout: text(tcp), tcp_fin_timeout: text(fin), udp_timeout: text(udp) }), place)
     return undefined
   }
 
@@ -151,7 +153,12 @@ class SavedTable {
       ttl: numberOf(options.take('mcast-ttl')),
     })
     this.#others(options, place)
-    this.ipvs = { ...this.ipvs, sync_daemons: [...before, daemon] }
+    this.#ofIpvs({ sync_daemons: [...before, daemon] }, place)
+  }
+
+  #ofIpvs(written: Written, place: Place): void {
+    this.ipvs = { ...this.ipvs, ...written }
+    for (const key of Object.keys(written)) this.places.set(`global.ipvs.${key}`, place)
   }
 
   #others(options: Options, place: Place): void {

@@ -34,15 +34,24 @@ export function importIpvsctl(document: Document, { files, urls }: ParameterDocu
       'Made by `pointsman import ipvsctl`. What could not be carried over was listed on standard error.',
       'ipvsctl asks no backend. Remove health_check from defaults, and TCP services are probed.',
       'ipvsctl removes every service that it does not name; here those of others are left alone.',
+      ...(lacksDocuments(document.value, [...files, ...urls])
+        ? ['Its parameters are in documents: import it again with --params-file or --params-url, as ipvsctl is started.']
+        : []),
     ],
     ...((files.length > 0 || urls.length > 0) && {
       parameters: { ...(files.length > 0 && { files }), ...(urls.length > 0 && { urls }) },
     }),
     global: {},
     defaults: present({ weight: defaults.weight, health_check: { type: 'none' } }),
+    places: new Map([['defaults.weight', written.place('weight')]]),
     services,
     leftOut: left,
   }
+}
+
+/** Whether parameters stand for entries of documents, and none is named. */
+function lacksDocuments(model: unknown, documents: readonly string[]): boolean {
+  return documents.length === 0 && /\$\{(?!env\.|host\.)[\w.[\]]*[.[]/.test(JSON.stringify(model))
 }
 
 function readService(fields: Fields, defaults: Defaults, left: LeftOut[]): ImportedService | undefined {

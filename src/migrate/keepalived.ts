@@ -1,5 +1,5 @@
 import { isMapping } from '../document/reading.ts'
-import { BELIEVES_ALL, type Imported, type ImportedService, type LeftOut, type Written } from './imported.ts'
+import { BELIEVES_ALL, type Imported, type ImportedService, type LeftOut, type Place, type Written } from './imported.ts'
 import { isKnownGlobal, readGlobalDefs, unknownGlobal } from './keepalived/global-defs.ts'
 import { type Group, readGroup, type Target, targetOf } from './keepalived/groups.ts'
 import { type Files, invalid, readLines } from './keepalived/lines.ts'
@@ -30,11 +30,14 @@ export async function importKeepalived(path: string, { files, configId }: Keepal
   const left: LeftOut[] = [...unread]
   const named = (name: string) => directives.filter((directive) => directive.name === name)
   const blocksOf = (name: string) => named(name).flatMap(({ block = [] }) => block)
-  const { ipvs, scriptUser } = readGlobalDefs(blocksOf('global_defs'), left)
+  const { ipvs, scriptUser, places } = readGlobalDefs(blocksOf('global_defs'), left)
   const vrrp = readVrrp(directives.filter(isVrrpBlock))
   left.push(...vrrp.leftOut)
   const groups = named('virtual_server_group').map((directive) => readGroup(directive, left))
-  const around = { scriptUser, tls: readTls(blocksOf('SSL'), left) }
+  const sharedNames = repeated(
+    blocksOf('virtual_server').flatMap(({ name, words }) => (name === 'snmp_name' ? words.slice(0, 1) : [])),
+  )
+  const around = { scriptUser, tls: readTls(blocksOf('SSL'), left), sharedNames }
   const read = named('virtual_server').flatMap((directive): ReadServer[] => {
     const targets = targetsOf(directive, groups, left)
     return targets.length === 0 ? [] : [readVirtualServer(directive, targets, around, left)]
@@ -48,6 +51,7 @@ export async function importKeepalived(path: string, { files, configId }: Keepal
     head: headOf(vrrp.addresses, services, asked),
     global: { ...(Object.keys(ipvs).length > 0 && { ipvs }), ...(Object.keys(hooks).length > 0 && { hooks }) },
     defaults: asked ? BELIEVES_ALL : {},
+    places: new Map([...places, ...placesOfHooks(read)]),
     services,
     leftOut: unique(left),
   }
@@ -135,6 +139,18 @@ function readTls(directives: readonly Directive[], left: LeftOut[]): Written {
     left.push(leftOut(directive, reason, remedy))
   }
   return whole ? { cert, key } : {}
+}
+
+function placesOfHooks(read: readonly ReadServer[]): (readonly [string, Place])[] {
+  const first = (key: 'quorumUp' | 'quorumDown') => read.find((server) => server[key] !== undefined)?.[key]?.directive.place
+  return [
+    ['global.hooks.quorum_up', first('quorumUp')] as const,
+    ['global.hooks.quorum_down', first('quorumDown')] as const,
+  ].flatMap(([path, place]) => (place === undefined ? [] : [[path, place] as const]))
+}
+
+function repeated(words: readonly string[]): ReadonlySet<string> {
+  return new Set(words.filter((word, at) => words.indexOf(word) < at))
 }
 
 /** Once each: a virtual server of a group is read for each of its targets. */

@@ -1,5 +1,6 @@
 import { type Issue, issuesError } from '../document/issue.ts'
 import { type Imported, type ImportedService, inOrder, type LeftOut, type Place, type Written } from './imported.ts'
+import { withoutSecrets } from './secrets.ts'
 
 /** What the real validation says against a configuration; nothing where it may run. */
 export type Judge = (configuration: Written) => Promise<readonly Issue[]>
@@ -20,7 +21,8 @@ function configurationOf({ global, defaults, parameters, services }: Imported): 
 /**
  * Takes out what the validation refuses, the smallest piece at a time, until nothing is refused, and lists each piece with the
  * words of the validation: other tools and the kernel take things in silence that a configuration may not say. What comes
- * back always loads. Rejects with CONFIG_INVALID where what is refused came from the command line: documents of parameters.
+ * back always loads. Rejects with CONFIG_INVALID, or
+ * CONFIG_UNREADABLE, where what is refused came from the command line: documents of parameters.
  */
 export async function settle(imported: Imported, judge: Judge): Promise<Imported> {
   let settled = imported
@@ -72,9 +74,16 @@ function remove(imported: Imported, issue: Issue, removal: Removal): void {
   if (service !== undefined) removeOfService(service, Number(index), { backend, key }, issue, removal)
   else if (/^(global|defaults)\./.test(path)) {
     const keys = path.startsWith('global.') ? removal.global : removal.defaults
-    if (!keys.has(topOf(path))) removal.leftOut.push(told(fileOf(imported), topOf(path), issue))
+    if (!keys.has(topOf(path))) removal.leftOut.push(told(placeOf(imported, path), topOf(path), issue))
     keys.add(topOf(path))
-  } else throw issuesError('CONFIG_INVALID', [issue])
+  } else throw ofCommandLine(issue)
+}
+
+/** Without the place in a configuration that nobody has seen. */
+function ofCommandLine({ path, problem, remedy, transient }: Issue): Error {
+  const file = path.startsWith('parameters.urls') ? '--params-url' : path.startsWith('parameters.files') ? '--params-file' : '-'
+  const issue: Issue = { file, path: file === '-' ? path : '', problem, remedy }
+  return issuesError(transient === true ? 'CONFIG_UNREADABLE' : 'CONFIG_INVALID', [issue])
 }
 
 function removeOfService(
@@ -85,10 +94,10 @@ function removeOfService(
   removal: Removal,
 ): void {
   const at = backend === undefined ? undefined : service.backends[Number(backend)]
-  const name = String(service.written['name'])
+  const name = String(service.written['name'] ?? service.written['listen'] ?? 'without a name')
   if (at !== undefined) {
     if (added(removal.backends, index, Number(backend)))
-      removal.leftOut.push(told(at.place, `backend ${String(at.written['address'])} of ${name}`, issue))
+      removal.leftOut.push(told(at.place, `backend ${String(at.written['address'] ?? 'without an address')} of ${name}`, issue))
   } else if (key !== undefined && !IDENTITY.includes(key) && key in service.written) {
     if (added(removal.keys, index, key)) removal.leftOut.push(told(service.place, `${key} of ${name}`, issue))
   } else if (!removal.services.has(index)) {
@@ -104,12 +113,18 @@ function added<T>(sets: Map<number, Set<T>>, index: number, item: T): boolean {
   return set.size < set.add(item).size
 }
 
-function fileOf({ services }: Imported): Place {
-  return { file: services[0]?.place.file ?? '-' }
+function placeOf({ services, places }: Imported, path: string): Place {
+  const written = [...(places ?? [])].find(([at]) => path === at || path.startsWith(`${at}.`) || path.startsWith(`${at}[`))
+  return written?.[1] ?? { file: services[0]?.place.file ?? '-' }
 }
 
 function told(place: Place, directive: string, { problem, remedy }: Issue): LeftOut {
-  return { ...place, directive, reason: withoutLines(problem), remedy: `${remedy} in the configuration` }
+  return {
+    ...place,
+    directive: withoutSecrets(directive),
+    reason: withoutLines(problem),
+    remedy: `${remedy} in the configuration`,
+  }
 }
 
 /** What is judged is no file of anybody's: its lines would be taken for those of the file that was imported. */

@@ -65,7 +65,11 @@ export interface HttpProbeSpec {
   readonly proxy?: { readonly through: string } | { readonly url: string }
 }
 
-export const DNS_PROBE_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'NS', 'PTR', 'SOA', 'SRV', 'TXT', 'CAA'] as const
+/** Types whose data dig prints in a form of their own. */
+const DNS_PRINTED_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'NS', 'PTR', 'SOA', 'SRV', 'TXT', 'CAA'] as const
+/** Types whose data are compared as bytes (RFC 3597, 5). */
+export const DNS_BYTE_TYPES = ['NAPTR', 'DS', 'DNSKEY', 'RRSIG', 'TLSA', 'SVCB', 'HTTPS'] as const
+export const DNS_PROBE_TYPES = [...DNS_PRINTED_TYPES, ...DNS_BYTE_TYPES] as const
 
 export interface DnsProbeSpec {
   readonly kind: 'dns'
@@ -74,7 +78,7 @@ export interface DnsProbeSpec {
   readonly transport: 'udp' | 'tcp'
   /** 0–15 (RFC 1035, 4.1.1). */
   readonly rcode: number
-  /** Data that one of the answers must have, as dig prints it; absent: any. */
+  /** Data that one of the answers must have, as dig prints it, or `dig +unknownformat` those of DNS_BYTE_TYPES; absent: any. */
   readonly answer?: string
 }
 

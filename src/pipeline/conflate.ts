@@ -62,8 +62,10 @@ export interface PassState {
   /** Oldest event that is not in the kernel and that no running pass has taken up. */
   readonly eventAt: number | undefined
   readonly running: PassStart | undefined
-  /** Whether the full pass that runs, or the one that is due, has given way or was asked to: once is enough, so that it is made. */
-  readonly gaveWay: boolean
+  /** When the full pass that runs, or the one that is due, was first asked to give way. */
+  readonly gaveWayAt: number | undefined
+  /** Whether the pass that runs was asked to. */
+  readonly askedToGiveWay: boolean
   readonly startedAt: number
   /** When a full pass is due; never while one runs, unless asked for meanwhile. */
   readonly fullAt: number
@@ -80,7 +82,8 @@ export const NO_PASS_YET: PassState = {
   news: false,
   eventAt: undefined,
   running: undefined,
-  gaveWay: false,
+  gaveWayAt: undefined,
+  askedToGiveWay: false,
   startedAt: Number.NEGATIVE_INFINITY,
   fullAt: Number.NEGATIVE_INFINITY,
   wake: undefined,
@@ -92,10 +95,12 @@ export const NO_PASS_YET: PassState = {
 const NEVER = Number.POSITIVE_INFINITY
 /** Milliseconds: later than now. */
 const SOON = 1
+/** Milliseconds for which a full pass gives way, however many changes come; what it has read is kept for longer. */
+const GIVING_WAY = 1_000
 
 /**
  * One pass at a time, the newest state wins; what comes while a pass runs is written by one more. A full pass that still reads gives way to
- * it, once.
+ * it, for a second at most.
  */
 export function conflateStep(times: PassTimes) {
   return (state: PassState, event: PassEvent | Wake, now: number): StepResult<PassState, PassOrder> =>
@@ -113,7 +118,7 @@ function learn(state: PassState, event: PassEvent | Wake, now: number, times: Pa
         ...state,
         running: undefined,
         rejections: 0,
-        gaveWay: state.running?.scope === 'full' ? false : state.gaveWay,
+        gaveWayAt: state.running?.scope === 'full' ? undefined : state.gaveWayAt,
         fullAt: state.fullAt === NEVER ? now + times.resyncInterval : state.fullAt,
         wake: event.wake,
       }
@@ -162,7 +167,10 @@ function older(a: number | undefined, b: number | undefined): number | undefined
 }
 
 function startIfDue(state: PassState, now: number, times: PassTimes): StepResult<PassState, PassOrder> {
-  if (state.running !== undefined) return mayGiveWay(state) ? { state: { ...state, gaveWay: true }, emit: GIVE_WAY } : { state }
+  if (state.running !== undefined) {
+    if (!shouldGiveWay(state, now)) return { state }
+    return { state: { ...state, askedToGiveWay: true, gaveWayAt: state.gaveWayAt ?? now }, emit: GIVE_WAY }
+  }
   if (state.closing && (state.paused || !state.news)) return { state, emit: { kind: 'finish' } }
   if (state.desired === undefined || state.paused) return { state }
   const dueAt = state.closing ? now : Math.max(nextDue(state), state.startedAt + times.spacing)
@@ -178,6 +186,7 @@ function startIfDue(state: PassState, now: number, times: PassTimes): StepResult
     state: {
       ...state,
       running: start,
+      askedToGiveWay: false,
       startedAt: now,
       news: false,
       eventAt: undefined,
@@ -188,9 +197,10 @@ function startIfDue(state: PassState, now: number, times: PassTimes): StepResult
   }
 }
 
-/** A change does not wait until everything has been read. */
-function mayGiveWay({ running, news, gaveWay, rejections, paused }: PassState): boolean {
-  return running?.scope === 'full' && news && !gaveWay && rejections === 0 && !paused
+/** A change does not wait until everything has been read, unless changes have kept everything from being read for too long. */
+function shouldGiveWay({ running, news, askedToGiveWay, gaveWayAt, rejections, paused }: PassState, now: number): boolean {
+  if (running?.scope !== 'full' || !news || askedToGiveWay || rejections > 0 || paused) return false
+  return gaveWayAt === undefined || now - gaveWayAt < GIVING_WAY
 }
 
 const GIVE_WAY: PassOrder = { kind: 'give-way' }

@@ -8,6 +8,7 @@ import type { ServiceSpec } from '../model/service-spec.ts'
 import type { SourceFailure } from '../model/source-event.ts'
 import type { SourceSpec } from '../model/source-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
+import type { HeldAs } from './deciding/ejection.ts'
 import type { Quorum } from './deciding/quorum.ts'
 import type { PoolMode } from './deciding/ruling.ts'
 
@@ -113,8 +114,8 @@ export interface PoolStatus {
   readonly quorum?: Quorum
   /** Whether the address of the service is to be there; absent: it does not hang on the quorum. */
   readonly announced?: Announced
-  /** Members that fail above connect together with too many others, and serve all the same. */
-  readonly heldFailures: ReadonlySet<DestinationKey>
+  /** Members that fail above connect, or ask to be let go, and serve all the same; and why. */
+  readonly heldFailures: ReadonlyMap<DestinationKey, HeldAs>
 }
 
 /** What the guard of a service holds became different. */

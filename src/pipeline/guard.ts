@@ -11,12 +11,21 @@ export interface Guarded {
   /** What goes on: what is named, and what is held. */
   readonly passed: Members
   readonly held: ReadonlyMap<DestinationKey, HeldRemoval>
-  /** Members in `passed` that are not known to be down. */
+  /** Members in `passed` that are not known to be down, when that was counted: neither by their source nor by `away`. */
   readonly count: number
-  /** Higher numbers of such members than now, each with the time until which it held; falling. */
-  readonly earlier: readonly { readonly count: number; readonly until: number }[]
+  /** Members that were away then. */
+  readonly away: ReadonlySet<DestinationKey>
+  /** Higher numbers of such members than now, falling. */
+  readonly earlier: readonly Earlier[]
   /** Held removals that ended in the step that made this. */
   readonly released: ReadonlyMap<DestinationKey, Release>
+}
+
+/** How many were not known to be down until a moment, those who were away not counted. */
+interface Earlier {
+  readonly count: number
+  readonly away: ReadonlySet<DestinationKey>
+  readonly until: number
 }
 
 /** What else the guard must know of the moment. */
@@ -29,6 +38,8 @@ export interface Circumstances {
   readonly free: (key: DestinationKey, member: Member) => boolean
   /** Members that fail their probes; what is not listed answers, or cannot be asked. */
   readonly failing?: () => ReadonlySet<DestinationKey>
+  /** Members that probes call down or that the operator maintains, each with the time at which that began: they count for nothing. */
+  readonly away?: () => ReadonlyMap<DestinationKey, number>
   /** Milliseconds for which a removal must be held at least, however often it is repeated. */
   readonly grace?: (key: DestinationKey) => number
   /** Something besides the sources may change the verdict: `again` what `free` and `failing` tell of, `anew` the rules themselves. */
@@ -40,9 +51,12 @@ export const NOTHING_GUARDED: Guarded = {
   passed: NO_MEMBERS,
   held: new Map(),
   count: 0,
+  away: new Set(),
   earlier: [],
   released: new Map(),
 }
+
+const NOBODY_AWAY: ReadonlyMap<DestinationKey, number> = new Map()
 
 /** In pools below this one member may go in each window, whatever its share. */
 const SMALL = 4
@@ -58,25 +72,29 @@ export function guard(state: Guarded, listed: Members, spec: GuardSpec, now: num
   const { answered, review } = circumstances
   const silent = answered === undefined && review === undefined
   if (listed === state.listed && (state.held.size === 0 || silent)) return state
-  const { leaving, released, freed } = missing(state, listed, spec, now, circumstances)
-  const earlier = lowered(state.earlier, freed).filter(({ until }) => until > now - spec.window)
-  const peak = Math.max(state.count - freed, ...earlier.map(({ count }) => count))
+  const away = circumstances.away?.() ?? NOBODY_AWAY
+  const { leaving, released, freed, present, idle } = missing(state, listed, away, spec, now, circumstances)
+  const past = [...state.earlier, { count: state.count, away: state.away, until: now }]
+  const earlier = within(now - spec.window, lowered(past, freed), idle)
   const verdict = judge(leaving, {
-    up: countUp(listed),
-    floor: floorOf(peak, spec),
-    arrived: state.held.size === 0 ? 0 : arrivals(state.passed, listed),
+    up: countUp(listed, away),
+    floor: floorOf(Math.max(present, ...earlier.map(({ count }) => count)), spec),
+    arrived: state.held.size === 0 ? 0 : arrivals(state, listed, away),
     spec,
     anew: review === 'anew',
   })
   for (const key of verdict.paid) released.set(key, review === 'anew' ? 'free' : 'paid')
   for (const key of state.held.keys()) if (listed.has(key)) released.set(key, 'returned')
   const held = sameHeld(state.held, verdict.held) ? state.held : verdict.held
+  const passed = listed === state.listed && held === state.held ? state.passed : withHeld(listed, state.passed, held)
+  const absent = away.size === 0 ? NOTHING_GUARDED.away : new Set(away.keys())
   return {
     listed,
-    passed: listed === state.listed && held === state.held ? state.passed : withHeld(listed, state.passed, held),
+    passed,
     held,
     count: verdict.count,
-    earlier: remembered(earlier, { count: state.count - freed, until: now }, verdict.count),
+    away: absent,
+    earlier: remembered([...earlier, { count: present, away: absent, until: now }], verdict.count),
     released,
   }
 }
@@ -97,7 +115,7 @@ export function restoreGuard(state: Guarded, listed: Members, past: ReadonlyMap<
   }
   for (const key of held.keys()) if (listed.has(key)) held.delete(key)
   const passed = withHeld(listed, members, held)
-  return { ...state, listed, passed, held, count: countUp(passed), released: new Map() }
+  return { ...state, listed, passed, held, count: countUp(passed, NOBODY_AWAY), released: new Map() }
 }
 
 /** The members whose removal by one source is held. */
@@ -119,31 +137,55 @@ export function floorOf(peak: number, { maxRemoval }: GuardSpec): number {
 interface Leaving extends HeldRemoval {
   readonly key: DestinationKey
   readonly isNew: boolean
+  readonly isAway: boolean
 }
 
-/** The members that are no longer named and whose going is still to be judged, those that wait longest first. */
-function missing(state: Guarded, listed: Members, spec: GuardSpec, now: number, circumstances: Circumstances) {
+/**
+ * The members that are no longer named and whose going is still to be judged, those that wait longest first; those whose going
+ * does not count; how many of the rest were not known to be down until now; and since when those are away that their source
+ * does not call down.
+ */
+function missing(
+  state: Guarded,
+  listed: Members,
+  away: ReadonlyMap<DestinationKey, number>,
+  spec: GuardSpec,
+  now: number,
+  circumstances: Circumstances,
+) {
   const { answered, emptied, free, grace = () => 0 } = circumstances
   const isDead = deadAmong(state, listed, circumstances)
   const leaving: Leaving[] = []
   const released = new Map<DestinationKey, Release>()
-  let freed = 0
+  const freed: DestinationKey[] = []
+  const idle = new Map<DestinationKey, number>()
+  let present = 0
   for (const [key, member] of state.passed) {
-    if (listed.has(key) || isDown(member.backend)) continue
+    if (isDown(member.backend)) continue
+    const awaySince = away.get(key)
+    if (awaySince === undefined) present++
+    if (listed.has(key)) {
+      if (awaySince !== undefined) idle.set(key, awaySince)
+      continue
+    }
     const before = state.held.get(key)
     const rule = emptied(member) ? 'empty' : 'removal'
     const since = before?.rule === rule ? before.since : now
     if (free(key, member)) {
-      freed++
+      freed.push(key)
       if (before !== undefined) released.set(key, 'free')
     } else if (isDead(key, member)) {
-      freed++
+      freed.push(key)
       if (before !== undefined) released.set(key, 'probe')
     } else if (before !== undefined && answered === member.origin && now - since >= Math.max(patience(rule, spec), grace(key))) {
       released.set(key, 'repeated')
-    } else leaving.push({ key, since, rule, isNew: before === undefined })
+    } else {
+      leaving.push({ key, since, rule, isNew: before === undefined, isAway: awaySince !== undefined })
+      if (awaySince !== undefined) idle.set(key, awaySince)
+    }
   }
-  return { leaving: leaving.sort((a, b) => a.since - b.since), released, freed }
+  for (const key of freed) if (!away.has(key)) present--
+  return { leaving: leaving.sort((a, b) => a.since - b.since), released, freed, present, idle }
 }
 
 /** Who of the leaving fails the probes in a way that lets them go; after an empty answer they go together or not at all. */
@@ -178,15 +220,15 @@ interface Measure {
 function judge(leaving: readonly Leaving[], { up, floor, arrived, spec, anew }: Measure) {
   const held = new Map<DestinationKey, HeldRemoval>()
   const paid: DestinationKey[] = []
-  let count = up + leaving.length
+  let count = up + leaving.filter(({ isAway }) => !isAway).length
   let places = arrived
-  for (const { key, since, rule, isNew } of leaving) {
+  for (const { key, since, rule, isNew, isAway } of leaving) {
     const allowed = rule === 'empty' ? spec.onEmpty === 'apply' : count > floor && (isNew || anew || places > 0)
     if (!allowed) {
       held.set(key, { since, rule })
       continue
     }
-    count--
+    if (!isAway) count--
     if (isNew) continue
     places--
     paid.push(key)
@@ -194,19 +236,19 @@ function judge(leaving: readonly Leaving[], { up, floor, arrived, spec, anew }: 
   return { held, paid, count }
 }
 
-function countUp(members: Members): number {
+function countUp(members: Members, away: ReadonlyMap<DestinationKey, number>): number {
   let count = 0
-  for (const { backend } of members.values()) if (!isDown(backend)) count++
+  for (const [key, { backend }] of members) if (!isDown(backend) && !away.has(key)) count++
   return count
 }
 
 /** How many members serve that did not before. */
-function arrivals(before: Members, listed: Members): number {
+function arrivals(before: Guarded, listed: Members, away: ReadonlyMap<DestinationKey, number>): number {
   let count = 0
   for (const [key, { backend }] of listed) {
-    if (isDown(backend)) continue
-    const old = before.get(key)
-    if (old === undefined || isDown(old.backend)) count++
+    if (isDown(backend) || away.has(key)) continue
+    const old = before.passed.get(key)
+    if (old === undefined || isDown(old.backend) || before.away.has(key)) count++
   }
   return count
 }
@@ -222,13 +264,27 @@ function withHeld(listed: Members, before: Members, held: ReadonlyMap<Destinatio
 }
 
 /** Members whose going does not count were never there. */
-function lowered(earlier: Guarded['earlier'], freed: number): Guarded['earlier'] {
-  return freed === 0 ? earlier : earlier.map(({ count, until }) => ({ count: count - freed, until }))
+function lowered(earlier: readonly Earlier[], freed: readonly DestinationKey[]): readonly Earlier[] {
+  if (freed.length === 0) return earlier
+  return earlier.map((one) => ({ ...one, count: one.count - freed.filter((key) => !one.away.has(key)).length }))
+}
+
+/** What of it lies in the window that begins then; who has been away since before it is not counted in it. */
+function within(begin: number, earlier: readonly Earlier[], idle: ReadonlyMap<DestinationKey, number>): readonly Earlier[] {
+  const before = [...idle].filter(([, since]) => since <= begin).map(([key]) => key)
+  return earlier
+    .filter(({ until }) => until > begin)
+    .map((one) => {
+      const more = before.filter((key) => !one.away.has(key))
+      return more.length === 0 ? one : { ...one, count: one.count - more.length, away: new Set([...one.away, ...more]) }
+    })
 }
 
 /** Only what is higher than all that came later can still be the highest of the window. */
-function remembered(earlier: Guarded['earlier'], last: Guarded['earlier'][number], count: number): Guarded['earlier'] {
-  return [...earlier.filter((one) => one.count > last.count), last].filter((one) => one.count > count)
+function remembered(earlier: readonly Earlier[], count: number): readonly Earlier[] {
+  const highest: Earlier[] = []
+  for (const one of earlier.toReversed()) if (one.count > (highest.at(-1)?.count ?? count)) highest.push(one)
+  return highest.reverse()
 }
 
 function sameHeld(a: Guarded['held'], b: Guarded['held']): boolean {

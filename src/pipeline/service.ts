@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { DestinationKey } from '../model/destination.ts'
-import { isFoundDown } from '../model/operational.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { SourceEvent, SourceFailure } from '../model/source-event.ts'
 import { type SourceSpec, sourceName } from '../model/source-spec.ts'
+import { awayIn, failingIn, isFoundUp, isMaintained } from './away.ts'
 import { type Debounced, debounce, NOTHING_PASSED, dueAt as passingAt, passWhatIsDue } from './debounce.ts'
 import { type Decided, decide } from './decide.ts'
 import { countFalls, type FlapsOfPool } from './deciding/damping.ts'
-import { hasUnbelieved, isUnbelieved } from './deciding/ejection.ts'
+import { hasUnbelieved } from './deciding/ejection.ts'
 import { type Heard, type Hearing, hear, hearingDueAt, NO_HEARING, passWhatIsHeard } from './deciding/hearing.ts'
 import { type KernelHeld, NOTHING_HELD } from './deciding/kernel-known.ts'
 import { approvedPool, judgePool, newPool, type Pool, servedUnasked } from './deciding/pool.ts'
@@ -166,8 +166,7 @@ export function heardOf(state: ServiceState, news: Partial<Heard>, now: number):
   const hears = hear(hearing, { ...hearing.told, ...news }, spec.debounce, now)
   const flaps = news.found === undefined ? state.flaps : countFalls(state.flaps, news.found, spec.policy.damping, now)
   const informed = { ...state, hearing: hears, flaps }
-  const isReviewed = news.found !== undefined && state.guarded.held.size > 0
-  if (isReviewed) return onward(informed, now, { guardBy: 'probes' })
+  if (state.guarded.held.size > 0) return onward(informed, now, { guardBy: 'probes' })
   // A look at a large pool costs milliseconds, and what waits is looked at when it passes.
   const waits = hears.passed === hearing.passed && hears.waitingSince !== undefined && now < state.pool.dueAt
   return waits ? { ...informed, dueAt: Math.min(dueAt(informed), state.pool.dueAt) } : verdict(informed, now)
@@ -211,7 +210,7 @@ interface Occasion {
   readonly atOnce?: boolean
   /** Name of the source that has given a fresh, trusted answer. */
   readonly answered?: string
-  /** What besides the sources may change the guard's mind: something it does not count, its rules, probes, or the operator. */
+  /** What besides the sources may change the guard's mind: something it does not count, its rules, probes, or the operator's approval. */
   readonly guardBy?: 'free' | 'rules' | 'probes' | 'operator'
   /** Names of the sources that have been away for too long. */
   readonly expired?: ReadonlySet<string>
@@ -227,25 +226,19 @@ function onward(state: ServiceState, now: number, { atOnce, answered, guardBy, e
     ...(guardBy !== undefined && { review: guardBy === 'rules' ? 'anew' : 'again' }),
     emptied: ({ origin }) => emptied.has(origin),
     failing: () => failingIn(state),
+    away: () => awayIn(state, now),
     grace: (key) => (isFoundUp(state, key) ? (spec.policy.absentGrace ?? 0) : 0),
     free: (key, { origin }) =>
-      guardBy === 'operator' || expired?.has(origin) === true || pinned.has(key) || dropped.some((members) => members.has(key)),
+      guardBy === 'operator' ||
+      expired?.has(origin) === true ||
+      pinned.has(key) ||
+      dropped.some((members) => members.has(key)) ||
+      isMaintained(state, key, now),
   })
   const failing = stillHeld(state.failing, guarded)
   const merged = mergeMembers(state.merged, [pinned, guarded.passed])
   const debounced = debounce(state.debounced, merged, spec.debounce, now, atOnce)
   return verdict({ ...state, replaced: replaced, guarded, failing, merged, debounced }, now)
-}
-
-/** Members that fail their probes: those of what is held, and their health checks. A failure that is held is not believed here either. */
-function failingIn({ spec, failing, hearing, pool }: ServiceState): ServiceState['failing'] {
-  if (spec.checks.length === 0) return failing
-  const down = [...hearing.told.found].filter(([key, found]) => isFoundDown(found) && !isUnbelieved(pool.ejections, key))
-  return down.length === 0 ? failing : new Set([...failing, ...down.map(([key]) => key)])
-}
-
-function isFoundUp({ spec, hearing }: ServiceState, key: DestinationKey): boolean {
-  return spec.checks.length > 0 && hearing.told.found.get(key)?.health === 'up'
 }
 
 /** Who is held no longer is probed no longer: what was found then says nothing about another time. */

@@ -1,5 +1,6 @@
 import {
   concat,
+  defer,
   EMPTY,
   map,
   merge,
@@ -7,9 +8,11 @@ import {
   Observable,
   type OperatorFunction,
   of,
+  retry,
   type SchedulerLike,
   Subject,
   Subscription,
+  timer,
 } from 'rxjs'
 import type { OperatorWords } from '../model/admin-state.ts'
 import type { DesiredState } from '../model/desired-state.ts'
@@ -130,11 +133,7 @@ export function desiredState(
   const { approve$ = NEVER, probed$ = NEVER, operational$ = NEVER, operator$ = NEVER, kernel$ = NEVER } = options
   return new Observable((subscriber) => {
     const said$ = new Subject<PipelineEvent>()
-    const sources = new OpenSources(
-      openSource,
-      (event) => said$.next(event),
-      () => scheduler.now(),
-    )
+    const sources = new OpenSources(openSource, (event) => said$.next(event), scheduler)
     subscriber.add(() => sources.close())
     // Sources first: one that speaks while it is being opened must not speak to nobody. What a service begins with comes before it.
     const events$ = merge(
@@ -161,17 +160,20 @@ export function desiredState(
   })
 }
 
+/** Milliseconds after which a source that broke its promise never to fail is opened again. */
+const REOPENING = 30_000
+
 /** The subscriptions to sources, kept equal to what the configuration names. */
 class OpenSources {
   readonly #openSource: OpenSource
   readonly #said: (event: PipelineEvent) => void
-  readonly #now: () => number
+  readonly #scheduler: SchedulerLike
   readonly #subscriptions = new Map<number, Subscription>()
 
-  constructor(openSource: OpenSource, said: (event: PipelineEvent) => void, now: () => number) {
+  constructor(openSource: OpenSource, said: (event: PipelineEvent) => void, scheduler: SchedulerLike) {
     this.#openSource = openSource
     this.#said = said
-    this.#now = now
+    this.#scheduler = scheduler
   }
 
   follow(open: readonly OpenSlot[]): void {
@@ -184,10 +186,14 @@ class OpenSources {
     for (const { slot, key, spec } of open) {
       if (this.#subscriptions.has(slot.number)) continue
       const said = (event: SourceEvent) => this.#said({ kind: 'said', service: key, slot: slot.number, event })
-      const broken = (error: unknown) => said({ kind: 'pending', failure: brokenSource(slot.spec, error, this.#now()) })
+      const broken = (error: unknown) => {
+        said({ kind: 'pending', failure: brokenSource(slot.spec, error, this.#scheduler.now()) })
+        return timer(REOPENING, this.#scheduler)
+      }
       const subscription = new Subscription()
       this.#subscriptions.set(slot.number, subscription)
-      subscription.add(this.#openSource(slot.spec, spec).subscribe({ next: said, error: broken }))
+      const words$ = defer(() => this.#openSource(slot.spec, spec)).pipe(retry({ delay: broken }))
+      subscription.add(words$.subscribe(said))
     }
   }
 

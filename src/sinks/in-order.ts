@@ -66,6 +66,7 @@ class SinksInOrder implements InOrderSink {
   readonly #listeners = new Set<() => void>()
   readonly #still: StillServed
   readonly #translated = new Those(({ sourceNat }) => sourceNat !== undefined)
+  readonly #all = new Those(() => true)
   readonly #placed = new Those(({ virtualAddress }) => virtualAddress !== undefined)
   /** What sinks did in passes of which there was no report: those that gave way, or were rejected. */
   readonly #untold = new Map<string, PassReport>()
@@ -84,7 +85,10 @@ class SinksInOrder implements InOrderSink {
     this.#firewallIsOn = () => firewall?.isOn() === true
     this.#held = {
       get table() {
-        return ipvs.lastTable()
+        return ipvs.currentTable()
+      },
+      get draining() {
+        return ipvs.draining()
       },
       holds: (...what) => ipvs.holds(...what),
     }
@@ -177,7 +181,7 @@ class SinksInOrder implements InOrderSink {
     const isOn = this.#firewallIsOn()
     if (isOn) this.#firewallIsLeft = false
     if (this.#firewallIsLeft) return undefined
-    return new Part('firewall', this.#firewall, isOn ? new Set(desired.services.keys()) : new Set(), now, this.#untold)
+    return new Part('firewall', this.#firewall, this.#all.of(isOn ? desired : NOTHING_DESIRED), now, this.#untold)
   }
 
   async #leaveFirewall(firewall: Part<FirewallSink> | undefined): Promise<void> {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type AddressEdit, OwnedAddresses } from './address-record.ts'
 import { jsonLine, parseJson } from './json-line.ts'
 import type { Place } from './place.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type CatalogService, catalogServiceId, type Words } from '../model/catalog-spec.ts'
 import { jsonLine, parseJson } from './json-line.ts'
 

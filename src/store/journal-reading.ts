@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { AdminState, OperatorWords } from '../model/admin-state.ts'
 import type { Backend, BackendSet } from '../model/backend.ts'
 import { type DestinationKey, destinationKey } from '../model/destination.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { DestinationKey } from '../model/destination.ts'
 import type { ServiceIdentity, ServiceKey } from '../model/virtual-service.ts'
 import { jsonLine, parseJson } from './json-line.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type IpAddress, parseAddress } from '../model/address.ts'
 import type { Backend } from '../model/backend.ts'
 import { type DestinationKey, destinationKey, type Forwarding } from '../model/destination.ts'

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { PointsmanError } from '../errors.ts'
 import { sameBackend } from '../model/backend.ts'
 import type { SourceSpec } from '../model/source-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
@@ -59,7 +58,7 @@ const FORM: KeptForm<Extract<SnapshotsContent, { kind: 'snapshots' }>> = {
   parse: parseSnapshots,
 }
 
-/** Opens the answers of a state directory, as `openKept` does. */
+/** Opens the answers of a state directory, as `openKept` does. With access `read` what is put is known to this process alone. */
 export async function openSnapshots(options: KeptOptions): Promise<SnapshotStore> {
   const { content, ...kept } = await openKept(FORM, options)
   const known = [...(content?.snapshots ?? [])].map(([id, { service, source, snapshot }]) => {
@@ -134,7 +133,7 @@ class Snapshots implements SnapshotStore {
 
   /** Brings the age of every answer up to date as well: it is what the next process judges by. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const [id, { snapshot, written }] of this.#entries) if (snapshot?.at !== written?.at) this.#unwritten.add(id, true)
+    for (const [id, { snapshot, written }] of this.#entries) if (snapshot?.at !== written?.at) this.#wait(id)
     await this.#writes.close()
   }
 
@@ -147,8 +146,7 @@ class Snapshots implements SnapshotStore {
   }
 
   #wait(id: string): void {
-    if (this.#options.access === 'read')
-      throw new PointsmanError('INTERNAL', 'The last good answers were opened for reading only.')
+    if (this.#options.access === 'read') return
     this.#unwritten.add(id, true)
     this.#writes.soon()
   }

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { AdminState, OperatorWords, WeightOverride } from '../model/admin-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import { NO_WORDS, type SpokenOf } from '../model/operator-words.ts'

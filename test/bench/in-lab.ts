@@ -8,9 +8,10 @@ import { promisify } from 'node:util'
 import { bundle } from '../lab/bundle.ts'
 import { inCheckout, type Lab, LabError, openLab } from '../lab/lab.ts'
 import { UserMode } from '../lab/user-mode.ts'
+import { guestAccounts, hostAccounts } from './host-accounts.ts'
 import type { Kernel } from './options.ts'
 import type { Programs } from './plan.ts'
-import type { Message, Task } from './sample.ts'
+import type { GuestMessage, Message, Task } from './sample.ts'
 
 const ENTRY = 'test/bench/guest/entry.ts'
 const WATCH = 'test/bench/guest/loop-watch.ts'
@@ -93,9 +94,10 @@ async function daemonBundle(): Promise<Buffer> {
 }
 
 async function inVirtualMachine(lab: Lab, task: Task, take: (message: Message) => void): Promise<void> {
+  const account = guestAccounts(take)
   const running = await lab.spawnScript(inCheckout(ENTRY), { args: ['conduct', JSON.stringify(task)] })
   running.onLine((line, stream) => {
-    if (stream === 'stdout') take(JSON.parse(line) as Message)
+    if (stream === 'stdout') account(JSON.parse(line) as GuestMessage)
     else process.stderr.write(`${line}\n`)
   })
   const { code, signal } = await running.exited
@@ -108,8 +110,9 @@ const inUserMode: Rig['run'] = async (makeTask, take) => {
   const watch = machine.install('loop-watch.mjs', await bundle(inCheckout(WATCH)))
   const daemon = machine.install('pointsman.mjs', await daemonBundle())
   const task = JSON.stringify(makeTask({ daemon, watch }))
+  const account = hostAccounts(() => machine.pid, take)
   const code = await machine.run([process.execPath, entry, 'conduct', task], (line) => {
-    if (line.startsWith('{')) take(JSON.parse(line) as Message)
+    if (line.startsWith('{')) account(JSON.parse(line) as GuestMessage)
     else process.stderr.write(`${line}\n`)
   })
   if (code !== 0) throw new LabError(`the bench ended with ${code} in user-mode Linux; what it said is above`)

@@ -3,7 +3,9 @@
 import { loadavg } from 'node:os'
 import { LabError } from '../lab/lab.ts'
 import { consulBinary } from '../peers/consul.ts'
+import { haproxyPrograms } from '../peers/haproxy.ts'
 import { unpackedIptables } from '../peers/iptables.ts'
+import { nginxPrograms } from '../peers/nginx.ts'
 import { type Bar, judge } from './bars.ts'
 import { type Rig, Rigs } from './in-lab.ts'
 import { describeMachine } from './machine.ts'
@@ -13,6 +15,7 @@ import { measureProbes, profileProbes } from './native/probes.ts'
 import { type BenchOptions, readOptions, USAGE } from './options.ts'
 import { packetPlanFor } from './packet-plan.ts'
 import { consulPlanFor, planFor, sizesFor } from './plan.ts'
+import { PROBE_PLACES, probeLabCaseFor } from './probe-lab-plan.ts'
 import { probePlanFor } from './probe-plan.ts'
 import { jsonReport, type Results, textReport } from './report.ts'
 import type { Message, Profile } from './sample.ts'
@@ -39,7 +42,10 @@ async function measure(rigs: Rigs, options: BenchOptions): Promise<Results> {
   const tables = options.in ?? 'vm'
   const consul = consulPlanFor(options)
   // First, while no virtual machine is there to take processor time.
-  if (options.only.includes('probes')) await measureProbes(probePlanFor(options), take)
+  if (options.only.includes('probes')) {
+    await measureProbes(probePlanFor(options), take)
+    await measureProbesInLab(rigs, options, take)
+  }
   if (consul !== undefined) {
     const rig = await rigs.get(options.in ?? 'user-mode')
     const agent = await consulBinary()
@@ -67,6 +73,15 @@ async function measure(rigs: Rigs, options: BenchOptions): Promise<Results> {
   const bars = judge(book, sizes, { consul: options.in !== 'vm' })
   if (!options.quick) await explain(() => rigs.get(tables), bars, options.rounds, take)
   return { machine: describeMachine(rigs.opened, loadBefore), bars: options.quick ? undefined : bars, book, profiles }
+}
+
+/** The same where keepalived can run, which is not judged: one processor is shared with the server that is asked. */
+async function measureProbesInLab(rigs: Rigs, options: BenchOptions, take: (message: Message) => void): Promise<void> {
+  const kernel = options.in ?? 'user-mode'
+  const rig = await rigs.get(kernel)
+  const peers = { haproxy: await haproxyPrograms(), nginx: await nginxPrograms() }
+  const one = probeLabCaseFor(options, kernel)
+  await rig.run((programs) => ({ kind: 'probes', one, place: PROBE_PLACES[kernel], programs, ...peers }), take)
 }
 
 /** One line for whoever waits. */

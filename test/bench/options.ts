@@ -19,7 +19,7 @@ export interface BenchOptions {
   readonly tables: readonly Table[]
   /**
    * A virtual machine with a stock kernel, or user-mode Linux, where programs run at their own speed. Undefined: user-mode
-   * Linux for the step `consul`, whose times are those of programs, and the virtual machine for the others.
+   * Linux for the steps `consul` and `probes`, whose times are those of programs, and the virtual machine for the others.
    */
   readonly in: Kernel | undefined
 }
@@ -31,7 +31,7 @@ export const USAGE = `usage: npm run bench -- [--quick] [--json] [--strict] [--r
   --rounds N          measured rounds, 5 by default; the median counts
   --only STEP,...     of ${STEPS.join(', ')}
   --tables TABLE,...  of ${TABLES.join(', ')}
-  --in KERNEL         vm (a stock kernel in a virtual machine) or user-mode (user-mode Linux); by default vm, and user-mode for consul`
+  --in KERNEL         vm (a stock kernel in a virtual machine) or user-mode (user-mode Linux); by default vm, and user-mode for consul and probes`
 
 const ROUNDS = 5
 const WARM_UP = 3

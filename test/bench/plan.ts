@@ -5,7 +5,7 @@ import type { Shape } from './shape.ts'
 /**
  * `apply` fills an empty kernel; `start` stands for the whole programs, keepalived and the daemon; `daemon` for the daemon's
  * memory, scrapes and main thread; `hold` is the main thread once more, outside the lab; `consul` is the whole road from a
- * registration in a Consul agent to the kernel; `probes` is what asking thousands of backends costs beside HAProxy; `packets` is what
+ * registration in a Consul agent to the kernel; `probes` is what asking backends costs beside HAProxy and keepalived; `packets` is what
  * source NAT does to packets.
  */
 export const STEPS = [

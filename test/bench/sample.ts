@@ -2,12 +2,14 @@
 
 import type { PacketPlan } from './packet-plan.ts'
 import type { ConsulPlan, Plan, Programs } from './plan.ts'
+import type { ProbeLabTask } from './probe-lab-plan.ts'
 import type { Shape } from './shape.ts'
 
 export type Task =
   | { readonly kind: 'measure'; readonly plan: Plan; readonly programs: Programs }
   /** `agent`: the program of Consul. */
   | { readonly kind: 'consul'; readonly plan: ConsulPlan; readonly programs: Programs; readonly agent: string }
+  | ProbeLabTask
   /** `iptables`: where Debian's programs are, and what they need in their environment. */
   | {
       readonly kind: 'packets'
@@ -57,12 +59,21 @@ export type Measure =
   | 'consul-connections'
   /** Processor time of one probe of a backend, in microseconds. */
   | 'probe-cpu'
+  /** Processor time of the main thread meanwhile, in percent of a core. */
+  | 'probe-main'
   /** How many milliseconds after its moment a probe begins, a bound of the daemon's histogram. */
   | 'probe-late'
   /** Probes a second, counted as connections that were begun. */
   | 'probe-rate'
   /** Resident memory meanwhile, in MB. */
   | 'probe-memory'
+  /** The same four in the lab. */
+  | 'lab-probe-cpu'
+  | 'lab-probe-late'
+  | 'lab-probe-rate'
+  | 'lab-probe-memory'
+  /** By how many milliseconds more than its interval an HTTP probe follows the one before it, by the clock of the server that is asked. */
+  | 'lab-probe-gap'
   /** Packets of one connection a second that reach the server through IPVS and source NAT. */
   | 'packet-rate'
   /** The same, every packet a connection of its own. */
@@ -101,3 +112,16 @@ export interface ThreadProfile {
 }
 
 export type Message = Sample | Progress | Profile
+
+/** What the program in the lab tells besides: the edges of a time whose processor time the host knows better. */
+export type GuestMessage =
+  | Message
+  | { readonly kind: 'window-begins' }
+  | {
+      readonly kind: 'window-ends'
+      /** Microseconds by the accounts of the guest, for each of so many. */
+      readonly sample: Sample
+      readonly count: number
+      /** 0–1: whose time that is, of all processor time in the guest. */
+      readonly share: number
+    }

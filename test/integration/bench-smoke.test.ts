@@ -69,6 +69,30 @@ const CONSUL: Readonly<Record<string, readonly string[]>> = {
   'consul-connections': CONSUL_WAYS,
 }
 
+const probersOf = (...names: readonly string[]): Readonly<Record<string, readonly string[]>> => ({
+  cpu: names,
+  rate: names.flatMap((name) => [name, `${name}, HTTP answered`]).toSorted(),
+  memory: names,
+})
+
+/** By the table and where it was measured. */
+const PROBES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  '40 TCP + 40 HTTP a second': prefixed('probe-', {
+    ...probersOf('HAProxy', 'pointsman', 'pointsman, 2 threads'),
+    main: ['HAProxy', 'pointsman', 'pointsman, 2 threads'],
+    late: ['pointsman', 'pointsman, 2 threads'].flatMap((name) => [`${name}, 99% of all`, `${name}, half of all`]).toSorted(),
+  }),
+  '20 TCP + 20 HTTP a second, user-mode Linux': prefixed('lab-probe-', {
+    ...probersOf('HAProxy', 'keepalived', 'pointsman'),
+    late: ['pointsman, 99% of all'],
+    gap: ['HAProxy', 'keepalived', 'pointsman'].map((name) => `${name}, 99% of all`),
+  }),
+}
+
+function prefixed<Value>(prefix: string, values: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]))
+}
+
 describe('npm run bench -- --quick', () => {
   let report: Report
   beforeAll(async () => {
@@ -94,6 +118,16 @@ describe('npm run bench -- --quick', () => {
 
   it.each(Object.entries(PACKETS))('measures %s of packets through source NAT', (measure, expected) => {
     expect(subjects(measure, '5 services')).toEqual(expected)
+  })
+
+  it.each(Object.entries(PROBES))('measures what probes cost: %s', (table, measures) => {
+    for (const [measure, expected] of Object.entries(measures)) expect(subjects(measure, table), measure).toEqual(expected)
+  })
+
+  it('has every HTTP probe answered, whoever asks', () => {
+    const answered = report.series.filter(({ measure, subject }) => measure === 'lab-probe-rate' && subject.endsWith('answered'))
+    // 20 a second; in 3 seconds one more or less is a third.
+    for (const { subject, values } of answered) expect(values[0], subject).toBeGreaterThan(15)
   })
 
   it('times every registration and asks over few connections by https', () => {

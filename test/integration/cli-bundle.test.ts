@@ -1,8 +1,13 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startProbeWorker } from '../../src/health/threads/start-thread.ts'
+import { END, type Word } from '../../src/health/threads/words.ts'
+import { listening } from './health/bad-servers.ts'
 
 let directory = ''
 let bundle = ''
@@ -46,4 +51,18 @@ test('one file is daemon and kernel worker: the answer of the kernel comes back'
   // With IPVS and the right to use it there is a plan; else the kernel's own reason, which only the worker can have asked for.
   if (code === 0) expect(JSON.parse(out)).toMatchObject({ changes: [] })
   else expect({ code, known: /no IPVS|CAP_NET_ADMIN/.test(err) }).toEqual({ code: expect.toBeOneOf([20, 22]), known: true })
+})
+
+test('one file is a thread that asks backends as well', async () => {
+  const target = await listening(createServer((socket) => socket.resume()))
+  const said: Word[] = []
+  const ended = Promise.withResolvers<string>()
+  const listener = { ready: () => said.push('ready'), answered: (word: Word) => said.push(word), ended: ended.resolve }
+  const thread = startProbeWorker(listener, pathToFileURL(bundle))
+  thread.post({ kinds: [[1, { kind: 'tcp' }]], forgotten: [], asked: [[0, 1, 5_000, target]], ended: [] })
+  await expect
+    .poll(() => said, { timeout: 20_000 })
+    .toEqual(['ready', { passed: [0, expect.any(Number), expect.any(Number)], others: [] }])
+  thread.post(END)
+  expect(await ended.promise).toBe('itself')
 })

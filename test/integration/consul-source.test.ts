@@ -227,7 +227,7 @@ describe('many services of an agent that takes few connections', () => {
       // One more for the package, which speaks HTTP/1.1 only.
       expect(connectionsTo(agent, 8501)).toBeLessThanOrEqual(2)
       await agent.restart()
-      await expect.poll(() => followed.some(({ event }) => event?.kind === 'stale'), PATIENT).toBe(true)
+      await expect.poll(() => followed.some(({ heard }) => heard.some(({ kind }) => kind === 'stale')), PATIENT).toBe(true)
       await expect.poll(fresh, PATIENT).toBe(SERVICES)
       expect(last?.members).toEqual(['10.1.1.60:80 passing 7'])
     } finally {

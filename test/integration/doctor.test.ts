@@ -9,16 +9,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Finding } from '../../src/daemon/doctor/facts.ts'
 import { BundledProgram } from './bundled-program.ts'
-
-interface Check {
-  readonly check: string
-  readonly verdict: 'ok' | 'warn' | 'fail'
-  readonly message: string
-  readonly cure?: string
-  readonly run?: string
-  readonly keep?: string
-}
 
 let bundled: BundledProgram
 
@@ -30,9 +22,9 @@ afterAll(() => bundled[Symbol.asyncDispose]())
 const LISTENER = 'require("net").createServer().listen(+process.argv[1], "127.0.0.1", () => console.log("listening"))'
 
 /** What the doctor says of one thing. */
-async function said(config: string, check: string, args: readonly string[] = []): Promise<Check[]> {
+async function said(config: string, check: string, args: readonly string[] = []): Promise<Finding[]> {
   const { code, out } = await bundled.run(['doctor', '-c', config, '--json', ...args])
-  const { ok, checks } = JSON.parse(out) as { ok: boolean; checks: Check[] }
+  const { ok, checks } = JSON.parse(out) as { ok: boolean; checks: Finding[] }
   expect(code).toBe(ok ? 0 : 42)
   return checks.filter((each) => each.check === check)
 }
@@ -102,7 +94,7 @@ test('an admin address that another process has: its cure, word for word', async
   expect(taken).toMatchObject({
     verdict: 'fail',
     message: expect.stringMatching(
-      new RegExp(`\\(process ${taker.pid}\\) listens on 127\\.0\\.0\\.1:${port}, so a start fails$`),
+      new RegExp(`\\(process ${taker.pid}\\) listens on 127\\.0\\.0\\.1:${port}, so a daemon works without it$`),
     ),
   })
   const ended = once(taker, 'close')
@@ -113,13 +105,22 @@ test('an admin address that another process has: its cure, word for word', async
   expect(await said(config, 'admin address')).toMatchObject([{ verdict: 'ok' }])
 })
 
+test('an admin address that no socket can have, and another one', async () => {
+  const config = await configured('odd.yaml', [WEB], { admin: '[fe80::1]:9095' })
+  expect(await said(config, 'admin address')).toMatchObject([
+    { verdict: 'fail', message: '[fe80::1]:9095 cannot be used (EINVAL)', cure: 'set global.admin to another address' },
+  ])
+  const other = await configured('even.yaml', [WEB], { admin: `127.0.0.1:${await freePort()}` })
+  expect(await said(other, 'admin address')).toMatchObject([{ verdict: 'ok' }])
+})
+
 describe('the state directory', () => {
   test('a file in its place, and out of the way', async () => {
     const blocked = join(bundled.directory, 'blocked')
     await writeFile(blocked, '')
     const config = await configured('blocked.yaml', [WEB], { state_dir: join(blocked, 'state') })
     expect(await said(config, 'state directory')).toMatchObject([
-      { verdict: 'fail', message: `${blocked} is not a directory`, cure: expect.any(String) },
+      { verdict: 'fail', message: `${blocked} is not a directory`, cure: expect.stringMatching(/^move it away, or /) },
     ])
     await rm(blocked)
     await mkdir(blocked)
@@ -149,7 +150,7 @@ describe('the state directory', () => {
 test('the JSON has the keys that docs/commands/doctor.md names, and no others', async () => {
   const config = await configured('shape.yaml', [{ ...WEB, full_nat: true, snat_ip: '192.0.2.77' }])
   const { out } = await bundled.run(['doctor', '-c', config, '--json'])
-  const report = JSON.parse(out) as { checks: Check[] }
+  const report = JSON.parse(out) as { checks: Finding[] }
   expect(Object.keys(report)).toEqual(['ok', 'checks'])
   const keys = new Set(report.checks.flatMap((check) => Object.keys(check)))
   expect([...keys].toSorted()).toEqual(expect.arrayContaining(['check', 'message', 'verdict', 'run']))

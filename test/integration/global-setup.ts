@@ -2,7 +2,9 @@
 
 import { chromiumPrograms } from '../peers/chromium.ts'
 import { consulBinary } from '../peers/consul.ts'
+import { composePrograms } from '../peers/docker-compose.ts'
 import { knotPrograms } from '../peers/knot.ts'
+import { kubectlPrograms } from '../peers/kubectl.ts'
 import { msmtpdPrograms } from '../peers/msmtpd.ts'
 import { prometheusPrograms } from '../peers/prometheus.ts'
 import { rsyslogPrograms } from '../peers/rsyslog.ts'
@@ -15,5 +17,7 @@ export default async function setup(): Promise<void> {
     msmtpdPrograms(),
     prometheusPrograms(),
     chromiumPrograms(),
+    kubectlPrograms(),
+    composePrograms(),
   ])
 }

@@ -1,62 +1,13 @@
-import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Probe } from '../../src/health/probe.ts'
-import { probeFor } from '../../src/health/registry.ts'
-import type { ProbeTarget } from '../../src/health/target.ts'
-import type { ProbeKind } from '../../src/model/probe-spec.ts'
-import { serviceKey } from '../../src/model/virtual-service.ts'
-import { identity, key } from '../support/desired.ts'
-import { FakeHost } from '../unit/daemon/fake-host.ts'
+import { describe, expect, test } from 'vitest'
 import { type DaemonRig, freePort, startDaemon, yamlOf } from '../unit/daemon/rig.ts'
+import { LoopbackPool, ProbingHost, range } from './loopback-pool.ts'
 import { pause, scratchDirectory } from './scratch.ts'
-
-const WEB = serviceKey(identity('tcp/10.0.0.1:80'))
-
-/** A table in memory, and real sockets. */
-class Host extends FakeHost {
-  override probeFor(kind: ProbeKind, target: ProbeTarget): Probe {
-    return probeFor(kind, target)
-  }
-}
-
-/** Backends that listen on addresses of loopback, 127.0.1.N, all on one port. */
-class Pool {
-  readonly port: number
-  readonly #servers = new Map<number, Server>()
-
-  constructor(port: number) {
-    this.port = port
-    onTestFinished(() => this.close(...this.#servers.keys()))
-  }
-
-  async open(...numbers: number[]): Promise<void> {
-    for (const number of numbers) {
-      const server = createServer((socket) => socket.on('error', () => {}).resume())
-      server.listen(this.port, `127.0.1.${number}`)
-      await once(server, 'listening')
-      this.#servers.set(number, server)
-    }
-  }
-
-  async close(...numbers: number[]): Promise<void> {
-    for (const number of numbers) {
-      const server = this.#servers.get(number)
-      this.#servers.delete(number)
-      await new Promise((resolve) => (server === undefined ? resolve(undefined) : server.close(resolve)))
-    }
-  }
-
-  backend(number: number): string {
-    return `127.0.1.${number}:${this.port}`
-  }
-}
 
 interface Stage {
   readonly rig: DaemonRig
-  readonly pool: Pool
+  readonly pool: LoopbackPool
   /** The source names these from now on. */
   name(...numbers: number[]): Promise<void>
   /** Those that the kernel would send new connections to. */
@@ -68,7 +19,7 @@ interface Stage {
 
 async function stage(guard: string, ...numbers: number[]): Promise<Stage> {
   const directory = await scratchDirectory()
-  const pool = new Pool(await freePort())
+  const pool = new LoopbackPool(await freePort())
   const list = join(directory, 'web.yaml')
   const name = async (...named: number[]) => {
     await writeFile(`${list}.new`, JSON.stringify(named.map((number) => pool.backend(number))))
@@ -78,9 +29,8 @@ async function stage(guard: string, ...numbers: number[]): Promise<Stage> {
   await name(...numbers)
   const service = `\n  - { name: web, listen: 10.0.0.1:80, drain: { timeout: 0s }, guard: ${guard}, source: { file: { path: ${list} } } }`
   const yaml = (at: string, port: number) => yamlOf(at, port, service, 'watch_poll: 1s')
-  const rig = await startDaemon(yaml, { directory, host: new Host() })
-  const serving = () =>
-    range(1, 30).filter((number) => (rig.host.kernel.destination(WEB, key(pool.backend(number)))?.weight ?? 0) > 0)
+  const rig = await startDaemon(yaml, { directory, host: new ProbingHost() })
+  const serving = () => pool.servingIn(rig.host, '10.0.0.1:80')
   await expect.poll(serving, { timeout: 10_000 }).toEqual(numbers)
   const lines = (text: string) => rig.log.filter(({ msg }) => msg.includes(text))
   const named = (text: string) =>
@@ -88,10 +38,6 @@ async function stage(guard: string, ...numbers: number[]): Promise<Stage> {
       .flatMap(({ backends }) => backends as string[])
       .sort()
   return { rig, pool, name, serving, named, said: (text) => lines(text).length > 0 }
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }
 
 describe('blue and green: a pool of 12 is doubled, then its old half leaves', () => {

@@ -84,6 +84,8 @@ describe('hooks of a running daemon', () => {
       cause: 'operator',
       reasons: ['drain because disk'],
     })
+    const [, shown = ''] = /```json\n(.*?)```/s.exec(await readFile('docs/hooks.md', 'utf8')) ?? []
+    expect(Object.keys(JSON.parse(told))).toEqual(Object.keys(JSON.parse(shown)))
     expect(environment).toBe('two words 10.0.1.1:80 drain ')
     await until(() => bodies.length).toBe(2)
     expect(bodies.map((body) => body.split(' ').slice(0, 2))).toEqual([

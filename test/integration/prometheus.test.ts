@@ -14,7 +14,7 @@ describe('promtool', () => {
 
   test('takes the configuration that docs/watching.md shows', async () => {
     const path = join(await scratchDirectory(), 'prometheus.yml')
-    const [, shown = ''] = readFileSync('docs/watching.md', 'utf8').match(/```\n(# prometheus\.yml\n.*?)```/s) ?? []
+    const [, shown = ''] = readFileSync('docs/watching.md', 'utf8').match(/```text\n(# prometheus\.yml\n.*?)```/s) ?? []
     expect(shown).toContain('job_name: pointsman')
     writeFileSync(path, shown.replace('/etc/prometheus/pointsman.rules.yml', resolve(RULES)))
     expect(await promtool(['check', 'config', path])).toContain('1 rule files found')

@@ -94,10 +94,18 @@ describe('a busy director', () => {
       '10.0.1.14:8443': 'drain',
     })
     const down = web.backends.find(({ state }: { state: string }) => state === 'down')
-    expect(down).toMatchObject({ times_down: 1, weight: 0, check: { code: 'L4CON', layer: 'L4' }, changed: { to: 'weight 0' } })
+    expect(down).toMatchObject({
+      times_down: 1,
+      downtime: { seconds: 0, since: expect.stringMatching(/Z$/) },
+      weight: 0,
+      check: { code: 'L4CON', layer: 'L4' },
+      changed: { to: 'weight 0' },
+    })
+    expect(down.failed_probes).toBeGreaterThanOrEqual(2)
+    expect(web).toMatchObject({ times_down: 0, downtime: { seconds: 0 } })
     expect(answer.sinks).toMatchObject([{ sink: 'ipvs', state: 'good' }])
 
-    const [, shown = ''] = /```\n(curl .*?)```/s.exec(await readFile('docs/status-page.md', 'utf8')) ?? []
+    const [, shown = ''] = /```sh\n(curl .*?)```/s.exec(await readFile('docs/status-page.md', 'utf8')) ?? []
     const [one, stream] = await Promise.all(
       shown
         .trim()
@@ -118,6 +126,17 @@ describe('a busy director', () => {
     for (const [index, { data }] of events.entries()) if (index > 0) expect(data.from).toBe(events[index - 1]?.data.revision)
     const [whole] = events
     for (const { size } of events.slice(1)) expect(size).toBeLessThan(whole?.size ?? 0)
+
+    // It comes back: the outage has an end and a length.
+    daemon.host.probes.delete('10.0.1.12:8443')
+    const twelfth = async () => {
+      const { services } = JSON.parse((await daemon.fetch('/api/v1/status?service=web')).text)
+      return services[0].backends.find(({ backend }: { backend: string }) => backend === '10.0.1.12:8443')
+    }
+    await until(async () => (await twelfth()).state).toBe('up')
+    const { times_down: times, downtime } = await twelfth()
+    expect([times, Object.keys(downtime)]).toEqual([1, ['seconds']])
+    expect(downtime.seconds).toBeGreaterThan(0)
   })
 
   test('looks at the kernel once a second however many follow, and never for nobody', async () => {

@@ -3,8 +3,9 @@
 import { execFile } from 'node:child_process'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, inject, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { inCheckout } from '../lab/lab.ts'
+import { labSocket } from '../lab/shared.ts'
 import { consulBinary } from '../peers/consul.ts'
 
 /** Share of the answers, in percent, above which a server has the weight 6 of the scene's caption. */
@@ -40,7 +41,7 @@ function answering({ heading, shares }: Picture): string {
 }
 
 it('plays both acts without a failed request or a lost connection, and the answers follow', async () => {
-  const env = { ...process.env, LAB_SOCKET: inject('labSocket'), PATH: `${dirname(await consulBinary())}:${process.env['PATH']}` }
+  const env = { ...process.env, LAB_SOCKET: labSocket(), PATH: `${dirname(await consulBinary())}:${process.env['PATH']}` }
   const { stdout } = await promisify(execFile)(process.execPath, [inCheckout('demo/main.ts')], { env })
   const pictures = picturesIn(stdout)
   expect(pictures.map(answering)).toEqual([

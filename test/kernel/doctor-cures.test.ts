@@ -1,17 +1,13 @@
 /**
  * The doctor's lines one by one: this test breaks the thing, runs the printed cure word for word, and sees the line well.
  *
- * Lines that cannot be broken here, or that no command cures, are shown elsewhere (test/integration/doctor.test.ts with real files, processes and
- * servers; test/unit/daemon/doctor.test.ts):
- * - a kernel without ip_vs, a scheduler, nf_conntrack or nft_chain_nat; an old one (reused ports, tunnels): the cure is to install and boot another;
- * - kernel.modules_disabled: only a boot takes it back; conn_tab_bits: only a boot, for loading ip_vs anew cuts every connection;
- * - nftables that is not installed: this machine has no package mirror; rights (CAP_NET_ADMIN): the cure is the unit, or being root;
- * - the clock, which is that of every test of this suite, and units of systemd, which does not run here;
- * - firewalls, routes to snat_ip and ARP have tests of their own.
+ * Other lines: test/kernel/doctor-kernels.test.ts (old kernels, missing modules, tables, the clock), test/integration/doctor*.test.ts (words, other users, files,
+ * neighbours) and test/kernel/road-firewall.test.ts. test/unit/daemon/doctor-proofs.test.ts says of each line where it is shown, or why it is not.
  */
 
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
+import type { Finding } from '../../src/daemon/doctor/facts.ts'
 import type { Lab, LabProcess } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { privateNamespace } from './support/namespace.ts'
@@ -22,15 +18,6 @@ const netns = 'cures'
 const directory = '/var/lib/pointsman-cures'
 const config = `${directory}/pointsman.yaml`
 const state = `${directory}/state`
-
-interface Check {
-  readonly check: string
-  readonly verdict: 'ok' | 'warn' | 'fail'
-  readonly message: string
-  readonly cure?: string
-  readonly run?: string
-  readonly keep?: string
-}
 
 /** One thing that is broken. */
 interface Fault {
@@ -75,13 +62,13 @@ const sh = (script: string, inNamespace = true): Promise<string> => lab.check(['
 async function doctor(
   shell = ':',
   under: readonly string[] = [],
-): Promise<{ code: number | undefined; ok: boolean; checks: readonly Check[] }> {
+): Promise<{ code: number | undefined; ok: boolean; checks: readonly Finding[] }> {
   const from = ['sh', '-c', `${shell}; exec "$@"`, 'sh', ...under]
   const { code, stdout } = await pointsman(lab, ['doctor', '-c', config, '--json'], { netns, under: from })
-  return { code, ...(JSON.parse(stdout) as { ok: boolean; checks: readonly Check[] }) }
+  return { code, ...(JSON.parse(stdout) as { ok: boolean; checks: readonly Finding[] }) }
 }
 
-const lineOf = (checks: readonly Check[], { line }: Fault): Check | undefined =>
+const lineOf = (checks: readonly Finding[], { line }: Fault): Finding | undefined =>
   checks.find(({ verdict, message }) => verdict !== 'ok' && line.test(message))
 
 beforeAll(async () => {
@@ -203,7 +190,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     what: 'the admin address',
-    line: /^perl \(process \d+\) listens on 127\.0\.0\.1:9095, so a start fails$/,
+    line: /^perl \(process \d+\) listens on 127\.0\.0\.1:9095, so a daemon works without it$/,
     verdict: 'fail',
     well: /^127\.0\.0\.1:9095 is free$/,
   },
@@ -251,6 +238,13 @@ const OF_MACHINE: readonly Fault[] = [
     ofMachine: true,
   },
   {
+    what: 'sysctls that are not there yet',
+    line: /^net\.ipv4\.vs\.\* is not there before ip_vs is loaded$/,
+    verdict: 'warn',
+    well: /^net\.ipv4\.vs\.conn_reuse_mode = 1$/,
+    ofMachine: true,
+  },
+  {
     what: 'a state directory that this user cannot make',
     breaks: `umount ${state}; rmdir ${state}`,
     line: /^\/var\/lib\/pointsman-cures\/state cannot be made in \/var\/lib\/pointsman-cures \(EACCES\)$/,
@@ -259,8 +253,8 @@ const OF_MACHINE: readonly Fault[] = [
   },
 ]
 
-let ill: readonly Check[] = []
-let well: readonly Check[] = []
+let ill: readonly Finding[] = []
+let well: readonly Finding[] = []
 
 const isOurs = ({ ofMachine }: Fault): boolean => ofMachine !== true || lab.mode === 'vm'
 

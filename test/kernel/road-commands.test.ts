@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Finding } from '../../src/daemon/doctor/facts.ts'
 import { inCheckout, type Lab, type RunResult } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { privateNamespace } from './support/namespace.ts'
@@ -309,14 +310,6 @@ describe('get', () => {
 })
 
 describe('doctor', () => {
-  interface Check {
-    readonly check: string
-    readonly verdict: 'ok' | 'warn' | 'fail'
-    readonly message: string
-    readonly cure?: string
-    readonly run?: string
-  }
-
   const sick = `
 services:
   - { name: web, listen: "10.9.0.1:80", persistence: 300s, backends: [ { address: "10.9.1.1:8080" } ] }
@@ -341,11 +334,11 @@ virtual_server 10.9.0.77 80 {
 
     const ill = await run(['doctor', '-c', config, '--json', ...state()])
     expect(ill).toMatchObject({ code: 42, stderr: '' })
-    const { ok, checks } = JSON.parse(ill.stdout) as { readonly ok: boolean; readonly checks: readonly Check[] }
+    const { ok, checks } = JSON.parse(ill.stdout) as { readonly ok: boolean; readonly checks: readonly Finding[] }
     expect(ok).toBe(false)
     const failing = checks.filter(({ verdict }) => verdict === 'fail')
     for (const { cure, run } of failing) expect(cure ?? run).toBeDefined()
-    const about = (words: RegExp): Check | undefined => failing.find(({ message }) => words.test(message))
+    const about = (words: RegExp): Finding | undefined => failing.find(({ message }) => words.test(message))
     expect(about(/keepalived \(process \d+\) runs in this network namespace/)?.check).toBe('other writer')
     const sysctls = ['vs.expire_nodest_conn', 'vs.expire_quiescent_template', 'ip_forward']
     for (const name of sysctls) expect(about(new RegExp(`net\\.ipv4\\.${name} is 0`))?.run).toBe(`sysctl -w net.ipv4.${name}=1`)

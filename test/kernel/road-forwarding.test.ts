@@ -42,10 +42,22 @@ const flow = (id: string, protocol: 'tcp' | 'udp', address: string, port: number
 const sends = new WeakMap<Topology, number>()
 const sent = (topology: Topology): number => perFlow * (sends.get(topology) ?? 0)
 
+/** Below the ports that the kernel gives out. */
+const firstPort = 10_000
+/** The next port from which nothing was sent yet: the scheduler is asked for new ones only, which the shares depend on. */
+const nextPorts = new WeakMap<Topology, number>()
+
+function freshPorts(topology: Topology): number {
+  const port = nextPorts.get(topology) ?? firstPort
+  nextPorts.set(topology, port + perFlow)
+  return port
+}
+
 /** Sends until every flow is through or two minutes are over: the report then tells which road leads nowhere. */
 async function send(topology: Topology, flows: readonly Flow[]): Promise<Report> {
   sends.set(topology, (sends.get(topology) ?? 0) + 1)
-  const traffic = await startTraffic(lab, topology.client, flows)
+  const fresh = flows.map((each) => ({ ...each, freshPortsFrom: freshPorts(topology) }))
+  const traffic = await startTraffic(lab, topology.client, fresh)
   const through = (): boolean => flows.every(({ id }) => traffic.counts(id).attempts >= perFlow)
   for (let waited = 0; !through() && waited < 120_000; waited += 250) await setTimeout(250)
   return traffic.stop()

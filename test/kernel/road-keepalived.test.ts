@@ -1,25 +1,15 @@
 /** The two configurations of docs/guide/keepalived.md, but for times and addresses, on one director. */
 
-import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { inCheckout, type Lab, type LabProcess } from '../lab/lab.ts'
+import type { Lab } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
-import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
+import { buildTopology, type Topology } from '../lab/topology.ts'
 import { listenersOn, startServer, startTraffic } from '../lab/traffic/traffic.ts'
+import { guideBlock, startKeepalived } from './support/keepalived-guide.ts'
 import { Daemon, freshDirectory, pointsman } from './support/pointsman.ts'
 import { expectTable } from './support/table.ts'
 
-/** What the page has, and who it is in the lab. */
-const ADDRESSES = { '192.0.2.10': '10.1.0.101', '192.0.2.21': '10.1.0.11', '192.0.2.22': '10.1.0.12' }
-const VIP = ADDRESSES['192.0.2.10']
-
-const page = readFileSync(inCheckout('docs/guide/keepalived.md'), 'utf8')
-
-function block(begin: string): string {
-  const found = page.split(`\`\`\`${begin}\n`)[1]?.split('```')[0]
-  if (found === undefined) throw new Error(`docs/guide/keepalived.md has no block ${begin}`)
-  return Object.entries(ADDRESSES).reduce((text, [from, to]) => text.replaceAll(from, to), found)
-}
+const VIP = '10.1.0.101'
 
 const parts = new AsyncDisposableStack()
 let lab: Lab
@@ -39,32 +29,18 @@ beforeAll(async () => {
 })
 afterAll(() => parts.disposeAsync())
 
-/** curl alone takes seconds to start on an emulated machine. */
-const patient = (text: string): string =>
-  text.replace('--max-time 2', '--max-time 8').replace('interval 2', 'interval 4\n    timeout 12')
-
-async function startKeepalived(host: Host): Promise<LabProcess> {
-  const directory = freshDirectory(`keepalived-${host.role}`)
-  await lab.check(['mkdir', '-p', directory])
-  const path = `${directory}/keepalived.conf`
-  await lab.writeFile(path, patient(block('text keepalived.conf')))
-  const files = ['-f', path, '-p', `${directory}/pid`, '-r', `${directory}/vrrp.pid`]
-  const process = lab.spawn(['keepalived', '--vrrp', '--dont-fork', '--log-console', ...files], { netns: host.netns })
-  parts.defer(() => process.kill('SIGTERM'))
-  return process
-}
-
 it('keepalived and Pointsman share a director: one has the address, one the table, and the one hears when the other is gone', async () => {
   const host = topology.director
   const directory = freshDirectory('vrrp')
-  const options = { netns: host.netns, configuration: block('yaml'), args: ['--state-dir', `${directory}/state`] }
+  const options = { netns: host.netns, configuration: guideBlock('yaml'), args: ['--state-dir', `${directory}/state`] }
   const daemon = parts.use(await Daemon.start(lab, directory, options))
   const table = `-A -t ${VIP}:80 -s mh -b mh-fallback
     -a -t ${VIP}:80 -r 10.1.0.11:80 -g -w 1
     -a -t ${VIP}:80 -r 10.1.0.12:80 -g -w 1`
   await expectTable(lab, table, { netns: host.netns })
 
-  const keepalived = await startKeepalived(host)
+  const conf = guideBlock('text keepalived.conf')
+  const keepalived = parts.use(await startKeepalived(lab, { netns: host.netns, name: host.role, conf }))
   const says = (words: string) => keepalived.waitForLine((line) => line.includes(words), 120_000)
   await says('VRRP_Script(pointsman) succeeded')
   await says('Entering MASTER STATE')

@@ -1,14 +1,14 @@
 /** What others take away under traffic is back within a second, by the kernel's messages alone: the next resync is ten minutes away. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { inCheckout, type Lab } from '../lab/lab.ts'
+import type { Lab } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
 import type { Flow, FlowReport } from '../lab/traffic/flow.ts'
 import { listenersOn, startServer, startTraffic, type Traffic } from '../lab/traffic/traffic.ts'
 import type { Question } from './guest/ask-sources.ts'
 import type { Harm, Healed } from './guest/heal-witness.ts'
-import { addressesOf, askSources } from './support/ask-sources.ts'
+import { addressesOf, askSources, startSourceWitness } from './support/ask-sources.ts'
 import { HealWitness } from './support/heal-witness.ts'
 import { configurationText, Daemon, freshDirectory } from './support/pointsman.ts'
 
@@ -19,11 +19,6 @@ const ECHO = 8080
 const WITNESS = 9090
 /** What the issue grants. */
 const SECOND = 1_000
-/**
- * Milliseconds in which Node starts and ends on any director, an old one with other work included. An emulated processor takes twice as long with nothing else to
- * do, and many times with others on its host: there a second is longer in the same proportion.
- */
-const NODE_START = 650
 /** A datagram that is lost is not sent again. */
 const UDP_PATIENCE = 3_000
 const TCP_PATIENCE = 30_000
@@ -43,8 +38,8 @@ const MARKING = `table inet marks {
 }
 `
 const FLOWS: readonly Flow[] = [
-  { id: 'tcp', protocol: 'tcp', address: VIP, port: 80, concurrency: 4, pauseMs: 100, timeoutMs: TCP_PATIENCE },
-  { id: 'udp', protocol: 'udp', address: VIP, port: 53, concurrency: 4, pauseMs: 100, timeoutMs: UDP_PATIENCE },
+  { id: 'tcp', protocol: 'tcp', address: VIP, port: 80, concurrency: 4, pauseMs: 250, timeoutMs: TCP_PATIENCE },
+  { id: 'udp', protocol: 'udp', address: VIP, port: 53, concurrency: 4, pauseMs: 250, timeoutMs: UDP_PATIENCE },
 ]
 
 let lab: Lab
@@ -62,11 +57,7 @@ beforeAll(async () => {
   await net.check(net.director, ['nft', '-f', '-'], { input: MARKING })
   await net.check(server, 'ip route del default; ip -6 route del default; ip route')
   await startServer(lab, server, listenersOn(['10.2.1.2'], [ECHO]))
-  const sources = await lab.spawnScript(inCheckout('test/kernel/guest/source-witness.ts'), {
-    netns: server.netns,
-    args: [`${WITNESS}`],
-  })
-  await sources.waitForLine((line) => line === 'ready', 60_000)
+  await startSourceWitness(lab, server, WITNESS)
   const configuration = configurationText(directory, services, { global: { resync_interval: '10m', on_exit: 'remove' } })
   daemon = parts.use(await Daemon.start(lab, directory, { netns: net.director.netns, configuration }))
   await daemon.settled()
@@ -87,9 +78,8 @@ const HARMS: readonly Case[] = [
     limit: SECOND,
     harm: {
       command: 'nft flush ruleset',
-      by: 'nft',
-      gone: '^delete table inet pointsman',
-      back: '^add element inet pointsman vip4',
+      gone: 'delete table pointsman',
+      back: 'add element pointsman vip4',
     },
   },
   {
@@ -97,16 +87,15 @@ const HARMS: readonly Case[] = [
     limit: SECOND,
     harm: {
       command: `nft delete element inet pointsman vip4_address '{ udp . ${VIP} . 53 }'`,
-      by: 'nft',
-      gone: '^delete element inet pointsman vip4_address',
-      back: '^add element inet pointsman vip4_address',
+      gone: 'delete element pointsman vip4_address',
+      back: 'add element pointsman vip4_address',
     },
   },
   {
     what: 'the virtual address is deleted',
     // The neighbours are asked about it first, which takes half a second.
     limit: 2 * SECOND,
-    harm: { command: `ip addr del ${VIP}/32 dev eth0`, by: 'ip', gone: `^Deleted .*${VIP}/32`, back: `^\\d.*${VIP}/32` },
+    harm: { command: `ip addr del ${VIP}/32 dev eth0`, gone: `delete address ${VIP}`, back: `add address ${VIP}` },
   },
 ]
 /** Milliseconds in which an attempt that is not timed out has ended. */
@@ -124,6 +113,8 @@ function failedOutside(names: readonly string[], { phases, firstFailures, failur
 
 describe('under traffic', () => {
   it('what is taken away is back within a second, and nothing that begins after that fails', async () => {
+    // What a first try met is not held against a second one.
+    await daemon.settled()
     const traffic: Traffic = await startTraffic(lab, net.client, FLOWS)
     const times: Record<string, Healed> = {}
     const fullPasses = async () =>
@@ -141,13 +132,16 @@ describe('under traffic', () => {
     }
     const { flows } = await traffic.stop()
     for (const { what, limit } of HARMS) {
-      const { milliseconds, start } = times[what] as Healed
-      expect.soft(milliseconds, what).toBeLessThan(limit * Math.max(1, start / NODE_START))
+      const { milliseconds } = times[what] as Healed
+      console.log(`${what}: back after ${Math.round(milliseconds)} ms`)
+      expect.soft(milliseconds, what).toBeLessThan(limit)
     }
     const [tcp, datagrams] = flows as [FlowReport, FlowReport]
-    // What a connection sends while its translation is missing it sends again; without the address there is nobody to send it to.
-    expect(failedOutside(['the virtual address is deleted'], tcp, TCP_PATIENCE)).toEqual([])
-    expect(failedOutside(Object.keys(times), datagrams, UDP_PATIENCE)).toEqual([])
+    // What a client sends while its translation is missing it sends again; without the address there is nobody to send it to. An answer that comes while all
+    // of NAT is gone comes to the director itself, which resets the connection: the server has nothing to send again then.
+    expect(failedOutside(['the ruleset is flushed', 'the virtual address is deleted'], tcp, TCP_PATIENCE)).toEqual([])
+    const phases = JSON.stringify(datagrams.phases)
+    expect(failedOutside(Object.keys(times), datagrams, UDP_PATIENCE), phases).toEqual([])
     expect(daemon.complaints('settled')).toEqual([])
   })
 })
@@ -165,7 +159,7 @@ describe('a flow of a firewall mark that begins while its translation is missing
     daemon.process.kill('SIGSTOP')
     try {
       await net.check(net.director, `nft delete element inet pointsman mark4_address '{ 7 . 10.2.1.2 . ${WITNESS} }'`)
-      expect(await ask(5_301, 2_000)).toEqual(['none'])
+      expect(await ask(5_301, 5_000)).toEqual(['none'])
       expect(await entries('UNREPLIED')).toBe('1')
     } finally {
       daemon.process.kill('SIGCONT')

@@ -1,12 +1,12 @@
 /** Source NAT by iptables through the whole daemon, for systems without nftables: both variants of Debian's programs, with packets. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { inCheckout, type Lab } from '../lab/lab.ts'
+import type { Lab } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Topology } from '../lab/topology.ts'
-import { unpackedIptables } from '../peers/iptables.ts'
 import type { Question } from './guest/ask-sources.ts'
-import { addressesOf, askSources } from './support/ask-sources.ts'
+import { addressesOf, askSources, startSourceWitness } from './support/ask-sources.ts'
+import { iptablesFolder, type ProgramFolder } from './support/iptables-folder.ts'
 import { configurationText, Daemon, freshDirectory } from './support/pointsman.ts'
 
 const SNAT = '10.2.1.50'
@@ -34,32 +34,24 @@ beforeAll(async () => {
   await net.check(net.director, `ip addr add ${SNAT}/32 dev lo; modprobe ip_vs; sysctl -qw net.ipv4.vs.conntrack=1`)
   for (const server of net.realServers) {
     await net.check(server, 'ip route del default; ip -6 route del default; ip route')
-    const script = inCheckout('test/kernel/guest/source-witness.ts')
-    const witness = await lab.spawnScript(script, { netns: server.netns, args: [`${PORT}`] })
-    await witness.waitForLine((line) => line === 'ready', 60_000)
+    await startSourceWitness(lab, server, PORT)
   }
 })
 afterAll(() => parts.disposeAsync())
 
-describe.each(['nft', 'legacy'])('a daemon with iptables-%s', (variant) => {
-  const folder = `/run/lab/iptables-${variant}`
+describe.each(['nft', 'legacy'] as const)('a daemon with iptables-%s', (variant) => {
   const directory = freshDirectory(`iptables-${variant}`)
-  const global = { on_exit: 'remove', snat: { by: 'iptables' } }
-  const start = () =>
+  // What others flush is back long before that.
+  const global = { on_exit: 'remove', resync_interval: '5m', snat: { by: 'iptables' } }
+  let folder: ProgramFolder
+  // What a distribution installs, for this process alone.
+  const start = (more: Readonly<Record<string, unknown>> = {}) =>
     Daemon.start(lab, directory, {
       netns: net.director.netns,
-      configuration: configurationText(directory, services, { global }),
-      // What a distribution installs, for this process alone.
-      under: [
-        'unshare',
-        '--mount',
-        'sh',
-        '-c',
-        `mount -t overlay overlay -o lowerdir=${folder}:/usr/sbin /usr/sbin && exec "$@"`,
-        'sh',
-      ],
+      configuration: configurationText(directory, services, { global: { ...global, ...more } }),
+      under: folder.under,
     })
-  const iptables = (args: string, program = 'iptables') => net.check(net.director, `${folder}/${program} ${args}`)
+  const iptables = (args: string, program = 'iptables') => net.check(net.director, `${folder.path}/${program} ${args}`)
   const rules = async () =>
     (await Promise.all(['iptables-save', 'ip6tables-save'].map((program) => iptables('-c -t nat', program))))
       .join('')
@@ -73,13 +65,7 @@ describe.each(['nft', 'legacy'])('a daemon with iptables-%s', (variant) => {
   }
 
   beforeAll(async () => {
-    const { path, env } = await unpackedIptables()
-    const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
-    for (const family of ['iptables', 'ip6tables'])
-      for (const verb of ['', '-save', '-restore']) {
-        const line = `#!/bin/sh\nexec env ${variables.join(' ')} ${path}/${family}-${variant}${verb} "$@"\n`
-        await lab.writeFile(`${folder}/${family}${verb}`, line, 0o755)
-      }
+    folder = await iptablesFolder(lab, `iptables-${variant}`, { variant, called: 'iptables' })
   })
 
   it('translates, puts back what is flushed, lives through its death without a write, and leaves nothing', async () => {
@@ -99,7 +85,7 @@ describe.each(['nft', 'legacy'])('a daemon with iptables-%s', (variant) => {
     const healed = await rules()
     await first.stop('SIGKILL')
 
-    await using second = await start()
+    await using second = await start({ resync_interval: '2s' })
     await second.settled()
     await second.fullPasses(1)
     const metrics = await second.metrics()

@@ -2,12 +2,14 @@
 
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { inCheckout, type Lab } from '../lab/lab.ts'
+import type { Lab } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
 import type { Question } from './guest/ask-sources.ts'
-import { addressesOf, askSources } from './support/ask-sources.ts'
+import { addressesOf, askSources, startSourceWitness } from './support/ask-sources.ts'
+import { NetlinkMonitor } from './support/netlink-monitor.ts'
 import { configurationText, Daemon, freshDirectory, pointsman } from './support/pointsman.ts'
+import { WriteMonitors } from './support/write-monitors.ts'
 
 const VIP = '10.1.0.200'
 const VIP6 = 'fd00:1::200'
@@ -48,11 +50,7 @@ beforeAll(async () => {
   await net.check(net.director, `ip addr add ${SNAT}/32 dev lo; sysctl -qw net.ipv4.vs.conntrack=0`)
   for (const server of net.realServers) {
     await net.check(server, 'ip route del default; ip -6 route del default; ip route')
-    const witness = await lab.spawnScript(inCheckout('test/kernel/guest/source-witness.ts'), {
-      netns: server.netns,
-      args: [`${PORT}`],
-    })
-    await witness.waitForLine((line) => line === 'ready', 60_000)
+    await startSourceWitness(lab, server, PORT)
   }
 })
 afterAll(() => parts.disposeAsync())
@@ -117,10 +115,14 @@ describe('a daemon with source NAT and addresses', () => {
     await placed(first)
     const before = await net.check(net.director, 'nft -a list ruleset; ip -o addr; ipvsadm -Sn')
     await first.stop('SIGKILL')
+    const table = await NetlinkMonitor.start(lab, net.director.netns)
+    const others = await WriteMonitors.start(net)
     await using second = await start()
     await placed(second)
     await second.fullPasses(2)
-    expect((await second.metrics()).sum('pointsman_sink_changes_total', { kind: 'add-element' })).toBe(0)
+    expect(await table.writes()).toEqual([])
+    expect(await others.writes()).toEqual([])
+    expect((await second.metrics()).sum('pointsman_sink_changes_total')).toBe(0)
     const withoutCounters = (text: string) =>
       text.replaceAll(/ counter packets \d+ bytes \d+/g, '').replaceAll(/valid_lft \d+sec/g, '')
     expect(withoutCounters(await net.check(net.director, 'nft -a list ruleset; ip -o addr; ipvsadm -Sn'))).toBe(
@@ -133,10 +135,7 @@ describe('a daemon with source NAT and addresses', () => {
     const [rs1] = net.realServers
     if (rs1 === undefined) throw new Error('there is no real server')
     const serve = async () => {
-      const script = inCheckout('test/kernel/guest/source-witness.ts')
-      const witness = await lab.spawnScript(script, { netns: rs1.netns, args: ['9090'] })
-      await witness.waitForLine((line) => line === 'ready', 60_000)
-      return witness
+      return await startSourceWitness(lab, rs1, 9090)
     }
     const service = {
       name: 'quorum',

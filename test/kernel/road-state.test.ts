@@ -112,10 +112,23 @@ describe('the record of what is ours', () => {
     await daemon.fullPasses(1)
     await expectTable(lab, edited + dnsTable, { netns })
 
-    await lab.check(`mount -o remount,rw ${directory}/state`)
-    await waitForTable(lab, edited + mailTable, { netns, timeoutMs: 60_000 })
-    await daemon.waitForMetrics((metrics) => metrics.sum('pointsman_sink_failing_objects') === 0, 'nothing fails')
+    // Nor does a crash meanwhile change that.
     await daemon.stop('SIGKILL')
+    const heavier = { ...web, backends: [{ address: '10.9.1.1:8080', weight: 7 }, { address: '10.9.1.2:8080' }] }
+    await using next = await start([heavier, mail])
+    const again = webTable.replace('10.9.1.1:8080 -m -w 1', '10.9.1.1:8080 -m -w 7')
+    await waitForTable(lab, again + dnsTable, { netns })
+    expect(
+      next.log
+        .filter(({ level }) => level === 'error')
+        .map(({ msg }) => msg)
+        .join('\n'),
+    ).toContain('cannot be written (EROFS)')
+
+    await lab.check(`mount -o remount,rw ${directory}/state`)
+    await waitForTable(lab, again + mailTable, { netns, timeoutMs: 60_000 })
+    await next.waitForMetrics((metrics) => metrics.sum('pointsman_sink_failing_objects') === 0, 'nothing fails')
+    await next.stop('SIGKILL')
     await lab.check(['umount', `${directory}/state`])
   })
 
@@ -179,7 +192,7 @@ describe('the end', () => {
     const under = ['sh', '-c', 'exec "$@" >/dev/full', 'sh']
     const configuration = configurationText(directory, [web], { global: { on_exit: 'remove' } })
     await using daemon = await Daemon.start(lab, directory, { netns, configuration, under, unready: true })
-    await waitForTable(lab, webTable + foreign, { netns, timeoutMs: 60_000 })
+    await waitForTable(lab, webTable + foreign, { netns, timeoutMs: 200_000 })
     await daemon.configure(configurationText(directory, [web, dns], { global: { on_exit: 'remove' } }))
     await waitForTable(lab, webTable + dnsTable + foreign, { netns })
     expect(await daemon.stop('SIGTERM')).toEqual({ code: 0, signal: undefined })

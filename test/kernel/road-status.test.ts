@@ -9,6 +9,15 @@ import { startServer, startTraffic } from '../lab/traffic/traffic.ts'
 import { configurationText, Daemon, freshDirectory } from './support/pointsman.ts'
 
 const vip = '10.9.0.1'
+/** No HOME, no environment at all, and nothing may be written but in /run. */
+const BARE = [
+  'unshare',
+  '-m',
+  'sh',
+  '-ec',
+  'mount -o remount,bind,ro /; ! touch /var/written 2>/dev/null; exec env -i PATH="$PATH" "$@"',
+  'sh',
+]
 const LOOK = { timeout: 60_000, interval: 200 }
 const COUNTERS = ['connections', 'packets_in', 'packets_out', 'bytes_in', 'bytes_out'] as const
 
@@ -37,6 +46,7 @@ beforeAll(async () => {
   daemon = parts.use(
     await Daemon.start(lab, directory, {
       netns: topology.director.netns,
+      under: BARE,
       configuration: configurationText(directory, [service]),
     }),
   )
@@ -52,7 +62,7 @@ async function countedByIpvsadm(): Promise<number[]> {
 
 const web = async () => JSON.parse((await daemon.get('/api/v1/status?service=web')).body).services[0]
 
-it('shows what ipvsadm shows, under traffic', async () => {
+it('shows what ipvsadm shows, under traffic, out of a daemon that has no HOME and a file system to read only', async () => {
   for (const path of ['/', '/page/page.js', '/page/page.css', '/page/icon.svg']) {
     const { code, body } = await daemon.get(path)
     expect([code, body.length > 200]).toEqual([200, true])
@@ -82,6 +92,7 @@ it('shows what ipvsadm shows, under traffic', async () => {
     kernel: { weight: 0, active: 0 },
     check: { kind: 'tcp', code: 'L4CON', result: 'failed' },
     times_down: 1,
+    downtime: { seconds: 0, since: expect.any(String) },
   })
   expect((await topology.check(topology.director, 'ipvsadm -Ln')).replaceAll(/ +/g, ' ')).toContain(`-> ${down} Masq 0`)
 })

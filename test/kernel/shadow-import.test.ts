@@ -38,21 +38,19 @@ describe('start --shadow', () => {
     -a -t 10.9.0.1:80 -r 10.9.1.1:8080 -m -w 5
     -a -t 10.9.0.1:80 -r 10.9.1.2:8080 -m -w 3
   `
-  const services = [
-    {
-      name: 'web',
-      listen: '10.9.0.1:80',
-      scheduler: 'wrr',
-      backends: [
-        { address: '10.9.1.1:8080', weight: 7 },
-        { address: '10.9.1.3:8080', weight: 3 },
-      ],
-    },
+  const list = (first: number) =>
+    JSON.stringify([
+      { address: '10.9.1.1:8080', weight: first },
+      { address: '10.9.1.3:8080', weight: 3 },
+    ])
+  const services = () => [
+    { name: 'web', listen: '10.9.0.1:80', scheduler: 'wrr', source: { file: `${directory}/web.json` } },
     { name: 'dns', listen: '10.9.0.2:53', protocol: 'udp', scheduler: 'rr', backends: ['10.9.1.1:53'] },
   ]
 
   it('beside keepalived writes nothing, and tells what it would do and no longer would', async () => {
     await lab.writeFile(`${directory}/keepalived.conf`, theirs)
+    await lab.writeFile(`${directory}/web.json`, list(7))
     const files = ['-p', `${directory}/k.pid`, '-c', `${directory}/kc.pid`, '-r', `${directory}/kv.pid`]
     const keepalived = lab.spawn(['keepalived', '-n', '-l', '-C', ...files, '-f', `${directory}/keepalived.conf`], { netns })
     await expect.poll(() => readTable(lab, { netns }), { timeout: 30_000 }).toEqual(tableLines(table))
@@ -60,7 +58,7 @@ describe('start --shadow', () => {
     await using daemon = await Daemon.start(lab, directory, {
       netns,
       args: ['--shadow'],
-      configuration: configurationText(directory, services),
+      configuration: configurationText(directory, services()),
     })
     const would = () => daemon.log.flatMap(({ msg }) => (/^would(?: no longer)?: /.test(msg) ? [msg] : []))
     expect(
@@ -83,6 +81,9 @@ describe('start --shadow', () => {
     // The other one, or whoever administers it, comes to the same.
     await ipvsadm(lab, '-e -t 10.9.0.1:80 -r 10.9.1.1:8080 -m -w 7', { netns })
     await daemon.waitForLog(({ msg }) => msg.startsWith('would no longer: web 10.9.1.1:8080: weight 5'))
+    // Its source goes on.
+    await lab.writeFile(`${directory}/web.json`, list(9))
+    await daemon.waitForLog(({ msg }) => /^would: web 10\.9\.1\.1:8080: weight 7, .* -> weight 9, /.test(msg))
     expect(daemon.complaints()).toEqual([])
     expect(await lab.run(['test', '-e', `${directory}/state`])).toMatchObject({ code: 1 })
 

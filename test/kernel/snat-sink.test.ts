@@ -6,7 +6,7 @@ import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
 import type { Question } from './guest/ask-sources.ts'
 import type { SnatService } from './guest/snat-sink.ts'
-import { addressesOf, askSources } from './support/ask-sources.ts'
+import { addressesOf, askSources, startSourceWitness } from './support/ask-sources.ts'
 import { privateNamespace } from './support/namespace.ts'
 import { SnatSinkInLab } from './support/snat-sink.ts'
 
@@ -24,6 +24,7 @@ const SERVICES: readonly SnatService[] = [
   { service: 'udp/[fd00:9::1]:53', nat: 'masquerade' },
   { service: 'tcp/[fd00:9::1]:81', nat: 'fd00:2:1::9' },
   { service: 'udp/[fd00:9::1]:54', nat: 'fd00:2:1::9-fd00:2:1::a' },
+  { service: 'udp/[fd00:9::1]:55', nat: 'fd00:2:1::a' },
 ]
 const TABLE = `
 -A -t 10.9.0.1:80 -s rr
@@ -53,6 +54,8 @@ const TABLE = `
 -a -t [fd00:9::1]:81 -r [fd00:2:1::2]:8080 -m
 -A -u [fd00:9::1]:54 -s rr
 -a -u [fd00:9::1]:54 -r [fd00:2:1::2]:8080 -m
+-A -u [fd00:9::1]:55 -s rr
+-a -u [fd00:9::1]:55 -r [fd00:2:1::2]:8080 -m
 `
 const WAYS = ['libnftables', 'nft', 'iptables-nft', 'iptables-legacy']
 /** Not preferred, or masquerading would take the last of them. */
@@ -73,11 +76,7 @@ beforeAll(async () => {
   await net.check(net.director, ['nft', '-f', '-'], { input: MARKING })
   for (const server of net.realServers) {
     await net.check(server, 'ip route del default; ip -6 route del default; ip route; ip -6 route')
-    const witness = await lab.spawnScript(inCheckout('test/kernel/guest/source-witness.ts'), {
-      netns: server.netns,
-      args: ['8080'],
-    })
-    await witness.waitForLine((line) => line === 'ready', 60_000)
+    await startSourceWitness(lab, server, 8080)
   }
 })
 afterAll(() => parts.disposeAsync())
@@ -126,6 +125,7 @@ describe.each(WAYS)('servers without a way back, through %s', (by) => {
       [tcp('fd00:9::1', 80), ['fd00:2:1::1', 'fd00:2:2::1']],
       [udp('fd00:9::1', 53), ['fd00:2:1::1']],
       [tcp('fd00:9::1', 81), ['fd00:2:1::9']],
+      [udp('fd00:9::1', 55), ['fd00:2:1::a']],
       [udp('fd00:9::1', 54), [expect.stringMatching(/^fd00:2:1::[9a]$/) as unknown as string]],
     ]
     const answers = await ask(
@@ -199,9 +199,8 @@ describe('the table in the kernel', () => {
     expect(addressesOf((await ask(net.client, [udp('10.9.0.1', 54)]))[0])).toEqual(['10.2.1.9'])
 
     await nft('delete table inet pointsman')
-    const { report, milliseconds } = await sink.healed(1)
+    const { report } = await sink.healed(1)
     expect(report.opened).toMatchObject({ applied: { 'add-table': 1, 'add-element': 1 }, driftRepaired: 2, unconfirmed: [] })
-    expect(milliseconds).toBeLessThan(1_000)
     expect(addressesOf((await ask(net.client, [udp('10.9.0.1', 54)]))[0])).toEqual(['10.2.1.9'])
 
     await nft('delete element inet pointsman vip4_address { udp . 10.9.0.1 . 54 }')
@@ -209,63 +208,6 @@ describe('the table in the kernel', () => {
     await nft('flush chain inet pointsman ipv4')
     expect((await sink.healed(3)).report.opened).toMatchObject({ applied: { 'write-rules': 1 }, driftRepaired: 1 })
     expect(addressesOf((await ask(net.client, [udp('10.9.0.1', 54)]))[0])).toEqual(['10.2.1.9'])
-    await sink.remove()
-  })
-
-  it.each([
-    ['an element is deleted', 'delete element inet pointsman vip4_address { udp . 10.9.0.1 . 54 }', { 'delete-connection': 1 }],
-    // Without any rule that needs it, connection tracking has nothing of the flow.
-    ['everything is flushed', 'flush ruleset', {}],
-  ])(
-    'a flow that begins while %s works after the repair, one that was translated goes on as it was',
-    async (_, command, applied) => {
-      const [before, gap] = command.startsWith('flush') ? [5_000, 5_001] : [5_100, 5_101]
-      await using sink = await SnatSinkInLab.start(lab, net.director.netns)
-      const services = [{ service: 'udp/10.9.0.1:54', nat: '10.2.1.9' }]
-      await sink.pass({ services })
-      const [[old = ''] = []] = await ask(net.client, [udp('10.9.0.1', 54, { times: 1, localPort: before })])
-      await nft(command)
-      await sink.disturbed(1)
-      const begun = udp('10.9.0.1', 54, { times: 1, localPort: gap, patience: 2_500 })
-      expect(await ask(net.client, [begun])).toEqual([['none']])
-      const { opened } = await sink.pass({ services, scope: 'full' })
-      expect(opened.applied).toMatchObject({ 'add-element': 1, ...applied })
-      const patient = { ...begun, patience: 20_000 }
-      const [[mended] = [], [same] = []] = await ask(net.client, [patient, udp('10.9.0.1', 54, { times: 1, localPort: before })])
-      expect(mended).toMatch(/^10\.2\.1\.9 /)
-      expect(same).toBe(old)
-      await sink.remove()
-    },
-  )
-
-  it('a flow that lives goes on as it was when the last service has its source NAT turned off', async () => {
-    await using sink = await SnatSinkInLab.start(lab, net.director.netns)
-    await sink.pass({ services: [{ service: 'udp/10.9.0.1:54', nat: '10.2.1.9' }] })
-    const flow = udp('10.9.0.1', 54, { times: 1, localPort: 5_200 })
-    const [[old = ''] = []] = await ask(net.client, [flow])
-    expect(old).toMatch(/^10\.2\.1\.9 /)
-    const { closed } = await sink.pass({ services: [] })
-    expect(closed).toMatchObject({ applied: { 'delete-element': 1 }, failed: [] })
-    expect(await nft('list table inet pointsman')).toContain('hook postrouting')
-    expect(await ask(net.client, [flow])).toEqual([[old]])
-    await sink.remove()
-    expect(await nft('list tables')).not.toContain('pointsman')
-  })
-
-  it('a client that was there before its service is translated when the service opens', async () => {
-    await using sink = await SnatSinkInLab.start(lab, net.director.netns)
-    const other = { service: 'tcp/10.9.0.1:81', nat: '10.2.1.9' }
-    await sink.pass({ services: [other] })
-    await net.check(net.director, 'ipvsadm -D -u 10.9.0.1:54')
-    const asking = ask(net.client, [udp('10.9.0.1', 54, { times: 1, localPort: 5_002, patience: 90_000 })])
-    const tracked = () => net.run(net.director, 'grep -c "sport=5002 dport=54" /proc/net/nf_conntrack')
-    await expect.poll(async () => (await tracked()).stdout, { timeout: 60_000, interval: 200 }).toBe('1\n')
-    const services = [other, { service: 'udp/10.9.0.1:54', nat: '10.2.1.9' }]
-    await sink.pass({ services })
-    await net.check(net.director, 'ipvsadm -A -u 10.9.0.1:54 -s rr && ipvsadm -a -u 10.9.0.1:54 -r 10.2.1.2:8080 -m')
-    const { closed } = await sink.pass({ services, served: ['udp/10.9.0.1:54'] })
-    expect(closed.applied).toEqual({ 'delete-connection': 1 })
-    expect(addressesOf((await asking)[0])).toEqual(['10.2.1.9'])
     await sink.remove()
   })
 
@@ -295,7 +237,7 @@ describe('the table in the kernel', () => {
     const { opened } = await sink.pass({ services: [first as SnatService, ...many] })
     expect(opened).toMatchObject({ applied: { 'add-element': 5_000 }, unconfirmed: [] })
     await nft('add table inet snat-after')
-    await monitor.waitForLine((line) => line === 'add table inet snat-after', 60_000)
+    await monitor.waitForLine((line) => line === 'add table inet snat-after', 180_000)
     const between = monitor.stdout.split('add table inet snat-before')[1]?.split('add table inet snat-after')[0]
     expect(between).toContain('add element inet pointsman')
     // That of the first mark, and ours.

@@ -101,6 +101,11 @@ export class UserMode implements AsyncDisposable {
     return path
   }
 
+  /** The process on this machine from which all of the running guest descend. */
+  get pid(): number {
+    return Number(readFileSync(join(this.#dir, 'child.pid'), 'utf8'))
+  }
+
   /** Once: boots, runs a command to its end and gives its exit code. Every line that it prints, and few of the kernel's, go to `onLine`. */
   async run(argv: readonly string[], onLine: (line: string) => void): Promise<number> {
     const init = this.install('init.sh', initScript(this.#dir, argv))

@@ -14,6 +14,8 @@ export interface NginxOptions {
   readonly certificate?: Certificate
   /** Directives of the server block: `location /old { return 301 /web.json; }`. */
   readonly server?: string
+  /** Directives of the http block: `log_format one '$msec';`. */
+  readonly http?: string
 }
 
 /** HTTP on port 8080, packed by gzip where the client takes it; `*.json` is application/json. */
@@ -28,14 +30,14 @@ export class NginxServer implements AsyncDisposable {
   readonly #place: PeerFolder
   #process: PeerProcess | undefined
 
-  constructor(unpacked: string, { address = loopbackAddress(), certificate, server = '' }: NginxOptions) {
+  constructor(unpacked: string, { address = loopbackAddress(), certificate, server = '', http = '' }: NginxOptions) {
     this.address = address
     this.url = `http://${address}:${this.port}`
     this.tlsUrl = `https://${address}:8443`
     this.#unpacked = unpacked
     this.#place = peerFolder('nginx')
     mkdirSync(this.path(''))
-    writeFileSync(join(this.#place.path, 'nginx.conf'), this.#configuration(certificate, server))
+    writeFileSync(join(this.#place.path, 'nginx.conf'), this.#configuration(certificate, server, http))
   }
 
   /** Where a file that is served lies: `web.json`. */
@@ -67,7 +69,7 @@ export class NginxServer implements AsyncDisposable {
     this.#place.remove()
   }
 
-  #configuration(certificate: Certificate | undefined, server: string): string {
+  #configuration(certificate: Certificate | undefined, server: string, http: string): string {
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path tmp-${name};`)
     const tls =
       certificate === undefined
@@ -79,6 +81,7 @@ export class NginxServer implements AsyncDisposable {
         ${temporary.join(' ')} access_log off;
         types { application/json json; text/html html; } default_type application/octet-stream;
         gzip on; gzip_min_length 1; gzip_types application/json; gzip_comp_level 9;
+        ${http}
         limit_req_zone $binary_remote_addr zone=one:1m rate=1r/s;
         server { listen ${this.address}:${this.port} backlog=4096; ${tls} root files; ${server} }
       }`

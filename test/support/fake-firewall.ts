@@ -21,7 +21,7 @@ export class FakeFirewall implements FirewallKernel {
   readonly #listeners = new Set<(change: NftChange) => void>()
 
   readonly nftables = {
-    readRuleset: async () => {
+    readFilters: async () => {
       if (this.failure) throw this.failure
       return structuredClone(this.objects)
     },

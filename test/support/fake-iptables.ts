@@ -14,6 +14,7 @@ export class FakeIptables implements IptablesKernel {
   readonly transactions: (readonly string[])[] = []
   failure: PointsmanError | undefined
   refuse: ((line: string) => boolean) | undefined
+  readonly #listeners = new Set<() => void>()
   readonly #tables: Record<AddressFamily, NatTable> = {
     ipv4: { chains: new Map([['POSTROUTING', [{ rule: '-o eth0 -j MASQUERADE', packets: 3 }]]]) },
     ipv6: { chains: new Map([['POSTROUTING', []]]) },
@@ -37,7 +38,7 @@ export class FakeIptables implements IptablesKernel {
   async restoreNat(family: AddressFamily, lines: readonly string[]): Promise<void> {
     if (this.failure) throw this.failure
     if (this.refuse && lines.some(this.refuse)) throw refusal('Invalid argument')
-    this.byOthers(family, lines)
+    this.#change(family, lines)
     this.transactions.push([family, ...lines])
   }
 
@@ -45,9 +46,23 @@ export class FakeIptables implements IptablesKernel {
 
   /** What another program does. */
   byOthers(family: AddressFamily, lines: readonly string[]): void {
+    this.#change(family, lines)
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  get watched(): boolean {
+    return this.#listeners.size > 0
+  }
+
+  #change(family: AddressFamily, lines: readonly string[]): void {
     const chains = new Map([...this.#tables[family].chains].map(([name, rules]) => [name, [...rules]]))
     for (const line of lines) perform(chains, line)
     this.#tables[family] = { chains }
+    for (const listener of this.#listeners) listener()
   }
 
   /** The rules of a chain without comments; undefined where there is none. */

@@ -44,7 +44,7 @@ export class FakeNftables implements NftablesKernel {
     return table === undefined ? undefined : structuredClone(printed(family, name, table))
   }
 
-  async readRuleset(): Promise<readonly NftObject[]> {
+  async readFilters(): Promise<readonly NftObject[]> {
     this.reads += 1
     if (this.failure) throw this.failure
     return [...this.#tables].flatMap(([name, table]) => {

@@ -42,6 +42,10 @@ export class FakeSnatSink extends Disturbable implements SnatSink {
     this.#steps = steps
   }
 
+  async settled(): Promise<void> {
+    await this.answers
+  }
+
   async open(desired: DesiredState, scope: 'changes' | 'full', now: number): Promise<SnatReport> {
     this.#enter()
     await this.answers

@@ -1,7 +1,7 @@
 /** Why a backend has its weight: from the sources to the kernel, as `pointsman why` says it. */
 
 /** @import { BackendReport, ServiceReport } from '../status-schema.ts' */
-import { ageText, countText, durationText } from './text.js'
+import { ageText, countText, downtimeText, durationText } from './text.js'
 
 /**
  * @param {ServiceReport} service @param {BackendReport} backend @param {number} now
@@ -29,7 +29,12 @@ export function chainOf(service, backend, now) {
     const said = check.message === undefined ? '' : `: ${check.message}`
     const took = durationText(check.duration_seconds)
     steps.push(['Last check', `${check.kind} ${check.code} in ${took}, ${ageText(check.at, now)} ago${said}`])
+    const { failed_probes: failures } = backend
+    if (failures > 0) steps.push(['', `${countText(failures, 'probe')} failed since the checks began`])
   }
+  const { downtime, times_down: times } = backend
+  if (times > 0)
+    steps.push(['Outages', `${countText(times, 'time')} down since the daemon began, for ${downtimeText(downtime, now)} in all`])
   steps.push(['Admin', adminText(backend.admin, now)])
   steps.push(['Wanted', weight === null ? 'not in the kernel' : `weight ${weight}`])
   for (const [index, reason] of reasons.entries()) steps.push([index === 0 ? 'Because' : '', reason])

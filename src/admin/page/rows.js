@@ -6,7 +6,9 @@ import { element, setText, setTone } from './tables.js'
 import {
   ageText,
   countText,
+  downtimeText,
   durationText,
+  hasBeenDown,
   isProblem,
   quietTone,
   shortText,
@@ -24,11 +26,15 @@ import {
  * @property {string} [title] what the short head means
  * @property {boolean} [number]
  * @property {(backend: BackendReport, now: number) => Shown} of
- * @property {(service: ServiceReport) => string} [total]
+ * @property {(service: ServiceReport, now: number) => string} [total]
  */
 
 /** @param {number | undefined | null} value @returns {Shown} */
 const whole = (value) => ({ text: wholeText(value), tone: value === 0 ? 'zero' : 'none' })
+
+/** Of whom no probe asks nothing is known, unless one did before. @param {BackendReport} backend @param {Shown} shown @returns {Shown} */
+const asked = ({ operational, times_down: times }, shown) =>
+  operational.state === 'unprobed' && times === 0 ? { text: '–', tone: 'zero' } : shown
 
 /** @param {number | undefined} value @returns {Shown} */
 const short = (value) => ({ text: shortText(value), tone: value === 0 ? 'zero' : 'none' })
@@ -113,21 +119,31 @@ export const COLUMNS = [
     name: 'check',
     head: 'Last check',
     title: "Result in HAProxy's words, how long it took, how long ago",
-    of: ({ check }, now) =>
+    of: ({ check, failed_probes: failures }, now) =>
       check === undefined
         ? { text: '–', tone: 'zero' }
         : {
             text: `${check.code} ${durationText(check.duration_seconds)}, ${ageText(check.at, now)}`,
             tone: check.result === 'passed' ? 'none' : check.result === 'failed' ? 'bad' : 'away',
-            title: `${check.kind}${check.message === undefined ? '' : `: ${check.message}`}`,
+            title: `${check.kind}${check.message === undefined ? '' : `: ${check.message}`} (${countText(failures, 'probe')} failed so far)`,
           },
   },
   {
     name: 'downs',
     head: 'Downs',
-    title: 'How often probes found it down since the daemon began',
+    title: 'How often probes found it down since the daemon began; below: how often nobody served',
     number: true,
-    of: ({ times_down: times }) => whole(times),
+    of: (backend) => asked(backend, whole(backend.times_down)),
+    total: ({ times_down: times }) => wholeText(times),
+  },
+  {
+    name: 'downtime',
+    head: 'Down for',
+    title: 'How long probes found it down since the daemon began; below: how long nobody served',
+    number: true,
+    of: (backend, now) =>
+      asked(backend, { text: downtimeText(backend.downtime, now), tone: hasBeenDown(backend.downtime) ? 'none' : 'zero' }),
+    total: ({ downtime }, now) => downtimeText(downtime, now),
   },
   { name: 'why', head: 'Why', of: ({ reasons }) => ({ text: reasons[0] ?? '', title: reasons.join('\n') }) },
 ]
@@ -182,7 +198,8 @@ class Row {
       chains += 1
       this.chain.id = `why-${chains}`
       const cell = element('td')
-      cell.colSpan = COLUMNS.length + 1
+      // On a narrow screen most columns are not there.
+      cell.colSpan = [...this.root.cells].filter((each) => each.offsetParent !== null).length
       cell.append(element('dl'))
       this.chain.append(cell)
       this.fill(this.chain)
@@ -278,7 +295,7 @@ export class ServiceView {
     }
     for (const [index, { total }] of COLUMNS.entries()) {
       const cell = this.totals[index]
-      if (cell !== undefined && total !== undefined) setText(cell, total(service))
+      if (cell !== undefined && total !== undefined) setText(cell, total(service, now))
     }
   }
 

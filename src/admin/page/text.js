@@ -49,6 +49,16 @@ export function ageText(since, now) {
   return since === undefined ? '–' : spanText(now - Date.parse(since))
 }
 
+/** Whether something was down, or is. @param {DowntimeReport} downtime */
+export function hasBeenDown({ seconds, since }) {
+  return seconds > 0 || since !== undefined
+}
+
+/** How long something was down, the outage that goes on included. @param {DowntimeReport} downtime @param {number} now */
+export function downtimeText({ seconds, since }, now) {
+  return spanText(seconds * 1_000 + (since === undefined ? 0 : Math.max(0, now - Date.parse(since))))
+}
+
 /** `240ms`, `1.2s`. @param {number} seconds */
 export function durationText(seconds) {
   return seconds < 1 ? `${Math.round(seconds * 1_000)}ms` : `${seconds.toFixed(1)}s`
@@ -106,7 +116,7 @@ export function quietTone(word) {
   return tone === 'good' || tone === 'calm' ? 'none' : tone
 }
 
-/** @import { BackendReport, ServiceReport } from '../status-schema.ts' */
+/** @import { BackendReport, DowntimeReport, ServiceReport } from '../status-schema.ts' */
 
 /** Whether somebody may want to look at a backend: it does not serve, or not as it was meant to. @param {BackendReport} backend */
 export function isProblem({ state, discovered, weight, kernel }) {

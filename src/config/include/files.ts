@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { type Document, issueAt, type Path } from '../../document/document.ts'
 import type { Issue } from '../../document/issue.ts'
 import { parseDocument } from '../../document/parse.ts'
-import { show } from '../../document/reading.ts'
+import { hint } from '../../document/reading.ts'
 import { interpret } from '../../document/schema.ts'
 import type { Surroundings } from '../parameters/lookup.ts'
 import { type Reach, type Unreachable, unreachableAt } from '../reach.ts'
@@ -68,7 +68,7 @@ class IncludeReader {
     const raw = (document.value as Readonly<Record<string, unknown>> | null)?.['include']
     if (raw === undefined) return []
     if (!Array.isArray(raw)) {
-      const problem = raw === null ? 'nothing is written here' : `${show(raw)} stands where a list is due`
+      const problem = raw === null ? 'nothing is written here' : `${hint(raw)} stands where a list is due`
       this.#refuse(document, ['include'], problem, 'write a list of paths, such as [conf.d/*.yaml]')
       return []
     }

@@ -1,12 +1,24 @@
-import { accepted, type Grammar, refused, show } from '../../document/reading.ts'
+import { accepted, type Grammar, refused, showAddress } from '../../document/reading.ts'
 import { mapping, value } from '../../document/schema.ts'
-import { line } from '../../document/values/choice.ts'
+import { line, secretLine } from '../../document/values/choice.ts'
 import { asWritten } from '../parameters/template.ts'
 import { listOf } from '../shared-schema.ts'
 
-const path = line('the path of a file', 4000)
+const anyPath = line('the path of a file', 4000)
 
-const address = line('the address of a document', 4000)
+/** `instead`: where an address is right. */
+function path(instead: string): Grammar<string> {
+  return {
+    jsonSchema: anyPath.jsonSchema,
+    read(raw) {
+      const reading = anyPath.read(raw)
+      if (!reading.ok || !/^[a-z]+:\/\//i.test(reading.value)) return reading
+      return refused(`${showAddress(reading.value)} is an address, and files are named here`, instead)
+    },
+  }
+}
+
+const address = secretLine('the address of a document', 4000)
 
 const REMEDY = 'write the address of a document in YAML or JSON, such as https://inventory.example/parameters.json'
 
@@ -18,16 +30,19 @@ const documentUrl: Grammar<string> = {
     if (!reading.ok) return reading
     const parsed = URL.parse(reading.value)
     if (parsed === null || !['http:', 'https:'].includes(parsed.protocol))
-      return refused(`${show(reading.value.replace(/\/\/.*@/, '//'))} is not an http address`, REMEDY)
+      return refused(`${showAddress(reading.value)} is not an http address`, REMEDY)
     if (parsed.username !== '' || parsed.password !== '')
-      return refused('the address holds a user name or password, which would appear in logs', 'write it without them')
+      return refused('the address holds a user name or password, which would appear in logs', 'write the address without them')
     return accepted(reading.value)
   },
 }
 
 /** Files that bring more services and catalogs. */
 export const includeSchema = listOf(
-  value(path, 'A path; * is any text within a name, ? any character, [a-z] one of a set.'),
+  value(
+    path('write the path of a file on this host'),
+    'A path; * is any text within a name, ? any character, [a-z] one of a set.',
+  ),
   'Files with more services and catalogs: paths or patterns such as conf.d/*.yaml, from the directory of this file on.',
 )
 
@@ -35,7 +50,10 @@ export const includeSchema = listOf(
 export const parametersSchema = mapping(
   {
     files: listOf(
-      value(path, 'A YAML or JSON file; its path begins at the directory of the configuration.'),
+      value(
+        path('write it under parameters.urls'),
+        'A YAML or JSON file; its path begins at the directory of the configuration.',
+      ),
       `Files whose entries are parameters: ${asWritten('ports.web')}. The first that has an entry counts.`,
     ).optional(),
     urls: listOf(

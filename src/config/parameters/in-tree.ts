@@ -1,4 +1,4 @@
-import { type Document, excerptOf, issueAt, type Path, type Veiled } from '../../document/document.ts'
+import { type Document, excerptAt, issueAt, type Path, type Veiled } from '../../document/document.ts'
 import type { Issue } from '../../document/issue.ts'
 import type { Surroundings } from './lookup.ts'
 import { type Outsider, resolveText } from './resolve.ts'
@@ -7,6 +7,7 @@ import { mayHaveParameters, type TemplateFault } from './template.ts'
 /** A text that was made of parameters. */
 export interface Occurrence {
   readonly path: Path
+  /** As people may see it. */
   readonly written: string
   readonly text: string
   readonly outsiders: readonly Outsider[]
@@ -44,8 +45,8 @@ export function resolveTree(document: Document, value: unknown, at: Path, surrou
       issues.push(issueInText(document, path, written, result))
       return written
     }
-    const { text, outsiders } = result
-    occurrences.push({ path, written, text, outsiders })
+    const { text, shown, outsiders } = result
+    occurrences.push({ path, written: shown, text, outsiders })
     return text
   }
   return { value: resolved(value, at), occurrences, issues }
@@ -71,5 +72,5 @@ function issueInText(document: Document, path: Path, text: string, { at, problem
   const from = file.lineText(line).indexOf(text.slice(at).split('\n', 1)[0] ?? '', column - 1)
   if (from < 0) return issue
   const place = { line, column: from + 1 }
-  return { ...issue, ...place, excerpt: excerptOf(file.lineText(line), place) }
+  return { ...issue, ...place, excerpt: excerptAt(file, place, issue.problem) }
 }

@@ -1,5 +1,5 @@
 import { type Found, lookUp, namesNoDocuments, type Surroundings } from './lookup.ts'
-import { type Parameter, parseTemplate, type Template, type TemplateFault } from './template.ts'
+import { type Parameter, parseTemplate, shownText, type Template, type TemplateFault } from './template.ts'
 
 /** A value from outside of the file, and the parameter that stands for it in sentences. */
 export interface Outsider {
@@ -7,17 +7,26 @@ export interface Outsider {
   readonly value: string
 }
 
-export type Resolved =
-  | { readonly ok: true; readonly text: string; readonly outsiders: readonly Outsider[] }
-  | ({ readonly ok: false } & TemplateFault)
+interface Text {
+  readonly ok: true
+  readonly text: string
+  readonly outsiders: readonly Outsider[]
+}
+
+type Piece = Text | ({ readonly ok: false } & TemplateFault)
+
+/** `shown`: the text with its parameters in it, as people may see it. */
+export type Resolved = (Text & { readonly shown: string }) | ({ readonly ok: false } & TemplateFault)
 
 /** A text with everything in place of its parameters. What a parameter stands for is not looked through for further ones. */
 export function resolveText(text: string, surroundings: Surroundings): Resolved {
   const reading = parseTemplate(text, { leaveShell: namesNoDocuments(surroundings) })
-  return reading.ok ? resolveTemplate(reading.template, surroundings) : reading
+  if (!reading.ok) return reading
+  const resolved = resolveTemplate(reading.template, surroundings)
+  return resolved.ok ? { ...resolved, shown: shownText(reading.template) } : resolved
 }
 
-function resolveTemplate(template: Template, surroundings: Surroundings): Resolved {
+function resolveTemplate(template: Template, surroundings: Surroundings): Piece {
   let text = ''
   const outsiders: Outsider[] = []
   for (const piece of template) {
@@ -29,11 +38,11 @@ function resolveTemplate(template: Template, surroundings: Surroundings): Resolv
   return { ok: true, text, outsiders }
 }
 
-function plain(text: string): Resolved {
+function plain(text: string): Text {
   return { ok: true, text, outsiders: [] }
 }
 
-function resolveParameter(parameter: Parameter, surroundings: Surroundings): Resolved {
+function resolveParameter(parameter: Parameter, surroundings: Surroundings): Piece {
   const { written, at, fallback } = parameter
   const name = resolveTemplate(parameter.name, surroundings)
   if (!name.ok) return name

@@ -3,7 +3,7 @@ export type Template = readonly (string | Parameter)[]
 
 /** `${env.PORT:-8080}` */
 export interface Parameter {
-  /** As written, from the dollar sign to the closing brace. */
+  /** As written, from the dollar sign to the closing brace, but for a default: that may be a secret, and this is what people see. */
   readonly written: string
   /** Where it begins in the text, counted from 0. */
   readonly at: number
@@ -57,6 +57,11 @@ export function parseTemplate(text: string, { leaveShell = false }: TemplateOpti
     if (error instanceof Fault) return { ok: false, at: error.at, problem: error.problem, remedy: error.remedy }
     throw error
   }
+}
+
+/** A text as people may see it: with its parameters, and without their defaults. */
+export function shownText(template: Template): string {
+  return template.map((piece) => (typeof piece === 'string' ? piece : piece.written)).join('')
 }
 
 class Fault extends Error {
@@ -123,7 +128,8 @@ class TemplateParser {
     if (!this.#sees('}'))
       throw new Fault(at, 'the parameter that begins here has no end', 'write } behind its name; $${ stands for ${ itself')
     this.#at++
-    return { written: this.#text.slice(at, this.#at), at, name, ...(fallback !== undefined && { fallback }) }
+    const written = `\${${shownText(name)}${fallback === undefined ? '' : ':-...'}}`
+    return { written, at, name, ...(fallback !== undefined && { fallback }) }
   }
 
   #seesShell(): boolean {

@@ -1,10 +1,10 @@
-import { accepted, type Grammar, type Misreading, refused } from '../../document/reading.ts'
+import { accepted, type Grammar, type Misreading, refused, show } from '../../document/reading.ts'
 import { mapping, optional, section } from '../../document/schema.ts'
 import { choice, line } from '../../document/values/choice.ts'
 import { dnsName } from '../../document/values/dns.ts'
 import { integer } from '../../document/values/integer.ts'
 import { familyOf, parseAddress } from '../../model/address.ts'
-import { DNS_PROBE_TYPES, type DnsProbeSpec } from '../../model/probe-spec.ts'
+import { DNS_BYTE_TYPES, DNS_PROBE_TYPES, type DnsProbeSpec } from '../../model/probe-spec.ts'
 import { probeKind } from './probe-kind.ts'
 
 const EXAMPLE = 'dns: { name: www.example, type: A, answer: 192.0.2.1 }'
@@ -46,11 +46,19 @@ export const dnsKind = probeKind({
   toSpec({ name: asked, type = 'A', transport = 'udp', rcode: wanted = 0, answer }) {
     if (asked === undefined) return refused('dns asks for no name', `write ${EXAMPLE}`)
     if (answer !== undefined && wanted !== 0) return refused('a failure has no data', 'remove answer, or rcode')
-    const wrong = answer === undefined ? undefined : wrongAddress(type, answer)
+    const wrong = answer === undefined ? undefined : (wrongAddress(type, answer) ?? wrongBytes(type, answer))
     if (wrong !== undefined) return wrong
     return accepted({ kind: 'dns', name: asked, type, transport, rcode: wanted, ...(answer !== undefined && { answer }) })
   },
 })
+
+function wrongBytes(type: DnsProbeSpec['type'], answer: string): Misreading | undefined {
+  if (!DNS_BYTE_TYPES.some((one) => one === type) || /^\\# \d+( [\dA-Fa-f ]+)?$/.test(answer)) return undefined
+  return refused(
+    `${show(answer)} is not in the form in which data of the type ${type} are compared`,
+    "write it as dig +unknownformat prints it, such as '\\# 4 C0000201', or remove answer",
+  )
+}
 
 function wrongAddress(type: DnsProbeSpec['type'], answer: string): Misreading | undefined {
   const family = type === 'A' ? 'ipv4' : type === 'AAAA' ? 'ipv6' : undefined

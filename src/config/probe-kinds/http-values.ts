@@ -1,8 +1,9 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { accepted, type Grammar, type Reading, refused, show, wrongType } from '../../document/reading.ts'
-import { line } from '../../document/values/choice.ts'
+import { accepted, type Grammar, hint, type Reading, refused, show, showAddress, wrongType } from '../../document/reading.ts'
+import { line, secretLine } from '../../document/values/choice.ts'
 import { integer } from '../../document/values/integer.ts'
 import { formatEndpoint, parseAddress } from '../../model/address.ts'
+import { HIDDEN } from '../../model/hidden.ts'
 import type { HttpProbeSpec, StatusRange } from '../../model/probe-spec.ts'
 
 /** What HTTP itself says in each request, or between us and the next hop alone. */
@@ -22,22 +23,37 @@ const NOT_OURS = new Set([
 export const httpPath: Grammar<string> = {
   jsonSchema: { type: 'string', pattern: '^/' },
   read(raw) {
-    const reading = line('a path', 2000).read(raw)
+    const reading = secretLine('a path', 2000).read(raw)
     if (!reading.ok) return reading
     const path = reading.value
-    if (!path.startsWith('/')) return refused(`${show(raw)} does not begin with a slash`, `write /${path}`)
-    if (!/^[!-~]+$/.test(path)) return refused(`${show(raw)} holds blanks or letters beyond ASCII`, `write ${encodeURI(path)}`)
-    if (path.includes('#')) return refused(`${show(raw)} has a fragment, which is not sent`, `write ${path.split('#')[0]}`)
+    // Its query may be a secret, and so is a login in what is a whole address.
+    const [written = '', query] = path.split('?')
+    const shown = written.replace(/\/\/[^/]*@/, `//${HIDDEN}@`)
+    const rest = query === undefined ? '' : '?...'
+    if (!path.startsWith('/'))
+      return refused(
+        `${show(`${shown}${rest}`)} does not begin with a slash`,
+        // What is made of a value may be told of nobody: it may be a secret, and only as it stands is it known again.
+        shown.includes('://') ? 'write what stands behind the host, from its slash on' : `write /${shown}${rest}`,
+      )
+    if (!/^[!-~]+$/.test(path))
+      return refused(
+        `${show(`${shown}${rest}`)} holds blanks or letters beyond ASCII`,
+        'write %20 for a blank, and other letters in this way, too',
+      )
+    if (path.includes('#')) return refused(`${show(`${shown}${rest}`)} has a fragment, which is not sent`, 'remove all from # on')
     return accepted(path)
   },
 }
+
+const HOST = /^[\w.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/
 
 /** `host` or `host:port`, as a Host header has it. */
 export const hostHeader: Grammar<string> = {
   jsonSchema: { type: 'string', examples: ['www.example', 'www.example:8080'] },
   read(raw) {
     const reading = line('a host name', 260).read(raw)
-    if (!reading.ok || /^[\w.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/.test(reading.value)) return reading
+    if (!reading.ok || (HOST.test(reading.value) && URL.canParse(`http://${reading.value}`))) return reading
     return refused(`${show(raw)} is not a host`, 'write a name, with its port where it has one, such as www.example:8080')
   },
 }
@@ -92,7 +108,7 @@ export const headers: Grammar<Readonly<Record<string, string>>> = {
   jsonSchema: { type: 'object', additionalProperties: { type: 'string' } },
   read(raw) {
     const remedy = 'write { X-Probe: "yes" }'
-    if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return wrongType(raw, 'a mapping', remedy)
+    if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return wrongType(raw, 'a mapping', remedy, hint)
     const found: Record<string, string> = {}
     for (const [name, value] of Object.entries(raw)) {
       const problem = headerProblem(name, value)
@@ -129,7 +145,7 @@ export const proxyAddress: Grammar<string> = {
     if (protocol !== 'http:') return refused(`a proxy cannot be reached by ${protocol}//`, remedy)
     const address = parseAddress(hostname.replace(/^\[|\]$/g, ''))
     if (address === undefined) return refused(`${show(hostname)} is a name, which probes do not look up`, remedy)
-    if (pathname !== '/' || search !== '') return refused(`${show(raw)} has something behind the port`, remedy)
+    if (pathname !== '/' || search !== '') return refused(`${showAddress(String(raw))} has something behind the port`, remedy)
     return accepted(`http://${formatEndpoint(address, port === '' ? 80 : Number(port))}`)
   },
 }
@@ -148,12 +164,12 @@ export const proxiedUrl: Grammar<string> = {
 }
 
 function readUrl(raw: unknown, what: string, remedy: string): Reading<URL> {
-  const reading = line(what, 2000).read(raw)
+  const reading = secretLine(what, 2000).read(raw)
   if (!reading.ok) return reading
   const url = URL.parse(reading.value)
-  if (url === null) return refused(`${show(reading.value.replace(/\/\/.*@/, '//'))} is not ${what}`, remedy)
+  if (url === null) return refused(`${showAddress(reading.value)} is not ${what}`, remedy)
   if (url.username !== '' || url.password !== '')
     return refused('the address holds a user name or password, which would appear in logs', 'remove it')
-  if (url.hash !== '') return refused(`${url.hash} is not sent`, 'remove it')
+  if (url.hash !== '') return refused('what stands behind # is not sent', 'remove it')
   return accepted(url)
 }

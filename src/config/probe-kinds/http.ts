@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import type { z } from 'zod'
 import { accepted, type Grammar, type Reading, refused } from '../../document/reading.ts'
 import { derived, mapping, optional, section } from '../../document/schema.ts'
-import { choice, line } from '../../document/values/choice.ts'
+import { choice, line, secretLine } from '../../document/values/choice.ts'
 import { integer } from '../../document/values/integer.ts'
 import { textMatch } from '../../document/values/text-match.ts'
 import type { HttpProbeSpec, ProbeTls } from '../../model/probe-spec.ts'
@@ -13,7 +13,7 @@ import { probeTlsSchema, toProbeTls } from './tls-section.ts'
 const identityKeys = mapping(
   {
     header: optional(line('the name of a header', 256), 'Header of the answer.'),
-    value: optional(line('the value of that header', 2000), 'What it must say.'),
+    value: optional(secretLine('the value of that header', 2000), 'What it must say.'),
   },
   'What tells a backend from another one that got its address.',
   { required: ['header', 'value'] },

@@ -1,6 +1,6 @@
 import { accepted } from '../../document/reading.ts'
 import { mapping, optional, section } from '../../document/schema.ts'
-import { choice, line } from '../../document/values/choice.ts'
+import { choice, secretLine } from '../../document/values/choice.ts'
 import { probeKind } from './probe-kind.ts'
 
 /** Names of the facilities 0 to 23 and the severities 0 to 7 (RFC 5424, 6.2.1), as syslog.conf(5) has them. */
@@ -37,7 +37,7 @@ const syslogKeys = mapping(
     transport: optional(choice(['udp', 'tcp']), 'udp (by default) or tcp.'),
     facility: optional(choice(FACILITIES), 'Facility of the message; daemon by default.'),
     severity: optional(choice(SEVERITIES), 'Severity of the message; debug by default.'),
-    message: optional(line('a message', 1000), 'Text of the message; "health check" by default.'),
+    message: optional(secretLine('a message', 1000), 'Text of the message; "health check" by default.'),
   },
   'A message in the form of RFC 5424.',
 )

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { z } from 'zod'
-import { type Reading, refused } from '../../document/reading.ts'
+import { type Reading, refused, show } from '../../document/reading.ts'
 import { mapping, optional, section } from '../../document/schema.ts'
 import { line, truth } from '../../document/values/choice.ts'
 import type { ProbeTls } from '../../model/probe-spec.ts'
@@ -31,5 +31,7 @@ export function toProbeTls(written: z.output<typeof tlsKeys>, directory: string)
       `the server_name ${name} is an address`,
       'write the name, or leave it out: the address is what is checked then',
     )
+  if (name !== undefined && !/^[\w.-]+$/.test(name))
+    return refused(`the server_name ${show(name)} is no name of a host`, 'write a name such as www.example')
   return toTlsSpec(written, directory)
 }

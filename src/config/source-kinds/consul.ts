@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import type { z } from 'zod'
-import { accepted, type Grammar, type Reading, refused, show, wrongType } from '../../document/reading.ts'
+import { accepted, type Grammar, type Reading, refused, show, showAddress, wrongType } from '../../document/reading.ts'
 import { either, mapping, optional } from '../../document/schema.ts'
-import { choice, line, truth } from '../../document/values/choice.ts'
+import { choice, line, secretLine, truth } from '../../document/values/choice.ts'
 import { duration } from '../../document/values/duration.ts'
 import { integer } from '../../document/values/integer.ts'
 import { CONSUL_DEFAULT_AGENT, type ConsulSourceSpec } from '../../model/consul-source-spec.ts'
@@ -29,26 +29,21 @@ const shortConsul: Grammar<{ readonly service?: string | undefined }> = {
 
 /** The address of an agent; comes out with its scheme and port. */
 function readAgent(raw: unknown): Reading<string> {
-  const reading = line('the address of a Consul agent', 1000).read(raw)
+  const reading = secretLine('the address of a Consul agent', 1000).read(raw)
   if (!reading.ok) return reading
   const text = reading.value
   if (text.startsWith('/')) return accepted(`unix://${text}`)
   const url = URL.parse(/^\w+:\/\//.test(text) ? text : `http://${text}`)
-  if (url === null) return refused(`${withoutLogin(text)} is not the address of an agent`, ADDRESS_REMEDY)
+  if (url === null) return refused(`${showAddress(text)} is not the address of an agent`, ADDRESS_REMEDY)
   if (url.username !== '' || url.password !== '')
     return refused('the address holds a user name or password, which would appear in logs', 'remove it; write token_file')
   if (url.protocol === 'unix:')
     return url.pathname.length > 1 ? accepted(`unix://${url.pathname}`) : refused('the socket has no path', ADDRESS_REMEDY)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return refused(`${url.protocol}// is not known`, ADDRESS_REMEDY)
   if ((url.pathname !== '/' && url.pathname !== '') || url.search !== '' || url.hash !== '')
-    return refused(`${withoutLogin(text)} has something behind the port`, ADDRESS_REMEDY)
+    return refused(`${showAddress(text)} has something behind the port`, ADDRESS_REMEDY)
   const port = url.port === '' ? portOf(text, url.protocol) : url.port
   return accepted(`${url.protocol}//${url.hostname}:${port}`)
-}
-
-/** What cannot be read as an address may hold a password all the same. */
-function withoutLogin(address: string): string {
-  return show(address.replace(/\/\/.*@/, '//'))
 }
 
 /** A URL hides the port that is its scheme's own; without one it is Consul's. */
@@ -119,7 +114,7 @@ export const consulKeys = mapping(
       'Address of the agent, or a list: the next is asked when one fails. http://127.0.0.1:8500 by default; https and unix sockets too.',
     ),
     tls: tlsSchema.optional(),
-    token: optional(word('an ACL token'), 'ACL token; a file is the safer place.'),
+    token: optional(secretLine('an ACL token', 256), 'ACL token; a file is the safer place.'),
     token_file: optional(
       filePath,
       'File with the ACL token alone; it is read again when it changes and when the token is refused.',

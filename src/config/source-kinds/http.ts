@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import type { z } from 'zod'
-import { accepted, type Grammar, type Reading, refused, show } from '../../document/reading.ts'
+import { accepted, type Grammar, type Reading, refused, showAddress } from '../../document/reading.ts'
 import { either, mapping, optional, section } from '../../document/schema.ts'
-import { line } from '../../document/values/choice.ts'
+import { line, secretLine } from '../../document/values/choice.ts'
 import { duration } from '../../document/values/duration.ts'
 import { integer } from '../../document/values/integer.ts'
 import type { HttpAuthSpec, HttpSourceSpec } from '../../model/http-source-spec.ts'
@@ -18,7 +18,7 @@ const MIB = 1024 * 1024
 const EXAMPLE = 'http: { url: https://inventory.example/web.json }'
 const REMEDY = 'write the address of the list, such as https://inventory.example/web.json'
 
-const text = line('the address of the list', 4000)
+const text = secretLine('the address of the list', 4000)
 
 /** An absolute address of a list; comes out as browsers write it. */
 const url: Grammar<string> = {
@@ -31,7 +31,7 @@ const url: Grammar<string> = {
     const reading = text.read(raw)
     if (!reading.ok) return reading
     const parsed = URL.parse(reading.value)
-    if (parsed === null) return refused(`${show(withoutLogin(reading.value))} is not the address of a list`, REMEDY)
+    if (parsed === null) return refused(`${showAddress(reading.value)} is not the address of a list`, REMEDY)
     if (!['http:', 'https:', 'http+unix:'].includes(parsed.protocol))
       return refused(`${parsed.protocol}// cannot be asked for a list`, 'write http:// or https://')
     if (parsed.username !== '' || parsed.password !== '')
@@ -39,7 +39,7 @@ const url: Grammar<string> = {
         'the url holds a user name or password, which would appear in logs',
         'write basic_auth: { username: ..., password_file: ... } beside a url without them',
       )
-    if (parsed.hash !== '') return refused(`${parsed.hash} is not sent to the server`, 'remove it from the url')
+    if (parsed.hash !== '') return refused('what stands behind # is not sent to the server', 'remove it from the url')
     if (parsed.protocol === 'http+unix:' && !/^%2F([^%]|%[0-7][0-9A-F])+$/i.test(parsed.hostname))
       return refused(
         'the url names no socket',
@@ -47,11 +47,6 @@ const url: Grammar<string> = {
       )
     return accepted(parsed.href)
   },
-}
-
-/** What cannot be read as an address may hold a password all the same. */
-function withoutLogin(address: string): string {
-  return address.replace(/\/\/.*@/, '//')
 }
 
 const shortHttp = shortForm('url', url)

@@ -1,3 +1,4 @@
+import { familyOf, type IpAddress } from '../../model/address.ts'
 import type { Cure } from './facts.ts'
 
 /** Modules without which a sysctl is not there yet when those of the configuration are set at boot. */
@@ -32,6 +33,14 @@ export function moduleAtBoot(module: string): string {
   return `echo ${module} > /etc/modules-load.d/pointsman-${module}.conf`
 }
 
+/** As an address that is no source of this host's own packets. */
+export function addAddress(address: IpAddress, link = 'lo'): string {
+  const on = `dev ${quoted(link)}`
+  return familyOf(address) === 'ipv6'
+    ? `ip address add ${address}/128 ${on} nodad preferred_lft 0`
+    : `ip address add ${address}/32 ${on}`
+}
+
 /** A process that is in the way. */
 export interface OtherProcess {
   readonly pid: number
@@ -50,6 +59,9 @@ export function unitDropIn(name: string, setting: string): string {
   const directory = '/etc/systemd/system/pointsman.service.d'
   return `mkdir -p ${directory} && printf '%s\\n' '[Service]' '${setting}' > ${directory}/${name}.conf && systemctl daemon-reload`
 }
+
+/** All that a daemon needs beside the rights of any user. */
+export const RIGHTS_OF_UNIT = unitDropIn('rights', 'AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW')
 
 /** A text as one word of the shell. */
 export function quoted(text: string): string {

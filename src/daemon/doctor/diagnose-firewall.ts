@@ -4,10 +4,10 @@ import { baseChains, type FilterChain, type FilterTable, placeFamilies, placeNam
 import { type Judgement, judge, type Packet, packetOf } from '../../sinks/firewall/judge.ts'
 import { type FirewallHook, HOOKS, type Opening, openingFamily, openingKey, openingsOf } from '../../sinks/firewall/opening.ts'
 import { openingText } from '../../sinks/firewall/ours.ts'
-import { isOpened, placeFor } from '../../sinks/firewall/place.ts'
+import { isOpenedBy, jumpsFor } from '../../sinks/firewall/place.ts'
 import { counted } from '../counted.ts'
 import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
-import { cureFor } from './firewall-commands.ts'
+import { cureFor, type Judged, toolOf } from './firewall-commands.ts'
 import type { FirewallFacts } from './firewall-facts.ts'
 
 const CHECK = 'firewall'
@@ -51,11 +51,6 @@ function openingsAt(hook: FirewallHook, { backends }: Known, services: readonly 
   return openings
 }
 
-interface Judged {
-  readonly opening: Opening
-  readonly judgement: Judgement
-}
-
 function inChain(
   { table, base }: { readonly table: FilterTable; readonly base: FilterChain },
   openings: readonly Opening[],
@@ -66,13 +61,13 @@ function inChain(
   const judged = openings
     .filter((opening) => families.includes(openingFamily(opening)))
     .map((opening) => ({ opening, judgement: judge(table, base, packetHere(opening, known)) }))
-  const place = placeFor(
+  const jumps = jumpsFor(
     table,
     base,
     judged.map(({ judgement }) => judgement),
   )
   const comesTo = ({ judgement }: Judged) =>
-    comes && table.unwritable === undefined && judgement.otherwise === 'drop' && isOpened(judgement, place)
+    comes && table.unwritable === undefined && judgement.otherwise === 'drop' && isOpenedBy(jumps, judgement)
   const findings = (['drops', 'may drop'] as const).map((verdict) => {
     const met = judged.filter(({ judgement }) => judgement.verdict === verdict)
     return met.length === 0 ? [] : [finding(table, base, verdict, met, met.every(comesTo), known.tracked)]
@@ -100,7 +95,7 @@ function finding(
   const { hook } = first
   const more = met.length === 1 ? '' : ` and ${met.length - 1} more`
   const who = { input: 'what clients send to', output: 'what goes to', forward: 'what comes back from' }[hook]
-  const where = `${hook.toUpperCase()}, ${placeName(table.place)}, chain ${base.name}`
+  const where = `${hook.toUpperCase()}, ${placeName(table.place)}, chain ${base.name}${keeper(table, base)}`
   const why =
     verdict === 'may drop'
       ? ': a rule before it passes looks at more than is known here'
@@ -108,13 +103,20 @@ function finding(
   const message = `${where} ${verdict} ${who} ${openingText(first)}${more}${why}`
   const { unwritable } = table
   if (comes) return ok(CHECK, `${message}; the start puts a rule before that (manage_firewall)`)
-  const { cure: hint, ...commands } = cureFor(table, base, openings, tracked)
+  const { cure: hint, ...commands } = cureFor(table, base, met, tracked)
   if (verdict === 'may drop') return warn(CHECK, message, { ...commands, ...(hint !== undefined && { cure: hint }) })
+  if (unwritable?.isMeant) return fail(CHECK, message, { ...commands, cure: unwritable.why })
   const manage =
     unwritable === undefined
       ? 'or write manage_firewall: true under global, and it is done at each start and reload'
       : `manage_firewall does not reach it: ${unwritable.why}`
   return fail(CHECK, message, { ...commands, cure: [...(hint === undefined ? [] : [hint]), manage].join('; ') })
+}
+
+/** The program that has made the chain, where that is to be told what to let through. */
+function keeper(table: FilterTable, base: FilterChain): string {
+  const tool = toolOf(table, base)
+  return tool === 'nft' || tool === 'iptables' ? '' : ` (kept by ${tool})`
 }
 
 function byWhat({ rules }: FilterChain, { at }: Judgement): string {

@@ -1,19 +1,22 @@
 import { counted } from '../counted.ts'
-import { type OtherProcess, stopCure, unitDropIn } from './cures.ts'
+import { type OtherProcess, quoted, stopCure, unitDropIn } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, ok, warn } from './facts.ts'
 
 /** Descriptors beside those of probes: sources, programs, clients of the admin address. */
 const BESIDE_PROBES = 256
 /** What a unit of ours gets at least. */
 const USUAL_LIMIT = 65_536
+const AS_ROOT = 'run the doctor as root, which names it and the command that stops it'
 /** Milliseconds by which files may be younger than the clock. */
 const CLOCK_SLACK = 300_000
+const NTP_CLIENTS = 'chrony, ntpd, systemd-timesyncd'
 /** 2024-01-01: no release is older. */
 const EARLIEST = 1_704_067_200_000
 
-export function diagnoseConfiguration({ configuration: known, configurationProblem }: DoctorFacts): Finding[] {
+export function diagnoseConfiguration(facts: DoctorFacts): Finding[] {
+  const { configuration: known, configurationProblem, configurationPath = 'FILE' } = facts
   if (known !== undefined) return [ok('configuration', `${known.path} is valid, ${counted(known.services.length, 'service')}`)]
-  const cure = 'run "pointsman validate" and correct what it names; the checks below do without it'
+  const cure = `correct it until "pointsman validate --config ${quoted(configurationPath)}" has nothing to say; the checks below do without it`
   return [fail('configuration', configurationProblem ?? 'it cannot be read', cure)]
 }
 
@@ -41,7 +44,7 @@ export function diagnoseClock({ clock, systemd }: DoctorFacts): Finding[] {
   const { now, lastWrite, isKept } = clock
   const time = new Date(now).toISOString()
   const cure = {
-    cure: 'set the clock (date --set), and let an NTP client keep it',
+    cure: `set it with date --set, and let an NTP client keep it (${NTP_CLIENTS})`,
     ...(systemd && { run: 'timedatectl set-ntp true' }),
   }
   if (now < EARLIEST) return [fail('clock', `it says ${time}, which is before this program was made`, cure)]
@@ -58,7 +61,12 @@ export function diagnoseClock({ clock, systemd }: DoctorFacts): Finding[] {
       warn(
         'clock',
         problem,
-        systemd ? { run: 'timedatectl set-ntp true' } : 'run an NTP client: chrony, ntpd, systemd-timesyncd',
+        systemd
+          ? {
+              cure: `where it says that NTP is not supported, install a client first (${NTP_CLIENTS})`,
+              run: 'timedatectl set-ntp true',
+            }
+          : `run an NTP client (${NTP_CLIENTS})`,
       ),
     ]
   }
@@ -67,16 +75,22 @@ export function diagnoseClock({ clock, systemd }: DoctorFacts): Finding[] {
 
 export function diagnoseAdmin({ admin, holder }: DoctorFacts): Finding[] {
   if (admin === undefined) return []
-  const { endpoint, errno, listener } = admin
+  const { endpoint, errno, listener, hidden } = admin
   if (errno === undefined) return [ok('admin address', `${endpoint} is free`)]
   if (listener !== undefined && typeof holder === 'object' && listener.pid === holder.pid)
     return [ok('admin address', `process ${listener.pid} (pointsman ${holder.command}) serves ${endpoint}`)]
+  if (hidden === true && typeof holder === 'object') {
+    const who = `process ${holder.pid} (pointsman ${holder.command})`
+    return [ok('admin address', `${endpoint} is taken by the user of ${who}, whose sockets cannot be seen from here`)]
+  }
   const elsewhere = 'or set global.admin to another address'
   switch (errno) {
     case 'EADDRINUSE': {
       if (listener === undefined)
-        return [fail('admin address', `${endpoint} is taken by a process that cannot be seen from here`, elsewhere.slice(3))]
-      const problem = `${listener.program} (process ${listener.pid}) listens on ${endpoint}, so a start fails`
+        return [
+          fail('admin address', `${endpoint} is taken by a process that cannot be seen from here`, `${AS_ROOT}, ${elsewhere}`),
+        ]
+      const problem = `${listener.program} (process ${listener.pid}) listens on ${endpoint}, so a daemon works without it`
       return [fail('admin address', problem, { cure: elsewhere, ...stopCure(listener) })]
     }
     case 'EADDRNOTAVAIL':
@@ -95,17 +109,21 @@ export function diagnoseAdmin({ admin, holder }: DoctorFacts): Finding[] {
 }
 
 export function diagnoseOtherWriters(facts: DoctorFacts): Finding[] {
-  const findings = [...facts.otherWriters.map(otherWriter), ...besideVrrp(facts), ...kubeTrace(facts)]
+  const findings = [...facts.otherWriters.map((writer) => otherWriter(writer, facts)), ...besideVrrp(facts), ...kubeTrace(facts)]
   if (findings.length > 0) return findings
   const where = facts.seesEveryProcess ? '' : ' among the processes that can be seen from here'
   return [ok('other writer', `none found${where}`)]
 }
 
-function otherWriter(writer: OtherProcess): Finding {
+function otherWriter(writer: OtherProcess, { kubeInterface: trace }: DoctorFacts): Finding {
   const { pid, program } = writer
+  // It makes the interface before it writes the first service.
+  if (program === 'kube-proxy' && trace === undefined)
+    return ok('other writer', `${program} (process ${pid}) runs in another mode than IPVS: it has no interface kube-ipvs0`)
   const problem = `${program} (process ${pid}) runs in this network namespace and may write the same IPVS table`
   // The kubelet would start it again.
-  if (program.startsWith('kube-')) return fail('other writer', problem, KUBE)
+  if (program === 'kube-proxy') return fail('other writer', problem, `${KUBE}; ${CLEANED}`)
+  if (program === 'kube-router') return fail('other writer', problem, `start it with --run-service-proxy=false, or ${APART}`)
   const apart = 'or give it or Pointsman a network namespace of its own'
   const cure = program === 'keepalived' ? `${APART_FROM_VRRP}; ${apart}` : apart
   return fail('other writer', problem, { cure, ...stopCure(writer) })
@@ -126,27 +144,27 @@ function besideVrrp({ addressMovers, otherWriters }: DoctorFacts): Finding[] {
 function kubeTrace({ otherWriters, kubeInterface: trace, seesEveryProcess }: DoctorFacts): Finding[] {
   if (trace === undefined || otherWriters.some(({ program }) => program === 'kube-proxy')) return []
   const { addresses } = trace
-  const cleaned =
-    'once it is gone for good, or runs in another mode, "kube-proxy --cleanup" or "ip link delete kube-ipvs0" ends this'
   if (addresses !== undefined && addresses > 0) {
     const problem = `the interface kube-ipvs0 carries addresses (${addresses}): kube-proxy writes the same IPVS table, or ended without cleaning up`
-    return [fail('other writer', problem, `${KUBE}; ${cleaned}`)]
+    return [fail('other writer', problem, `${KUBE}; ${CLEANED}`)]
   }
   const problem = 'the interface kube-ipvs0 is there: kube-proxy uses or used IPVS here'
   if (addresses === undefined || !seesEveryProcess)
-    return [warn('other writer', problem, `look in the host whether kube-proxy runs; ${cleaned}`)]
+    return [warn('other writer', problem, `look in the host whether kube-proxy runs; ${CLEANED}`)]
   const cure = { cure: 'once kube-proxy is gone from here, or runs in another mode', run: 'ip link delete kube-ipvs0' }
   return [warn('other writer', problem, cure)]
 }
 
-const KUBE = 'switch it to another mode (kube-proxy: iptables or nftables), or run Pointsman in another network namespace'
+const APART = 'run Pointsman in another network namespace'
+const KUBE = `switch it to the mode iptables or nftables, or ${APART}`
+const CLEANED =
+  'once it is gone for good, or runs in another mode, "kube-proxy --cleanup" or "ip link delete kube-ipvs0" ends this'
 
 export function diagnoseHolder({ holder: who, silentHolder }: DoctorFacts): Finding[] {
   if (who === undefined) return [ok('table', 'nobody holds it')]
   if (who !== 'silent') return [ok('table', `process ${who.pid} (pointsman ${who.command}) writes it since ${who.since}`)]
   if (silentHolder === undefined) {
-    const cure = 'find it with "ss -xlp | grep pointsman/table" as root, and stop it'
-    return [warn('table', 'a process that does not say who it is holds the table', cure)]
+    return [warn('table', 'a process that does not say who it is holds the table', AS_ROOT)]
   }
   const problem = `${silentHolder.program} (process ${silentHolder.pid}) holds the table and does not say who it is: no start can write it`
   return [warn('table', problem, stopCure(silentHolder))]
@@ -159,6 +177,6 @@ export function diagnoseSources({ sources }: DoctorFacts): Finding[] {
     if (named !== undefined)
       return ok('source', `${whose} answers: ${counted(named, services.length === 0 ? 'service' : 'backend')}`)
     const cure = 'its last good answer stands in while there is one; see to it that it answers, or correct source'
-    return fail('source', `${whose} does not answer: ${(failure ?? 'it says nothing').replace(/\.$/, '')}`, cure)
+    return fail('source', `${whose} does not answer: ${failure ?? 'it says nothing'}`, cure)
   })
 }

@@ -1,6 +1,6 @@
-import { moduleAtBoot, moduleCure, unitDropIn } from './cures.ts'
+import { isBefore } from '../kernel-release.ts'
+import { moduleAtBoot, moduleCure, RIGHTS_OF_UNIT } from './cures.ts'
 import { type Cure, type DoctorFacts, type Finding, fail, type ModuleState, type NeededModule, ok, warn } from './facts.ts'
-import { isBefore } from './release.ts'
 
 /** The platform, IPVS itself, what the configuration needs of it, and the rights to use it. */
 export function diagnoseKernel(facts: DoctorFacts): Finding[] {
@@ -108,7 +108,7 @@ function tunnelKinds({ kernelRelease, tunnels = [] }: DoctorFacts): Finding[] {
     const [major, minor] = TUNNEL_SINCE[type]
     if (!isBefore(kernelRelease, major, minor)) return ok('tunnel', `this kernel makes ${type} by itself, without a module`)
     const problem = `Linux ${kernelRelease} knows no ${type} tunnels in IPVS and sends ipip instead`
-    return fail('tunnel', problem, `boot Linux ${major}.${minor} or later, or write forwarding: { method: tunnel, type: ipip }`)
+    return fail('tunnel', problem, `boot Linux ${major}.${minor} or later, or write forwarding: tunnel, which is ipip`)
   })
 }
 
@@ -135,6 +135,6 @@ function rights({ capabilities, systemd }: DoctorFacts): Finding {
   if (capabilities.has('CAP_NET_ADMIN')) return ok('rights', 'CAP_NET_ADMIN is there')
   return fail('rights', 'CAP_NET_ADMIN is missing, so the table can be neither read nor written', {
     cure: 'run as root, or with AmbientCapabilities=CAP_NET_ADMIN in the systemd unit, or with --cap-add NET_ADMIN in a container',
-    ...(systemd && { keep: unitDropIn('rights', 'AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW') }),
+    ...(systemd && { keep: RIGHTS_OF_UNIT }),
   })
 }

@@ -2,7 +2,7 @@ import { familyOf, type IpAddress } from '../../model/address.ts'
 import type { Forwarding } from '../../model/destination.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { onLinkPrefixes, placeAddress } from '../../sinks/addresses/placement.ts'
-import { sysctlCure } from './cures.ts'
+import { RIGHTS_OF_UNIT, sysctlCure } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, type Neighbourhood, ok, warn } from './facts.ts'
 
 type Link = Neighbourhood['links'][number]
@@ -21,12 +21,16 @@ export function diagnoseNeighbours(facts: DoctorFacts): Finding[] {
   return [...(neighbourhood === undefined ? [] : onThisHost(facts, services, neighbourhood)), ...onRealServers(services)]
 }
 
-function onThisHost({ capabilities }: DoctorFacts, services: readonly ServiceSpec[], neighbourhood: Neighbourhood): Finding[] {
+function onThisHost(
+  { capabilities, systemd }: DoctorFacts,
+  services: readonly ServiceSpec[],
+  neighbourhood: Neighbourhood,
+): Finding[] {
   const sites = sitesOf(services, neighbourhood)
   const hidden = sites.filter(({ link }) => link === undefined || link.loopback || link.kind === 'dummy')
   const told = sites.find(({ link }) => link?.neighbourAddress !== undefined)
   return [
-    ...(told === undefined ? [] : rights(told, capabilities)),
+    ...(told === undefined ? [] : rights(told, capabilities, systemd)),
     ...hiddenIpv4(
       hidden.filter(({ address }) => familyOf(address) === 'ipv4'),
       neighbourhood,
@@ -50,12 +54,15 @@ function sitesOf(services: readonly ServiceSpec[], { links, held }: Neighbourhoo
   return [...sites.values()]
 }
 
-function rights({ service, address, link }: Site, capabilities: ReadonlySet<string>): Finding[] {
+function rights({ service, address, link }: Site, capabilities: ReadonlySet<string>, systemd = false): Finding[] {
   if (capabilities.has('CAP_NET_RAW'))
     return [ok('rights', 'CAP_NET_RAW is there, for questions to neighbours and announcements')]
   const problem = `CAP_NET_RAW is missing: ${address} of ${service} is not added to ${link?.name}, for neighbours can be neither asked nor told`
   return [
-    fail('rights', problem, 'add it where CAP_NET_ADMIN was given: AmbientCapabilities= in the systemd unit, --cap-add NET_RAW'),
+    fail('rights', problem, {
+      cure: 'run as root, or with AmbientCapabilities=CAP_NET_RAW beside CAP_NET_ADMIN in the systemd unit, or with --cap-add NET_RAW in a container',
+      ...(systemd && { keep: RIGHTS_OF_UNIT }),
+    }),
   ]
 }
 

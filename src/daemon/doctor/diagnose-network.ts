@@ -1,11 +1,10 @@
 import { addressesOf } from '../../document/values/address-range.ts'
-import { familyOf, type IpAddress } from '../../model/address.ts'
+import type { IpAddress } from '../../model/address.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
-import { type OtherProcess, quoted, sysctlCure } from './cures.ts'
+import { CONNTRACK_MAX, NEARLY_FULL } from '../useful-sysctls.ts'
+import { addAddress, type OtherProcess, quoted, sysctlCure } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, ok, type TunnelWay, warn } from './facts.ts'
 
-/** Percent of its connection table above which a host should have a larger one. */
-const NEARLY_FULL = 80
 /** Tracked connections to a bucket of the hash table; the kernel's own choice is 1 or, before Linux 5.15, 4. */
 const CROWDED = 8
 /** Bytes of the packets that clients on Ethernet send. */
@@ -36,17 +35,11 @@ function connections({ conntrack, isHostNamespace = true }: DoctorFacts): Findin
   if (conntrack === undefined) return []
   const { count, max, buckets } = conntrack
   const inHost = { inHost: !isHostNamespace }
-  const use = `${count} of ${max} connections are tracked (net.netfilter.nf_conntrack_max)`
+  const use = `${count} of ${max} connections are tracked (${CONNTRACK_MAX})`
   const findings =
     count * 100 <= max * NEARLY_FULL
       ? [ok('conntrack', use)]
-      : [
-          warn(
-            'conntrack',
-            `${use}; beyond that new ones are dropped`,
-            sysctlCure([`net.netfilter.nf_conntrack_max=${max * 2}`], inHost),
-          ),
-        ]
+      : [warn('conntrack', `${use}; beyond that new ones are dropped`, sysctlCure([`${CONNTRACK_MAX}=${max * 2}`], inHost))]
   if (buckets !== undefined && buckets > 0 && max > buckets * CROWDED) {
     const problem = `${max} connections may be tracked in a hash table of ${buckets} buckets: looking one up gets slow`
     const wanted = 2 ** Math.ceil(Math.log2(max / 4))
@@ -60,8 +53,13 @@ function sources(facts: DoctorFacts, translated: readonly ServiceSpec[], placed:
   const { network } = facts
   if (network === undefined || 'problem' in network) return []
   const ours = new Set([...network.addresses, ...placed.flatMap(addressOf)])
-  return translated.flatMap(({ name, snatRange }) => {
+  return translated.flatMap(({ name, identity, snatRange }) => {
     if (snatRange === undefined) return []
+    const passing = passingOwner(addressesOf(snatRange), identity, placed)
+    if (passing !== undefined) {
+      const problem = `snat_ip of ${name} has the address of ${passing}, which leaves this host while the quorum of ${passing} is lost (announce_when): the replies to ${name} get lost then`
+      return [warn('source NAT', problem, `write another address, or announce_when: always for ${passing}`)]
+    }
     const missing = addressesOf(snatRange).filter((address) => !ours.has(address))
     const [first] = missing
     if (first === undefined) return [ok('source NAT', `snat_ip of ${name} is on this host`)]
@@ -71,8 +69,23 @@ function sources(facts: DoctorFacts, translated: readonly ServiceSpec[], placed:
     if (mover !== undefined) return [warn('source NAT', problem, movedBy(mover))]
     const cure = `or write an address of this host, or leave snat_ip out; to keep it, put it where this host's network is configured`
     if (!facts.seesEveryProcess) return [fail('source NAT', problem, `${cure.slice(3)}; ${UNSEEN}`)]
-    return [fail('source NAT', problem, { cure, run: missing.map(addAddress).join(' && ') })]
+    return [fail('source NAT', problem, { cure, run: missing.map((each) => addAddress(each)).join(' && ') })]
   })
+}
+
+/** The other service, by its name, whose address is among these and does not stay here: none that shares it is announced always, nor is it the service's own. */
+function passingOwner(
+  snat: readonly IpAddress[],
+  own: ServiceSpec['identity'],
+  placed: readonly ServiceSpec[],
+): string | undefined {
+  const isOwn = (address: IpAddress) => own.kind === 'address' && own.address === address
+  for (const address of snat) {
+    const sharing = placed.filter((each) => !isOwn(address) && addressOf(each).includes(address))
+    if (sharing.length > 0 && sharing.every(({ virtualAddress }) => virtualAddress?.announceWhen === 'quorum'))
+      return sharing[0]?.name
+  }
+  return undefined
 }
 
 function interfaces({ network }: DoctorFacts, placed: readonly ServiceSpec[]): Finding[] {
@@ -135,12 +148,6 @@ function tunnelSizes({ tunnels = [] }: DoctorFacts): Finding[] {
       "where the network behind it carries such packets; else let the real servers ask for less (ip route change ... advmss). To keep it, write it where this host's network is configured"
     return warn('MTU', problem, { cure, run: `ip link set dev ${quoted(link.name)} mtu ${USUAL_MTU + overhead}` })
   })
-}
-
-function addAddress(address: IpAddress): string {
-  return familyOf(address) === 'ipv6'
-    ? `ip address add ${address}/128 dev lo nodad preferred_lft 0`
-    : `ip address add ${address}/32 dev lo`
 }
 
 function addressOf({ identity }: ServiceSpec): IpAddress[] {

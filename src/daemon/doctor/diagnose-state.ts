@@ -27,6 +27,7 @@ function stateDirectory(state: DoctorFacts['stateDirectory'], holder: DoctorFact
     case 'EDQUOT':
       return fail('state directory', problem, `make room on ${fileSystem?.mount ?? 'its file system'}, ${elsewhere}`)
   }
+  if (errno === undefined) return fail('state directory', problem, `move it away, ${elsewhere}`)
   return fail('state directory', problem, `make ${path} writable for the user of Pointsman, ${elsewhere}`)
 }
 

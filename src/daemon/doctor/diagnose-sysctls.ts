@@ -1,11 +1,8 @@
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { CONNTRACK, sysctlAdvice, usesNat } from '../sysctl-advice.ts'
+import { delaysReuse, REUSE, RP_FILTER } from '../useful-sysctls.ts'
 import { moduleCure, sysctlCure } from './cures.ts'
 import { type DoctorFacts, type Finding, fail, ok, SYSCTLS, warn } from './facts.ts'
-import { isBefore } from './release.ts'
-
-const REUSE = 'net.ipv4.vs.conn_reuse_mode'
-const RP_FILTER = 'net.ipv4.conf.all.rp_filter'
 
 /** The sysctls that matter to what the configuration asks for; each that is right is a line too. */
 export function diagnoseSysctls(facts: DoctorFacts): Finding[] {
@@ -16,7 +13,7 @@ export function diagnoseSysctls(facts: DoctorFacts): Finding[] {
   }
   const findings = [
     ...sysctlAdvice(services, asRead).map(({ problem, assignments, why }) =>
-      fail('sysctl', problem.replace(/\.$/, ''), { ...sysctlCure(assignments), ...(why !== undefined && { cure: why }) }),
+      fail('sysctl', problem, { ...sysctlCure(assignments), ...(why !== undefined && { cure: why }) }),
     ),
     ...noConntrack(facts, services),
     ...reuse(facts),
@@ -53,15 +50,15 @@ function noConntrack(facts: DoctorFacts, services: readonly ServiceSpec[]): Find
 /** Documentation/networking/ipvs-sysctl.rst; the delay of one second went away in Linux 5.9. */
 function reuse({ sysctls, kernelRelease }: DoctorFacts): Finding[] {
   const mode = sysctls.get(REUSE)
-  if (mode === 0) {
-    const problem = `${REUSE} is 0: a client that uses its port again reaches its old backend, even one of weight 0`
-    return [warn('sysctl', problem, sysctlCure([`${REUSE}=1`]))]
-  }
-  if (mode !== undefined && sysctls.get(CONNTRACK) === 1 && isBefore(kernelRelease, 5, 9)) {
+  if (mode === undefined) return []
+  const old = `a client that uses its port again reaches its old backend, even one of weight 0`
+  if (delaysReuse(kernelRelease, (name) => sysctls.get(name))) {
+    // Either value has its price there; 0 costs less.
+    if (mode === 0) return [ok('sysctl', `${REUSE} = 0, as is best for ${CONNTRACK} = 1 before Linux 5.9: ${old}`)]
     const problem = `with ${CONNTRACK} = 1 and ${REUSE} = ${mode} this kernel delays reused ports by a second`
-    return [warn('sysctl', problem, 'boot Linux 5.9 or later')]
+    return [warn('sysctl', problem, { cure: `then ${old}; Linux 5.9 or later does neither`, ...sysctlCure([`${REUSE}=0`]) })]
   }
-  return []
+  return mode === 0 ? [warn('sysctl', `${REUSE} is 0: ${old}`, sysctlCure([`${REUSE}=1`]))] : []
 }
 
 /** The larger of `all` and the interface's own value counts: 2 for all beats 1 anywhere. */

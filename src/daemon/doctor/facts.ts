@@ -25,6 +25,8 @@ export interface DoctorFacts {
   readonly configuration: Configuration | undefined
   /** Why not; one sentence. */
   readonly configurationProblem?: string
+  /** The file that was asked for, readable or not. */
+  readonly configurationPath?: string
   readonly platform: string
   /** `6.1.0-18-amd64` */
   readonly kernelRelease: string
@@ -159,6 +161,8 @@ export interface AdminFacts {
   readonly errno?: string
   /** Who listens there. */
   readonly listener?: OtherProcess
+  /** It is of the user of the daemon that runs, whose sockets cannot be seen. */
+  readonly hidden?: true
 }
 
 /** The sysctls that matter to somebody. */
@@ -194,12 +198,17 @@ export function ok(check: string, message: string): Finding {
 }
 
 export function warn(check: string, message: string, cure: string | Cure): Finding {
-  return { check, verdict: 'warn', message, ...asCure(cure) }
+  return { check, verdict: 'warn', message: unended(message), ...asCure(cure) }
 }
 
 /** Without `cure` the message holds it. */
 export function fail(check: string, message: string, cure: string | Cure = {}): Finding {
-  return { check, verdict: 'fail', message, ...asCure(cure) }
+  return { check, verdict: 'fail', message: unended(message), ...asCure(cure) }
+}
+
+/** Sentences of errors come with their end. */
+function unended(sentence: string): string {
+  return sentence.replace(/\.$/, '')
 }
 
 function asCure(cure: string | Cure): Cure {

@@ -1,5 +1,6 @@
 import type { AddressFamily } from '../../model/address.ts'
-import { FIREWALLD, type FilterChain, type FilterPlace, type FilterTable } from '../../sinks/firewall/filter.ts'
+import { FIREWALLD, FIREWALLD_CLOSED, type FilterChain, type FilterPlace, type FilterTable } from '../../sinks/firewall/filter.ts'
+import type { Judgement } from '../../sinks/firewall/judge.ts'
 import { type FirewallHook, type Opening, openingFamily } from '../../sinks/firewall/opening.ts'
 import { protocolWord } from '../../sinks/firewall/protocols.ts'
 import type { Cure } from './facts.ts'
@@ -11,8 +12,14 @@ export type FirewallTool = 'ufw' | 'firewalld' | 'docker' | 'nft' | 'iptables'
 /** Where users of docker have their rules; it leaves that chain as it is. */
 const DOCKER_USER = 'DOCKER-USER'
 
+/** What becomes of the packet of an opening in a chain. */
+export interface Judged {
+  readonly opening: Opening
+  readonly judgement: Judgement
+}
+
 export function toolOf({ place, chains }: FilterTable, base: FilterChain): FirewallTool {
-  if (place.kind === 'nft' && place.table === FIREWALLD) return 'firewalld'
+  if (place.kind === 'nft' && [FIREWALLD, FIREWALLD_CLOSED].includes(place.table)) return 'firewalld'
   const hook = base.base?.hook ?? 'input'
   const leadsToDocker = base.rules.some(({ verdict }) => verdict.kind === 'jump' && verdict.target === DOCKER_USER)
   if (hook === 'forward' && leadsToDocker) return 'docker'
@@ -21,19 +28,22 @@ export function toolOf({ place, chains }: FilterTable, base: FilterChain): Firew
 }
 
 /** What lets these packets through this chain: one line for a shell of root, and what is to be known of it. `tracked` as for `packetOf`. */
-export function cureFor(table: FilterTable, base: FilterChain, openings: readonly Opening[], tracked: boolean): Cure {
+export function cureFor(table: FilterTable, base: FilterChain, judged: readonly Judged[], tracked: boolean): Cure {
+  const openings = judged.map(({ opening }) => opening)
+  if (table.place.kind === 'nft' && table.place.table === FIREWALLD_CLOSED) return { run: 'firewall-cmd --panic-off' }
   if (toolOf(table, base) === 'firewalld') return firewalldCure(table, openings, tracked)
-  const run = commandFor(table, base, openings, tracked)
+  const run = commandFor(table, base, judged, tracked)
   return tracked || base.base?.hook !== 'forward' ? { run } : { run, cure: STATELESS }
 }
 
 const STATELESS =
   'nobody knows the connections of replies while net.ipv4.vs.conntrack is 0, so that this lets through whatever a backend sends from that port; with 1 a rule for established connections is enough'
 
-function commandFor(table: FilterTable, base: FilterChain, openings: readonly Opening[], tracked: boolean): string {
+function commandFor(table: FilterTable, base: FilterChain, judged: readonly Judged[], tracked: boolean): string {
+  const openings = judged.map(({ opening }) => opening)
   switch (toolOf(table, base)) {
     case 'ufw':
-      return openings.map((opening) => ufw(table, base, opening, tracked)).join(' && ')
+      return judged.map((each) => ufw(table, base, each, tracked)).join(' && ')
     case 'docker':
       return openings.map((opening) => iptables(table.place, DOCKER_USER, opening, tracked)).join(' && ')
     case 'iptables':
@@ -43,14 +53,27 @@ function commandFor(table: FilterTable, base: FilterChain, openings: readonly Op
   }
 }
 
-function ufw(table: FilterTable, base: FilterChain, opening: Opening, tracked: boolean): string {
+function ufw(table: FilterTable, base: FilterChain, { opening, judgement }: Judged, tracked: boolean): string {
   // ufw has no words for the others.
   if (opening.kind === 'mark' || (opening.protocol !== 'tcp' && opening.protocol !== 'udp'))
     return iptables(table.place, base.name, opening, tracked)
   const { hook, protocol, address, port } = opening
-  const verb = { input: 'allow', output: 'allow out', forward: 'route allow' }[hook]
+  const word = (how: string) => ({ input: `${how}allow`, output: `${how}allow out`, forward: `route ${how}allow` })[hook]
   const end = `${hook === 'forward' ? 'from' : 'to'} ${address}${port === 0 ? '' : ` port ${port}`}`
-  return `ufw ${verb} proto ${protocol} ${end}`
+  const told = (how: string) => `ufw ${word(how)} proto ${protocol} ${end}`
+  // What is added comes behind a rule of the user's that refuses more than this, and in the place of one that refuses just this: then nothing is put in front.
+  return isUsers(table, base, judgement) ? `${told('prepend ')} && ${told('')}` : told('')
+}
+
+/** Whether a rule decides that `ufw` was told, and not one of its own. */
+function isUsers({ chains }: FilterTable, base: FilterChain, { path }: Judgement): boolean {
+  let chain: FilterChain | undefined = base
+  for (const at of path.slice(0, -1)) {
+    const verdict: FilterChain['rules'][number]['verdict'] | undefined = chain?.rules[at]?.verdict
+    chain = verdict !== undefined && 'target' in verdict ? chains.get(verdict.target) : undefined
+    if (chain !== undefined && /^ufw6?-user-/.test(chain.name)) return true
+  }
+  return false
 }
 
 function iptables(place: FilterPlace, chain: string, opening: Opening, tracked: boolean): string {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { controlSocket } from '../../admin/control.ts'
+import { controlSocket } from '../../admin/control-socket-name.ts'
 import type { Settings } from '../../config/configuration.ts'
 import { clockIsKept } from '../../kernel/for-daemon.ts'
 import { formatEndpoint } from '../../model/address.ts'
@@ -10,7 +10,7 @@ import { currentPlace } from '../../store/ownership.ts'
 import type { TableHolder } from '../host.ts'
 import { nearestExisting, tryDirectory } from '../state-directory.ts'
 import type { AdminFacts, ClockFacts, DoctorFacts, StateDirectoryFacts } from './facts.ts'
-import { holderOfSocket, listenerOn, textOf } from './processes.ts'
+import { hidesSockets, holderOfSocket, listenerOn, textOf } from './processes.ts'
 
 /** Magic numbers of `linux/magic.h`. */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6])
@@ -90,15 +90,18 @@ async function lastWriteIn(directory: string): Promise<number | undefined> {
 }
 
 /** Listens there for a moment. */
-export async function adminFacts({ admin }: Settings): Promise<AdminFacts | undefined> {
+export async function adminFacts({ admin }: Settings, holder: DoctorFacts['holder']): Promise<AdminFacts | undefined> {
   if (admin === 'off') return undefined
   const { address, port } = admin
   const endpoint = formatEndpoint(address, port)
   const errno = await tryListening(address, port)
   if (errno !== 'EADDRINUSE') return { endpoint, ...(errno !== undefined && { errno }) }
-  const inode = await listenerOn(address, port)
-  const listener = inode === undefined ? undefined : await holderOfSocket(inode)
-  return { endpoint, errno, ...(listener !== undefined && { listener }) }
+  const socket = await listenerOn(address, port)
+  if (socket === undefined) return { endpoint, errno }
+  const listener = await holderOfSocket(socket.inode)
+  if (listener !== undefined) return { endpoint, errno, listener }
+  const hidden = typeof holder === 'object' && (await hidesSockets(holder.pid, socket.user))
+  return { endpoint, errno, ...(hidden && { hidden: true as const }) }
 }
 
 function tryListening(host: string, port: number): Promise<string | undefined> {

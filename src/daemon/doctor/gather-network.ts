@@ -1,6 +1,5 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readdir, stat } from 'node:fs/promises'
 import type { Configuration, SnatSettings } from '../../config/configuration.ts'
 import { addressTowards, interfaceWith } from '../../health/source-address.ts'
 import { lostWayBack } from '../../health/way-back.ts'
@@ -14,6 +13,7 @@ import type { Host } from '../host.ts'
 import { asPointsmanError } from '../passes.ts'
 import { isProbedThrough } from '../probe-roads.ts'
 import { openSnatWay } from '../snat-way.ts'
+import { isHostNamespace, strictLinks } from '../useful-sysctls.ts'
 import type { DoctorFacts, LostProbe, ModuleState, NeededModule, Neighbourhood, TunnelWay } from './facts.ts'
 import { textOf } from './processes.ts'
 
@@ -42,11 +42,11 @@ export async function gatherNetwork(host: Host, known: Configuration | undefined
   const nftables = isTranslated ? await askNftables(host, known?.snat.by) : undefined
   return {
     ...(nftables !== undefined && { nftables }),
-    ...(isTranslated && { ...conntrack(host), isHostNamespace: await isHostNamespace() }),
+    ...(isTranslated && { ...conntrack(host), isHostNamespace: isHostNamespace() }),
     ...((isTranslated || isPlaced) && (await askNetwork(host))),
     modules: neededModules(services, nftables),
     lostAddresses: await lostAddresses(services),
-    strictLinks: await strictLinks(host),
+    strictLinks: strictLinks(host),
     ...(known !== undefined && services.some(isProbedThrough) && { lostWaysBack: await lostWaysBack(host, known, members) }),
     tunnels: await tunnelWays(host, services, members),
   }
@@ -58,19 +58,12 @@ function conntrack(host: Host): Pick<DoctorFacts, 'conntrack'> {
   return usage === undefined ? {} : { conntrack: { ...usage, ...(buckets !== undefined && { buckets }) } }
 }
 
-/** In another network namespace the kernel shows the size of the host's table as a file that nobody may write. */
-async function isHostNamespace(): Promise<boolean> {
-  const { mode } = await stat('/proc/sys/net/netfilter/nf_conntrack_max').catch(() => ({ mode: WRITABLE }))
-  return (mode & WRITABLE) !== 0
-}
-
-const WRITABLE = 0o200
-
 async function askNftables(host: Host, wanted: SnatSettings['by']): Promise<DoctorFacts['nftables'] & object> {
   try {
     const { by, kernel } = await openSnatWay(host, wanted)
     await using _ = kernel
-    return { by: by === 'iptables' ? 'iptables, because nftables is not here' : kernel.by }
+    const iptables = wanted === 'iptables' ? 'iptables' : 'iptables, because nftables is not here'
+    return { by: by === 'iptables' ? iptables : kernel.by }
   } catch (error) {
     return { problem: asPointsmanError(error).message }
   }
@@ -152,12 +145,6 @@ async function isHere(address: IpAddress): Promise<boolean> {
   } finally {
     socket.close()
   }
-}
-
-async function strictLinks(host: Host): Promise<string[]> {
-  const links = await readdir('/proc/sys/net/ipv4/conf').catch((): string[] => [])
-  const isStrict = (link: string) => host.readSysctl(`net.ipv4.conf.${link.replaceAll('.', '/')}.rp_filter`) === 1
-  return links.filter((link) => !['all', 'default', 'lo'].includes(link) && isStrict(link))
 }
 
 /** One for each service and way: its backends are reached alike, most of the time. */

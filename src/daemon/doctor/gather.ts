@@ -17,6 +17,7 @@ import { abstractListener, holderOfSocket } from './processes.ts'
 export interface DoctorInput {
   readonly configuration: Configuration | undefined
   readonly configurationProblem?: string
+  readonly configurationPath?: string
   readonly stateDir: string
   /** Milliseconds. */
   readonly kernelDeadline: number
@@ -37,12 +38,13 @@ export async function gatherFacts(host: Host, input: DoctorInput): Promise<Docto
   const firewall = await gatherFirewall(host, services, members)
   const holder = await host.whoHoldsTable()
   const silentHolder = holder === 'silent' ? await tableSocketHolder() : undefined
-  const admin = configuration === undefined ? undefined : await adminFacts(configuration.settings)
+  const admin = configuration === undefined ? undefined : await adminFacts(configuration.settings, holder)
   const descriptors = await descriptorFacts(holder)
   const installs = await installer()
   return {
     configuration,
     ...(input.configurationProblem !== undefined && { configurationProblem: input.configurationProblem }),
+    ...(input.configurationPath !== undefined && { configurationPath: input.configurationPath }),
     platform: process.platform,
     kernelRelease: release(),
     ipvsModule,

@@ -50,7 +50,8 @@ async function programIn(directory: string): Promise<Program | undefined> {
   const name = names.find((each) => WRITERS.has(each) || MOVERS.has(each))
   if (name === undefined) return undefined
   const half = name === 'keepalived' ? keepalivedHalf(words.slice(1)) : 'both'
-  return { name, writes: WRITERS.has(name) && half !== 'vrrp', moves: MOVERS.has(name) && half !== 'check' }
+  const balances = name !== 'kube-router' || !words.includes('--run-service-proxy=false')
+  return { name, writes: WRITERS.has(name) && half !== 'vrrp' && balances, moves: MOVERS.has(name) && half !== 'check' }
 }
 
 /** Short options of keepalived(8) that are followed by a word, in the same one or the next. */

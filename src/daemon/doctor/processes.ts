@@ -35,18 +35,37 @@ export async function holderOfSocket(inode: string, proc = '/proc'): Promise<Oth
   return undefined
 }
 
-/** The inode of the socket that listens at an address, or at all addresses (/proc/net/tcp and tcp6). */
-export async function listenerOn(address: IpAddress, port: number, proc = '/proc'): Promise<string | undefined> {
+export interface ListeningSocket {
+  readonly inode: string
+  /** The number of the user that made it. */
+  readonly user: number
+}
+
+/** The socket that listens at an address, or at all addresses (/proc/net/tcp and tcp6). */
+export async function listenerOn(address: IpAddress, port: number, proc = '/proc'): Promise<ListeningSocket | undefined> {
   const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
   const own = wordsOf(address)
   const wanted = new Set([own, '0'.repeat(8), '0'.repeat(32)].map((words) => `${words}:${hexPort}`))
   for (const file of ['tcp', 'tcp6']) {
     for (const line of (await textOf(join(proc, 'self/net', file))).split('\n').slice(1)) {
       const columns = line.trim().split(/\s+/)
-      if (columns[3] === LISTENS && wanted.has(columns[1] ?? '')) return columns[9]
+      if (columns[3] === LISTENS && wanted.has(columns[1] ?? '')) return { inode: columns[9] ?? '', user: Number(columns[7]) }
     }
   }
   return undefined
+}
+
+/**
+ * A process of that user whose sockets nobody but root may see, not even its user: it has capabilities from its own file, as in the container image
+ * (PR_SET_DUMPABLE(2const)).
+ */
+export async function hidesSockets(pid: number, user: number, proc = '/proc'): Promise<boolean> {
+  const refused = await readdir(join(proc, `${pid}`, 'fd')).then(
+    () => false,
+    ({ code }: NodeJS.ErrnoException) => code === 'EACCES',
+  )
+  const [, effective] = /^Uid:\s+\d+\s+(\d+)/m.exec(await textOf(join(proc, `${pid}`, 'status'))) ?? []
+  return refused && Number(effective) === user
 }
 
 /** TCP_LISTEN */

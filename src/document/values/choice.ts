@@ -1,4 +1,4 @@
-import { accepted, type Grammar, refused, show, wrongType } from '../reading.ts'
+import { accepted, type Grammar, hint, refused, show, wrongType } from '../reading.ts'
 import { nearest, oneOf } from '../suggest.ts'
 
 /** One word of a list. `aliases` are words of other tools that are not taken but whose meaning is known. */
@@ -25,13 +25,23 @@ export const truth: Grammar<boolean> = {
 
 /** Text of one line, not blank, of limited length. `what` is the noun of the remedy: `a name`. */
 export function line(what: string, maximumLength: number): Grammar<string> {
+  return lineOf(what, maximumLength, show)
+}
+
+/** The same for what may be a secret, which no sentence shows. */
+export function secretLine(what: string, maximumLength: number): Grammar<string> {
+  return lineOf(what, maximumLength, hint)
+}
+
+function lineOf(what: string, maximumLength: number, shown: (raw: unknown) => string): Grammar<string> {
   return {
     jsonSchema: { type: 'string', minLength: 1, maxLength: maximumLength },
     read(raw) {
-      if (typeof raw === 'number' || typeof raw === 'boolean') return refused(`${raw} is not text`, `put it in quotes: "${raw}"`)
-      if (typeof raw !== 'string') return wrongType(raw, 'text', `write ${what}`)
+      if (typeof raw === 'number' || typeof raw === 'boolean')
+        return refused(`${shown(raw)} is not text`, shown === show ? `put it in quotes: "${raw}"` : 'put it in quotes')
+      if (typeof raw !== 'string') return wrongType(raw, 'text', `write ${what}`, shown)
       if (raw.trim() === '') return refused('the text is empty', `write ${what}`)
-      if (raw !== raw.trim()) return refused(`${show(raw)} begins or ends with a blank`, 'remove the blanks')
+      if (raw !== raw.trim()) return refused(`${shown(raw)} begins or ends with a blank`, 'remove the blanks')
       if (raw.length > maximumLength)
         return refused(`the text has ${raw.length} characters`, `write ${what} of at most ${maximumLength}`)
       if (/\p{Cc}/u.test(raw)) return refused('the text holds line breaks or control characters', `write ${what} on one line`)

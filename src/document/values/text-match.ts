@@ -1,5 +1,5 @@
 import type { TextMatch } from '../../model/probe-spec.ts'
-import { accepted, type Grammar, type Reading, refused, wrongType } from '../reading.ts'
+import { accepted, type Grammar, hint, type Reading, refused, wrongType } from '../reading.ts'
 
 const KEYS = ['text', 'pattern', 'not'] as const
 const MOST = 4000
@@ -41,7 +41,7 @@ export function byteText(what: string): Grammar<string> {
   return {
     jsonSchema: { type: 'string', minLength: 1, maxLength: MOST },
     read(raw) {
-      if (typeof raw !== 'string') return wrongType(raw, 'text', `write ${what}, in quotes`)
+      if (typeof raw !== 'string') return wrongType(raw, 'text', `write ${what}, in quotes`, hint)
       if (raw === '') return refused('the text is empty', `write ${what}`)
       if (raw.length > MOST) return refused(`the text has ${raw.length} characters`, `write ${what} of at most ${MOST}`)
       return isBytes(raw) ? accepted(raw) : refused(NO_BYTE, BYTE_REMEDY)
@@ -63,7 +63,7 @@ function inBytes(match: TextMatch): Reading<TextMatch> {
 function readMatch(raw: unknown): Reading<TextMatch> {
   const remedy = 'write a text, { text: ... } or { pattern: ... }'
   if (typeof raw === 'string') return readValue('text', raw, false)
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return wrongType(raw, 'a text', remedy)
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return wrongType(raw, 'a text', remedy, hint)
   const written = raw as Readonly<Record<string, unknown>>
   const unknown = Object.keys(written).find((key) => !KEYS.some((known) => known === key))
   if (unknown !== undefined) return refused(`the key ${unknown} is not known here`, `the known keys are ${KEYS.join(', ')}`)
@@ -76,7 +76,7 @@ function readMatch(raw: unknown): Reading<TextMatch> {
 
 function readValue(by: TextMatch['by'], value: unknown, not: boolean): Reading<TextMatch> {
   const remedy = `write what the answer contains, in at most ${MOST} characters`
-  if (typeof value !== 'string') return wrongType(value, 'text', 'put it in quotes')
+  if (typeof value !== 'string') return wrongType(value, 'text', 'put it in quotes', hint)
   if (value === '') return refused('the text is empty', remedy)
   if (value.length > MOST) return refused(`the text has ${value.length} characters`, remedy)
   if (by === 'pattern') {

@@ -86,6 +86,14 @@ export function nameRange(attributes: AttributeCursor, message: MessageCursor): 
   return { start, end }
 }
 
+/** The bytes that name the service of a message, as text; undefined in a message of no service. */
+export function nameIn(bytes: Uint8Array, attributes: AttributeCursor, message: MessageCursor): string | undefined {
+  attributes.over(message.body + GENERIC_HEADER, message.end)
+  if (!attributes.next() || attributes.type !== ATTR.service) return undefined
+  const { start, end } = nameRange(attributes, message)
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
+}
+
 /** IPVS_CMD_ATTR_SERVICE around attributes that are encoded already. */
 export function nestOf(name: Uint8Array): Uint8Array {
   const writer = new MessageWriter(new Uint8Array(ATTRIBUTE_HEADER + name.length))

@@ -2,18 +2,12 @@ import { AttributeCursor } from '../netlink/attribute-cursor.ts'
 import { Arena } from '../netlink/exchange.ts'
 import { MessageCursor } from '../netlink/message-cursor.ts'
 import { ENTRY, GAVE_WAY, type ServiceBytes, type TableDelta } from '../worker/jobs.ts'
+import { BegunReading, type Range, type ReadDestinations } from './begun-reading.ts'
 import { nameRange, nestOf, type ServiceQuestions } from './service-dump.ts'
 
 /** Where the messages of a service lie in an arena: the service itself and its destinations. */
-interface Place {
+interface Place extends ReadDestinations {
   readonly service: Range
-  readonly destinations: Range
-  readonly datagrams: number
-}
-
-interface Range {
-  readonly start: number
-  readonly end: number
 }
 
 interface Remembered {
@@ -26,7 +20,7 @@ interface Remembered {
   counted: boolean
 }
 
-/** A service that is being read. */
+/** A service that was read. */
 interface Found {
   readonly slot: number
   readonly nest: Uint8Array
@@ -48,10 +42,14 @@ export class TableMemory {
   #now = new Arena()
   #before = new Arena()
   #services = new Map<string, Remembered>()
+  /** The services of the reading under way, as they are listed. */
+  readonly #list = new Arena()
+  /** What a reading that gave way had read, in the arena that is not the last full reading's. */
+  #begun: BegunReading | undefined
 
   /**
-   * Reads everything. `proceed` is called between questions: it throws when the job is to be given up, and is false when it is to give way
-   * to another; then all is as before.
+   * Reads everything, or what is left of a reading that gave way a moment ago. `proceed` is called between questions: it throws when the job
+   * is to be given up, and is false when it is to give way to another; then all is as before, but for what the next reading need not ask again.
    */
   read(
     questions: ServiceQuestions,
@@ -61,13 +59,17 @@ export class TableMemory {
     const whole = !this.#valid || asked.generation !== this.#generation
     if (whole) this.#services.clear()
     this.#swap()
-    this.#now.position = 0
+    const begun = !whole && this.#begun?.isFresh() ? this.#begun : new BegunReading()
+    this.#begun = undefined
+    this.#now.position = begun.end
     // Void until this read has come to its end: one that breaks off in the middle leaves nothing to compare with.
     this.#valid = false
-    const places = this.#dumpAll(questions, proceed)
+    const places = this.#dumpAll(questions, begun, proceed)
     if (places === GAVE_WAY) {
+      begun.end = this.#now.position
       this.#swap()
       this.#valid = !whole
+      if (!whole) this.#begun = begun
       return GAVE_WAY
     }
     const found = this.#remembered(places)
@@ -83,6 +85,11 @@ export class TableMemory {
     this.#generation++
     this.#valid = true
     return { generation: this.#generation, whole, gone, ...pack(this.#now.bytes, changed.map(packed)) }
+  }
+
+  /** Messages are about to be sent that change the table: what they name is read anew. */
+  changing(messages: Uint8Array): void {
+    if (this.#begun?.forget(messages, (name) => this.#services.has(name)) === false) this.#begun = undefined
   }
 
   #swap(): void {
@@ -105,27 +112,40 @@ export class TableMemory {
     return all
   }
 
-  #dumpAll(questions: ServiceQuestions, proceed: () => boolean): Map<string, Found> | typeof GAVE_WAY {
-    const arena = this.#now
-    questions.dumpServices(arena, SERVICES_SEQUENCE)
-    const found = new Map<string, Found>()
-    // The arena may move when it grows; what was received by now stays readable where it was.
-    const listed = arena.bytes
-    const cursor = new MessageCursor(listed, 0, arena.position)
-    const attributes = new AttributeCursor(listed)
+  #dumpAll(questions: ServiceQuestions, begun: BegunReading, proceed: () => boolean): Map<string, Found> | typeof GAVE_WAY {
+    const list = this.#list
+    list.position = 0
+    questions.dumpServices(list, SERVICES_SEQUENCE)
+    const listed = new Map<string, Range>()
+    const cursor = new MessageCursor(list.bytes, 0, list.position)
+    const attributes = new AttributeCursor(list.bytes)
     while (cursor.next()) {
       if (!proceed()) return GAVE_WAY
       const range = nameRange(attributes, cursor)
-      const name = listed.toString('latin1', range.start, range.end)
+      const name = list.bytes.toString('latin1', range.start, range.end)
       // A dump that others disturb repeats services.
-      if (found.has(name)) continue
-      const known = this.#services.get(name)
-      const slot = known?.slot ?? this.#nextSlot++
-      const nest = known?.nest ?? nestOf(listed.subarray(range.start, range.end))
-      const place = dumpPlace(questions, arena, { start: cursor.start, end: cursor.end }, nest, slot)
-      if (place !== undefined) found.set(name, { slot, nest, place })
+      if (listed.has(name)) continue
+      const there = begun.has(name) || this.#readDestinations(questions, begun, name, range)
+      if (there) listed.set(name, { start: cursor.start, end: cursor.end })
+    }
+    const moved = this.#now.position
+    this.#now.append(list)
+    const found = new Map<string, Found>()
+    for (const [name, { start, end }] of listed) {
+      const { slot, nest, read } = begun.get(name)
+      found.set(name, { slot, nest, place: { service: { start: moved + start, end: moved + end }, ...read } })
     }
     return found
+  }
+
+  /** Whether the service that was just listed is still there. */
+  #readDestinations(questions: ServiceQuestions, begun: BegunReading, name: string, range: Range): boolean {
+    const known = this.#services.get(name)
+    const slot = known?.slot ?? this.#nextSlot++
+    const nest = known?.nest ?? nestOf(this.#list.bytes.subarray(range.start, range.end))
+    const read = readDestinations(questions, this.#now, nest, slot)
+    if (read !== undefined) begun.add(name, { slot, nest, read })
+    return read !== undefined
   }
 
   #unchanged({ now, before }: Remembered): boolean {
@@ -138,14 +158,13 @@ export class TableMemory {
   }
 }
 
-/** Reads the destinations behind a service that was just listed; undefined when it has vanished meanwhile. */
-function dumpPlace(
+/** Reads the destinations of a service that was just listed; undefined when it has vanished meanwhile. */
+function readDestinations(
   questions: ServiceQuestions,
   arena: Arena,
-  service: Range,
   nest: Uint8Array,
   sequence: number,
-): Place | undefined {
+): ReadDestinations | undefined {
   const start = arena.position
   const datagrams = questions.dumpDestinations(arena, nest, sequence)
   const end = arena.position
@@ -155,7 +174,7 @@ function dumpPlace(
     arena.position = end
     if (!there) return undefined
   }
-  return { service, destinations: { start, end }, datagrams }
+  return { destinations: { start, end }, datagrams }
 }
 
 /** Reads the named services alone; one that is not there has no entry. */
@@ -166,8 +185,9 @@ export function readServices(questions: ServiceQuestions, identities: readonly U
     proceed()
     const start = arena.position
     if (!questions.getService(arena, nest, SERVICES_SEQUENCE)) continue
-    const place = dumpPlace(questions, arena, { start, end: arena.position }, nest, SERVICES_SEQUENCE)
-    if (place !== undefined) places.push({ number, place })
+    const service = { start, end: arena.position }
+    const read = readDestinations(questions, arena, nest, SERVICES_SEQUENCE)
+    if (read !== undefined) places.push({ number, place: { service, ...read } })
   }
   return pack(arena.bytes, places)
 }

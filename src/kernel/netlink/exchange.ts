@@ -71,6 +71,15 @@ export class Arena {
     }
     return this.bytes.subarray(this.position, this.position + LARGEST_DATAGRAM)
   }
+
+  /** Takes in what another one holds. */
+  append(other: Arena): void {
+    for (let at = 0; at < other.position; at += LARGEST_DATAGRAM) {
+      const part = other.bytes.subarray(at, Math.min(at + LARGEST_DATAGRAM, other.position))
+      this.room().set(part)
+      this.position += part.length
+    }
+  }
 }
 
 /** Sends a dump request and appends the data messages of the answer to `arena`, headers and all. */

@@ -56,19 +56,15 @@ export class LinuxNftables implements NftablesKernel {
   }
 
   readTable(family: 'inet' | 'ip' | 'ip6', name: string): Promise<readonly NftObject[] | undefined> {
-    return this.#inTurn(async () => {
-      const answer = await this.#ask(JSON.stringify({ nftables: [{ list: { table: { family, name } } }] }))
-      if (answer.done) return readObjects(answer.output)
-      if (errnoOf(reasonIn(answer.words)) === 'ENOENT') return undefined
-      throw nftRefused(answer.words)
-    })
+    return this.#inTurn(() => this.#list({ table: { family, name } }))
   }
 
-  readRuleset(): Promise<readonly NftObject[]> {
+  readFilters(): Promise<readonly NftObject[]> {
     return this.#inTurn(async () => {
-      const answer = await this.#ask(JSON.stringify({ nftables: [{ list: { ruleset: null } }] }))
-      if (answer.done) return readObjects(answer.output)
-      throw nftRefused(answer.words)
+      const objects: NftObject[] = []
+      for (const table of filterTables((await this.#list({ chains: null })) ?? []))
+        objects.push(...((await this.#list({ table })) ?? []))
+      return objects
     })
   }
 
@@ -102,6 +98,14 @@ export class LinuxNftables implements NftablesKernel {
       if (this.#barred !== undefined) throw this.#barred
       return job()
     })
+  }
+
+  /** Undefined where that is not there, or no longer. */
+  async #list(what: NftObject): Promise<readonly NftObject[] | undefined> {
+    const answer = await this.#ask(JSON.stringify({ nftables: [{ list: what }] }))
+    if (answer.done) return readObjects(answer.output)
+    if (errnoOf(reasonIn(answer.words)) === 'ENOENT') return undefined
+    throw nftRefused(answer.words)
   }
 
   /** Rejects with KERNEL_STUCK past the deadline; what was asked is ended if it can be. */
@@ -144,6 +148,21 @@ export class LinuxNftables implements NftablesKernel {
       return undefined
     }
   }
+}
+
+const FILTERS: readonly unknown[] = ['filter', 'route']
+const HOOKS: readonly unknown[] = ['input', 'forward', 'output']
+const FAMILIES: readonly unknown[] = ['inet', 'ip', 'ip6']
+
+/** The tables, each once, of the chains that filter packets at the hooks of IP. */
+function filterTables(chains: readonly NftObject[]): { readonly family: unknown; readonly name: unknown }[] {
+  const tables = new Map<string, { readonly family: unknown; readonly name: unknown }>()
+  for (const object of chains) {
+    const { family, table, type, hook } = (object['chain'] ?? {}) as Readonly<Record<string, unknown>>
+    if (FAMILIES.includes(family) && FILTERS.includes(type) && HOOKS.includes(hook))
+      tables.set(`${family} ${table}`, { family, name: table })
+  }
+  return [...tables.values()]
 }
 
 async function readObjects(output: string): Promise<readonly NftObject[]> {

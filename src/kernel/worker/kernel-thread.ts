@@ -89,6 +89,7 @@ export class KernelThread implements Disposable {
     const failures: SequencedFailure[] = []
     for (const { start, end, first, count } of batches) {
       this.#proceed()
+      this.#memory.changing(bytes.subarray(start, end))
       failures.push(...this.#sendBatch({ bytes: bytes.subarray(start, end), first, count }))
       this.#progress()
     }

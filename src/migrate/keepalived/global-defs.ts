@@ -1,5 +1,5 @@
 import { formatDuration } from '../../document/values/duration.ts'
-import type { LeftOut, Written } from '../imported.ts'
+import type { LeftOut, Place, Written } from '../imported.ts'
 import { ofUser } from './misc-check.ts'
 import { type Counterparts, leftOut, unknown } from './notes.ts'
 import type { Directive } from './tree.ts'
@@ -9,6 +9,8 @@ export interface GlobalDefs {
   /** Keys of `global.ipvs`. */
   readonly ipvs: Written
   readonly scriptUser: string | undefined
+  /** Where each of `ipvs` was written. */
+  readonly places: ReadonlyMap<string, Place>
 }
 
 const MAIL = ['no mail is sent', 'write global: { hooks: { webhook: ... } }, or alert on the metrics'] as const
@@ -45,6 +47,16 @@ const KNOWN: Counterparts = {
     'Pointsman works in the network namespace that it is started in',
     'write NetworkNamespacePath= in the unit of systemd',
   ],
+  lvs_timeouts: [
+    'it is read as tcp, tcpfin and udp, each with a number of seconds',
+    'write global: { ipvs: { tcp_timeout: ... } }',
+  ],
+  nftables_ipvs: ['every address of a group is a service of its own', 'do nothing, or write one service with fwmark'],
+  nftables_ipvs_start_fwmark: ['every address of a group is a service of its own', 'do nothing'],
+  no_checker_emails: MAIL,
+  rs_init_notifies: ['hooks tell every change, the first verdict included', 'do nothing'],
+  random_seed: KEEPALIVED,
+  include_check: ['a file that cannot be read ends the import', 'do nothing'],
   net_namespace_ipvs: ['IPVS and probes are in one network namespace', 'write NetworkNamespacePath= in the unit of systemd'],
 }
 
@@ -59,9 +71,9 @@ export function isKnownGlobal({ name }: Directive): boolean {
 export function unknownGlobal(directive: Directive): LeftOut {
   const { name } = directive
   if (KNOWN[name] !== undefined) return unknown(directive, KNOWN)
-  if (/^vrrp|^garp|^dynamic_interfaces$|^static/.test(name)) return leftOut(directive, ...VRRP)
-  if (/snmp|dbus/.test(name)) return leftOut(directive, 'there is no SNMP and no D-Bus here', 'use the metrics')
-  if (/process|priority|affinity|swap|rlimit|instance|pid_dir|reload|config|umask|bfd|linkbeat|child_wait/.test(name))
+  if (/^vrrp|^garp|^dynamic_interfaces$|^static|^nftables|^vmac|vrid|igmp|iptables/.test(name)) return leftOut(directive, ...VRRP)
+  if (/snmp|dbus|^enable_traps$/.test(name)) return leftOut(directive, 'there is no SNMP and no D-Bus here', 'use the metrics')
+  if (/process|priority|affinity|swap|rlimit|instance|pid_dir|reload|config|umask|bfd|linkbeat|child_wait|rcv_bufs/.test(name))
     return leftOut(directive, ...KEEPALIVED)
   return unknown(directive, KNOWN)
 }
@@ -69,19 +81,24 @@ export function unknownGlobal(directive: Directive): LeftOut {
 export function readGlobalDefs(directives: readonly Directive[], notes: LeftOut[]): GlobalDefs {
   let ipvs: Written = {}
   let scriptUser: string | undefined
+  const places = new Map<string, Place>()
+  const take = (directive: Directive, written: Written) => {
+    ipvs = { ...ipvs, ...written }
+    for (const key of Object.keys(written)) places.set(`global.ipvs.${key}`, directive.place)
+  }
   for (const directive of directives) {
     const timeouts = directive.name === 'lvs_timeouts' ? timeoutsOf(directive) : undefined
-    if (timeouts !== undefined) ipvs = { ...ipvs, ...timeouts }
+    if (timeouts !== undefined) take(directive, timeouts)
     else if (directive.name === 'script_user' && directive.words[0] !== undefined) {
       const [user, group] = directive.words
       scriptUser = user
       notes.push(ofUser(directive, user, group))
     } else if (directive.name === 'lvs_sync_daemon') {
       const daemons = syncDaemonsOf(directive, notes)
-      if (daemons !== undefined) ipvs = { ...ipvs, sync_daemons: daemons }
+      if (daemons !== undefined) take(directive, { sync_daemons: daemons })
     } else notes.push(unknownGlobal(directive))
   }
-  return { ipvs, scriptUser }
+  return { ipvs, scriptUser, places }
 }
 
 const TIMEOUTS: Readonly<Record<string, string>> = { tcp: 'tcp_timeout', tcpfin: 'tcp_fin_timeout', udp: 'udp_timeout' }
@@ -92,7 +109,8 @@ function timeoutsOf({ words }: Directive): Written | undefined {
     const key = TIMEOUTS[words[at] ?? '']
     const seconds = wholeNumber(words[at + 1])
     if (key === undefined || seconds === undefined) return undefined
-    written[key] = formatDuration(seconds * 1000)
+    // 0 leaves that of the kernel.
+    if (seconds > 0) written[key] = formatDuration(seconds * 1000)
   }
   return words.length === 0 ? undefined : written
 }

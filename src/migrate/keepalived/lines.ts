@@ -2,8 +2,9 @@ import { dirname, resolve } from 'node:path'
 import { type Issue, issuesError } from '../../document/issue.ts'
 import type { ReadResult } from '../../document/read.ts'
 import { decodeText } from '../../document/text.ts'
+import { HIDDEN } from '../../model/hidden.ts'
 import type { LeftOut, Place } from '../imported.ts'
-import { SECRET } from './notes.ts'
+import { SECRET, withoutSecrets } from '../secrets.ts'
 import { readTurns } from './sequence.ts'
 import { withoutComment } from './words.ts'
 
@@ -54,13 +55,32 @@ class LineReader implements Lines {
   async file(path: string, within: readonly string[]): Promise<void> {
     const read = await this.#files.read(path)
     if (!read.ok) throw issuesError('CONFIG_UNREADABLE', [read.issue])
-    const decoded = decodeText(path, read.bytes)
-    if (!decoded.ok) throw issuesError('CONFIG_INVALID', [decoded.issue])
+    const text = this.#textOf(path, read.bytes)
     const stack = [...within, resolve(path)]
     const before = this.#parameters.get('_PWD')
     this.#parameters.set('_PWD', dirname(resolve(path)))
-    for (const { text, line } of joined(decoded.text)) await this.#line(text, { file: path, line }, stack, 0)
+    for (const one of joined(text)) await this.#line(one.text, { file: path, line: one.line }, stack, 0)
     if (before !== undefined) this.#parameters.set('_PWD', before)
+  }
+
+  /** keepalived knows bytes alone, and old files have comments in Latin 1. What is none in UTF-8 outside of comments is listed. */
+  #textOf(path: string, bytes: Uint8Array): string {
+    const decoded = decodeText(path, bytes)
+    if (decoded.ok) return decoded.text
+    const latin = decodeText(path, Buffer.from(bytes).toString('latin1'))
+    if (!latin.ok) throw issuesError('CONFIG_INVALID', [{ ...decoded.issue, remedy: 'name a keepalived.conf' }])
+    for (const { text, line } of joined(latin.text)) {
+      if (!/[^\0-\x7f]/.test(text)) continue
+      const directive = /^\s*\S+/.exec(text)?.[0].trim() ?? ''
+      this.leftOut.push({
+        file: path,
+        line,
+        directive,
+        reason: 'the file is not UTF-8, and was read as Latin 1',
+        remedy: 'look at it in the result',
+      })
+    }
+    return latin.text
   }
 
   async #line(line: string, place: Place, stack: readonly string[], depth: number): Promise<void> {
@@ -73,7 +93,7 @@ class LineReader implements Lines {
     if (text === '') return
     if (text.startsWith('@')) return this.#conditional(text, place, stack, depth)
     const [, include] = /^include[rmwba]?\s+(.+)$/.exec(text) ?? []
-    if (include !== undefined) return this.#include(include.replaceAll(/^["']|["']$/g, ''), place, stack)
+    if (include !== undefined) return this.#include(this.#replaceAll(include).replaceAll(/^["']|["']$/g, ''), place, stack)
     const [, name, value] = DEFINITION.exec(text) ?? []
     if (name !== undefined) this.#parameters.set(name, value ?? '')
     else if (text.startsWith('~')) await this.#turns(text, place, stack, depth)
@@ -98,7 +118,7 @@ class LineReader implements Lines {
     if (this.#configId === undefined) {
       this.leftOut.push({
         ...place,
-        directive: withoutSecret(text),
+        directive: shownForHosts(text),
         reason: `whether the line counts depends on the host that reads it`,
         remedy: `import with --config-id ${id}, or with the name of another host`,
       })
@@ -107,7 +127,7 @@ class LineReader implements Lines {
 
   async #include(pattern: string, place: Place, stack: readonly string[]): Promise<void> {
     const paths = await this.#files.matching(resolve(dirname(stack.at(-1) ?? ''), pattern))
-    const directive = `include ${pattern}`
+    const directive = `include ${withoutSecrets(pattern)}`
     if (paths.length === 0)
       this.leftOut.push({ ...place, directive, reason: 'there is no such file here', remedy: 'import where the files are' })
     for (const path of paths) {
@@ -120,7 +140,11 @@ class LineReader implements Lines {
     const [head = '', rest = ''] = split(text)
     const turns = readTurns(`${this.#replaceAll(head)}${rest}`)
     if (turns === undefined)
-      throw invalid(place, `${head} cannot be read`, 'write ~SEQ(name, start, step, end) or ~LST(name, one, two)')
+      throw invalid(
+        place,
+        `what begins with ${/^~\w*/.exec(head)?.[0]} cannot be read`,
+        'write ~SEQ(name, start, step, end) or ~LST(name, one, two)',
+      )
     for (const values of turns.turns) {
       for (const [index, name] of turns.names.entries()) this.#parameters.set(name, values[index] ?? '')
       await this.#line(turns.rest, place, stack, depth + 1)
@@ -150,12 +174,18 @@ class LineReader implements Lines {
   }
 }
 
+/** Up to the word behind which a secret may follow, or the program whose arguments may be secrets. */
+const BEFORE_SECRET = new RegExp(
+  `^.*?(?:(?:${SECRET.source})[\\w-]*|(?:notify|quorum_|failover_|misc_path|script)[\\w-]*(?:\\s+["']?[^\\s"'=]+)?)`,
+  'is',
+)
+
 /** A line for some hosts as people find it. A parameter or a block on one line may hold a secret anywhere in it. */
-function withoutSecret(line: string): string {
+function shownForHosts(line: string): string {
   const [, condition = '', rest = ''] = /^(@\S*\s*)(.*)$/s.exec(line) ?? []
-  const [named] = new RegExp(`^.*?(${SECRET.source})[\\w-]*`, 'is').exec(rest) ?? []
-  if (named === undefined || /^\s*\{?$/.test(rest.slice(named.length))) return line
-  return `${condition}${named} ***`
+  const [named] = BEFORE_SECRET.exec(rest) ?? []
+  if (named === undefined || /^["']?\s*\{?$/.test(rest.slice(named.length))) return `${condition}${withoutSecrets(rest)}`
+  return `${condition}${withoutSecrets(named)} ${HIDDEN}`
 }
 
 const DEFINITION = /^\$([A-Za-z_]\w*)=(.*)$/s

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { isMapping } from '../../document/reading.ts'
 import { type IpAddress, parseAddress } from '../../model/address.ts'
 import type { LeftOut, Written } from '../imported.ts'
-import { leftOut } from './notes.ts'
+import { leftOut, unknown } from './notes.ts'
 import { type Check, checkOf, readOptions, type Surroundings, tellOthers } from './options.ts'
 import type { CheckedServer } from './pool-checks.ts'
 import { quoted } from './shell.ts'
@@ -21,8 +21,10 @@ export function execCheck(directive: Directive, around: Surroundings, notes: Lef
   for (const other of options.others) {
     const [word, group] = other.words
     if (other.name === 'misc_path' && word !== undefined) command = commandOf(other.words.join(' '))
-    else if (other.name === 'misc_timeout' && timer(word) !== undefined) timeout = timer(word) ?? timeout
-    else if (other.name === 'misc_dynamic') dynamic = true
+    else if (other.name === 'misc_timeout') {
+      timeout = timer(word) ?? timeout
+      if (timer(word) === undefined || timeout < 10 || timeout > 3_600_000) notes.push(unknown(other, {}))
+    } else if (other.name === 'misc_dynamic') dynamic = true
     else if (other.name === 'user' && word !== undefined) {
       user = word
       notes.push(ofUser(other, word, group))

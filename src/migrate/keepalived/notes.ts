@@ -1,13 +1,26 @@
+import { HIDDEN } from '../../model/hidden.ts'
 import type { LeftOut } from '../imported.ts'
+import { SECRET, withoutSecrets } from '../secrets.ts'
 import type { Directive } from './tree.ts'
 
-/** What follows these words is a secret, or may be one. */
-export const SECRET = /pass|auth|username/i
+/** Directives that hold command lines, whose arguments may be secrets. */
+const PROGRAM = /^notify|^(?:quorum|failover)_(?:up|down)$|^misc_path$|script$/
+
+/** What a probe sends, and what it waits for. */
+const SPOKEN = /^(?:payload|require_reply)$/
 
 /** The directive as people find it in their file, without secrets and without its block. */
 export function shown({ name, words, block }: Directive): string {
-  const text = SECRET.test(name) ? [name, ...(words.length > 0 ? ['***'] : [])] : [name, ...words]
-  return `${text.join(' ')}${block === undefined ? '' : ' { }'}`
+  return `${[name, ...shownWords(name, words)].join(' ')}${block === undefined ? '' : ' { }'}`
+}
+
+function shownWords(name: string, words: readonly string[]): readonly string[] {
+  if (words.length === 0) return []
+  if (SECRET.test(name) || SPOKEN.test(name)) return [HIDDEN]
+  if (!PROGRAM.test(name)) return words.map(withoutSecrets)
+  const [program = '', ...others] = words.flatMap((word) => word.trim().split(/\s+/))
+  if (program.includes('=')) return [HIDDEN]
+  return others.length === 0 ? [program] : [program, HIDDEN]
 }
 
 export function leftOut(directive: Directive, reason: string, remedy: string): LeftOut {
@@ -17,12 +30,20 @@ export function leftOut(directive: Directive, reason: string, remedy: string): L
 /** Reason and remedy of directives that have no counterpart, by name. */
 export type Counterparts = Readonly<Record<string, readonly [reason: string, remedy: string]>>
 
+/** Times and counts that are read elsewhere, for those that cannot be. */
+const BEYOND: Counterparts = {
+  delay_loop: ['it is no number of seconds from 0.1 to 3600', 'look at interval in the result'],
+  delay_before_retry: ['it is no number of seconds up to 3600', 'look at fast_interval in the result'],
+  connect_timeout: ['it is no number of seconds from 0.01 to 3600', 'look at timeout in the result'],
+  misc_timeout: ['it is no number of seconds from 0.01 to 3600', 'look at timeout in the result'],
+  retry: ['it is no number from 0 to 999', 'look at fall in the result'],
+  nb_get_retry: ['it is no number from 0 to 999', 'look at fall in the result'],
+}
+
 /** A directive that nothing was made of, by what is known of it. */
 export function unknown(directive: Directive, known: Counterparts): LeftOut {
-  const [reason, remedy] = known[directive.name] ?? [
-    'nothing is known of it here',
-    'look it up in keepalived.conf(5), and write what it means',
-  ]
+  const [reason, remedy] = known[directive.name] ??
+    BEYOND[directive.name] ?? ['nothing is known of it here', 'look it up in keepalived.conf(5), and write what it means']
   return leftOut(directive, reason, remedy)
 }
 

@@ -38,7 +38,7 @@ const CHECKER = /^[A-Z_]+(_GET|_CHECK)$/
 
 export function readRealServer(
   directive: Directive,
-  port: number | undefined,
+  usual: { readonly port: number | undefined; readonly weight: number },
   around: Omit<Surroundings, 'server'>,
   notes: LeftOut[],
 ): RealServer | undefined {
@@ -55,11 +55,11 @@ export function readRealServer(
   const found: { weight?: number; method?: unknown; upper?: number; lower?: number } = {}
   for (const each of rest) {
     if (CHECKER.test(each.name)) {
-      const surroundings = { ...around, timing, server: { address, port: own ?? port ?? 0 } }
+      const surroundings = { ...around, timing, server: { address, port: own ?? usual.port ?? 0 } }
       checks.push(...readChecker(each, surroundings, notes))
     } else if (!takeNumbers(each, found)) notes.push(unknown(each, KNOWN))
   }
-  const { weight = 1, method, upper, lower } = found
+  const { weight = usual.weight, method, upper, lower } = found
   return { directive, address, port: own, weight, method, upper, lower, inhibit: timing.inhibit === true, checks }
 }
 

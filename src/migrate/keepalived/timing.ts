@@ -14,24 +14,34 @@ export interface Timing {
 }
 
 const HOUR = 3_600_000
+/** What intervals and timeouts of a configuration may be, in milliseconds. */
+const LEAST_INTERVAL = 100
+const LEAST_TIMEOUT = 10
+const MOST_RETRIES = 999
 
-/** Takes what a directive says of times; false where it says nothing of them, or nothing that can be read. */
+/** Takes what a directive says of times; false where it says nothing of them, nothing that can be read, or more than can be carried over. */
 export function takeTiming(directive: Directive, timing: Timing): boolean {
   const { name, words } = directive
   const set = <Key extends keyof Timing>(key: Key, value: Timing[Key] | undefined) => {
     if (value !== undefined) timing[key] = value
     return value !== undefined
   }
+  const setBetween = (
+    key: 'delayLoop' | 'connectTimeout' | 'retry' | 'delayBeforeRetry',
+    value: number | undefined,
+    least: number,
+    most: number,
+  ) => set(key, value) && value !== undefined && value >= least && value <= most
   switch (name) {
     case 'delay_loop':
-      return set('delayLoop', timer(words[0]))
+      return setBetween('delayLoop', timer(words[0]), LEAST_INTERVAL, HOUR)
     case 'connect_timeout':
-      return set('connectTimeout', timer(words[0]))
+      return setBetween('connectTimeout', timer(words[0]), LEAST_TIMEOUT, HOUR)
     case 'retry':
     case 'nb_get_retry':
-      return set('retry', wholeNumber(words[0]))
+      return setBetween('retry', wholeNumber(words[0]), 0, MOST_RETRIES)
     case 'delay_before_retry':
-      return set('delayBeforeRetry', timer(words[0]))
+      return setBetween('delayBeforeRetry', timer(words[0]), 0, HOUR)
     case 'alpha':
       return set('alpha', isOn(directive))
     case 'inhibit_on_failure':
@@ -59,10 +69,10 @@ export function writeTiming(timing: Timing, usual: Usual, timeout = timing.conne
   const retry = timing.retry ?? usual.retry
   const between = timing.delayBeforeRetry ?? usual.delayBeforeRetry ?? interval
   return {
-    interval: within(interval, 100, HOUR),
-    ...(retry > 0 && between < interval && { fast_interval: within(between, 100, HOUR) }),
-    timeout: within(timeout, 10, HOUR),
-    fall: Math.min(1000, retry + 1),
+    interval: within(interval, LEAST_INTERVAL, HOUR),
+    ...(retry > 0 && between !== interval && { fast_interval: within(between, LEAST_INTERVAL, HOUR) }),
+    timeout: within(timeout, LEAST_TIMEOUT, HOUR),
+    fall: Math.min(MOST_RETRIES, retry) + 1,
     rise: 1,
     ...(timing.alpha === true && { initial: 'down' }),
   }

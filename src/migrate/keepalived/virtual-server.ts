@@ -35,13 +35,17 @@ interface Found {
   engine?: string
   protocol?: string
   family?: 'ipv4' | 'ipv6'
-  name?: string
+  name?: Directive
+  weight?: number
   quorum?: number
   hysteresis?: number
   sorry?: { readonly directive: Directive; readonly address: IpAddress; readonly port: number | undefined }
   quorumUp?: QuorumScript
   quorumDown?: QuorumScript
 }
+
+/** Seconds, where a service is persistent and no time is said. */
+const USUAL_PERSISTENCE = 360
 
 const FLAGS = ['flag-1', 'flag-2', 'flag-3', 'sh-port', 'sh-fallback', 'mh-port', 'mh-fallback']
 
@@ -71,11 +75,17 @@ const KNOWN: Counterparts = {
   failover_down: ['programs are told of all services', 'write global: { hooks: { exec: [...], on: [pool] } }'],
 }
 
+/** What a virtual server may rest on outside its own block. */
+interface Around extends Pick<Surroundings, 'scriptUser' | 'tls'> {
+  /** What more than one virtual server is called: SNMP may have a name twice. */
+  readonly sharedNames: ReadonlySet<string>
+}
+
 /** The services that a `virtual_server` comes to, one for each thing that clients connect to. */
 export function readVirtualServer(
   directive: Directive,
   targets: readonly Target[],
-  around: Pick<Surroundings, 'scriptUser' | 'tls'>,
+  around: Around,
   notes: LeftOut[],
 ): ReadServer {
   const timing: Timing = {}
@@ -84,7 +94,17 @@ export function readVirtualServer(
   const servers = block.filter(({ name }) => name === 'real_server')
   for (const each of block) if (!servers.includes(each) && !take(each, found)) notes.push(unknown(each, KNOWN))
   const usual = targets.find((target) => target.kind === 'address')?.port
-  const read = servers.flatMap((each) => readRealServer(each, usual, { ...around, timing }, notes) ?? [])
+  const usualWeight = found.weight ?? 1
+  const read = servers.flatMap(
+    (each) => readRealServer(each, { port: usual, weight: usualWeight }, { ...around, timing }, notes) ?? [],
+  )
+  const { name } = found
+  if (name !== undefined && (targets.length > 1 || around.sharedNames.has(String(name.words[0])))) {
+    notes.push(leftOut(name, 'several services would have the name', 'name them as you like, each in its own way'))
+    delete found.name
+  }
+  if (found.persistence === undefined && targets.some((target) => target.kind === 'address' && target.port === 0))
+    found.persistence = USUAL_PERSISTENCE
   const services = targets.map((target) => toService({ directive, target, found, servers: read }, notes))
   return { services, quorumUp: found.quorumUp, quorumDown: found.quorumDown }
 }
@@ -109,7 +129,7 @@ function take(directive: Directive, found: Found): boolean {
     case 'ops':
       return put({ onePacket: isOn(directive) })
     case 'persistence_timeout':
-      return put({ persistence: word === undefined ? 360 : wholeNumber(word) } as Partial<Found>)
+      return put({ persistence: word === undefined ? USUAL_PERSISTENCE : wholeNumber(word) } as Partial<Found>)
     case 'persistence_granularity':
       return put({ granularity: word } as Partial<Found>)
     case 'persistence_engine':
@@ -119,7 +139,9 @@ function take(directive: Directive, found: Found): boolean {
     case 'ip_family':
       return put({ family: word === 'inet6' ? 'ipv6' : 'ipv4' })
     case 'snmp_name':
-      return put({ name: word } as Partial<Found>)
+      return put({ name: word === undefined ? undefined : directive } as Partial<Found>)
+    case 'weight':
+      return put({ weight: wholeNumber(word) } as Partial<Found>)
     case 'quorum':
       return put({ quorum: wholeNumber(word) } as Partial<Found>)
     case 'hysteresis':
@@ -168,10 +190,12 @@ function toService({ directive, target, found, servers }: Parts, left: LeftOut[]
   const checks = poolChecks(checked, left)
   const asked = Object.keys(checks.written).length > 0
   const notes = [...checks.notes]
+  if (identity.kind === 'address' && found.protocol === undefined)
+    notes.push('It names no protocol, which is UDP for keepalived and the kernel. Write protocol: tcp if that was meant.')
   if (found.sorry !== undefined && (found.quorum ?? 1) > 1)
     notes.push('keepalived uses the sorry server while the quorum is lost; here it answers while no backend serves.')
   const written = present({
-    name: found.name ?? serviceKey(identity),
+    name: found.name?.words[0] ?? serviceKey(identity),
     ...identityKeys(identity),
     scheduler,
     // keepalived sets no flag by itself, and left out sh and mh would get their fallback.
@@ -182,7 +206,7 @@ function toService({ directive, target, found, servers }: Parts, left: LeftOut[]
     ...checks.written,
     ...(!asked && identity.kind === 'address' && identity.protocol === 'tcp' && { health_check: { type: 'none' } }),
     on_down: asked ? onDown(servers, left) : undefined,
-    quorum: quorumOf(found),
+    quorum: quorumOf(found, servers, notes),
     sorry_server: found.sorry && formatEndpoint(found.sorry.address, sorryPort(found.sorry.port, method, target)),
   })
   return { place: directive.place, written, backends, notes }
@@ -192,29 +216,45 @@ function portIn(endpoint: unknown): number {
   return Number(String(endpoint).split(':').at(-1))
 }
 
-function identityOf(target: Target, { protocol, family }: Found, servers: readonly RealServer[]): ServiceIdentity {
+function identityOf(target: Target, found: Found, servers: readonly RealServer[]): ServiceIdentity {
+  const { protocol, family } = found
   if (target.kind === 'address') {
-    // Another word is refused by the validation, with its reason.
-    return { kind: 'address', protocol: (protocol ?? 'tcp') as 'tcp', address: target.address, port: target.port }
+    // Another word is refused by the validation, with its reason. The kernel takes a service without a protocol for UDP.
+    return { kind: 'address', protocol: (protocol ?? 'udp') as 'udp', address: target.address, port: target.port }
   }
-  const [first] = servers
-  const usual = first === undefined ? 'ipv4' : familyOf(first.address)
-  return { kind: 'fwmark', fwmark: target.fwmark, family: target.family ?? family ?? usual }
+  return { kind: 'fwmark', fwmark: target.fwmark, family: target.family ?? family ?? familyOfMark(found, servers) }
+}
+
+/** What the granularity is written in, else what servers without a tunnel are of, else all others; IPv4 where these differ. */
+function familyOfMark({ granularity, method }: Found, servers: readonly RealServer[]): 'ipv4' | 'ipv6' {
+  if (granularity !== undefined) return granularity.includes('.') ? 'ipv4' : 'ipv6'
+  const isTunnel = (server: RealServer) => !['nat', 'direct'].includes(String(server.method ?? method ?? 'nat'))
+  const plain = servers.find((server) => !isTunnel(server))
+  const families = new Set((plain === undefined ? servers : [plain]).map(({ address }) => familyOf(address)))
+  return families.size === 1 && families.has('ipv6') ? 'ipv6' : 'ipv4'
 }
 
 function persistenceOf({ persistence, granularity, engine }: Found, identity: ServiceIdentity): unknown {
   if (persistence === undefined && granularity === undefined && engine === undefined) return undefined
   if (persistence === 0) return undefined
-  const timeout = formatDuration((persistence ?? 360) * 1000)
+  const timeout = formatDuration((persistence ?? USUAL_PERSISTENCE) * 1000)
   if (granularity === undefined && engine === undefined) return timeout
   const ipv6 = serviceFamily(identity) === 'ipv6'
   const width = granularity === undefined ? {} : ipv6 ? { prefix_length: Number(granularity) } : { netmask: granularity }
   return { timeout, ...width, ...(engine !== undefined && { engine }) }
 }
 
-function quorumOf({ quorum, hysteresis, quorumUp, quorumDown }: Found): Written | undefined {
-  if ([quorum, hysteresis, quorumUp, quorumDown].every((each) => each === undefined)) return undefined
-  return { min: quorum ?? 1, ...(hysteresis !== undefined && hysteresis !== 0 && { hysteresis }), by: 'weight' }
+/** keepalived lowers what could never be reached, or never be lost. */
+function quorumOf(found: Found, servers: readonly RealServer[], notes: string[]): Written | undefined {
+  const { quorum = 1, hysteresis = 0, quorumUp, quorumDown } = found
+  if ([found.quorum, found.hysteresis, quorumUp, quorumDown].every((each) => each === undefined)) return undefined
+  const whole = servers.reduce((sum, { weight }) => sum + weight, 0)
+  const min = Math.max(1, Math.min(quorum, whole))
+  const tolerated = Math.min(hysteresis, min - 1)
+  if (min < quorum) notes.push(`keepalived lowers the quorum from ${quorum} to ${min}, which is all that the servers weigh.`)
+  if (tolerated < hysteresis)
+    notes.push(`keepalived lowers the hysteresis from ${hysteresis} to ${tolerated}, one below the quorum.`)
+  return { min, ...(tolerated > 0 && { hysteresis: tolerated }), by: 'weight' }
 }
 
 /** keepalived takes a server that fails out of the table, or sets its weight to 0 where inhibit_on_failure says so. */

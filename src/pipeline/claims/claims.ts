@@ -75,7 +75,8 @@ function configured(before: ClaimsState, next: ConfiguredServices, past: ClaimsP
       return [id, before.scopes.get(id) ?? {}] as const
     }),
   )
-  const state: ClaimsState = { ...before, configured: next, scopes, owned: [...before.owned, ...past.owned] }
+  const owned = [...before.owned, ...past.owned.map((identity) => ({ identity }))]
+  const state: ClaimsState = { ...before, configured: next, scopes, owned }
   const hearing = new Hearing(state, read, now)
   for (const id of before.claimants.keys()) hearing.judge(id, judgedAgain)
   for (const claim of [...past.claims].sort((a, b) => a.since - b.since)) hearing.admit(claim)
@@ -109,14 +110,18 @@ function named(state: ClaimsState, { scope, event }: ClaimsEvent & { kind: 'name
     if (before.failure?.message === event.failure.message) return state
     return { ...state, scopes: new Map(state.scopes).set(id, { ...before, failure: event.failure }) }
   }
-  const names = event.trust === 'fresh' ? event.content : new Set([...(before.names ?? []), ...event.content])
-  const isKnown = before.known === true || event.trust === 'fresh'
-  const isSame = before.failure === undefined && before.known === (isKnown || undefined)
+  // A token that may not see every name never gets a whole list. Whom it names no longer, and who holds nothing, need not be asked.
+  const isListed = event.trust === 'fresh' || event.trust === 'truncated'
+  const names = isListed ? event.content : new Set([...(before.names ?? []), ...event.content])
+  // Nor is a list whole any more once there is one that may lack names: somebody who has not answered may have left it.
+  const known = event.trust === 'fresh' || (event.trust !== 'truncated' && before.known) || undefined
+  const listed = before.listed ?? (isListed || undefined)
+  const isSame = before.failure === undefined && before.known === known && before.listed === listed
   if (isSame && isDeepStrictEqual(before.names, names)) return state
   return withNames({
     ...state,
     touched: undefined,
-    scopes: new Map(state.scopes).set(id, { names, ...(isKnown && { known: true }) }),
+    scopes: new Map(state.scopes).set(id, { names, ...(known && { known }), ...(listed && { listed }) }),
   })
 }
 
@@ -161,7 +166,8 @@ function withClaimant(state: ClaimsState, claimant: Claimant): ClaimsState {
 function answer(before: ClaimsState, heard: ClaimsState, now: number, atOnce = false): StepResult<ClaimsState, ClaimsOutput> {
   if (heard === before && before.newsSince === undefined) return { state: before }
   const owned = undecidedOf(heard)
-  const after = owned.length === heard.owned.length ? heard : { ...heard, owned }
+  const isDecided = owned.length !== heard.owned.length || owned.some((service, at) => service !== heard.owned[at])
+  const after = isDecided ? { ...heard, owned } : heard
   const changes = claimChanges(before, after)
   const isNews = changes.some(isForService) || after.configured !== before.configured || after.owned !== before.owned
   const newsSince = after.newsSince ?? (isNews ? now : undefined)

@@ -19,6 +19,8 @@ export interface ScopeState {
   readonly names?: ReadonlySet<string>
   /** There was a fresh answer: who is not named is not there. */
   readonly known?: true
+  /** There was an answer by a server that knows the leader: who is not named is not there, or the token may not see it. */
+  readonly listed?: true
   readonly failure?: SourceFailure
 }
 
@@ -39,7 +41,14 @@ export interface ClaimsState {
   readonly newsSince: number | undefined
   readonly settled: boolean
   /** What an earlier process made, while it may still be claimed by somebody who has not answered. */
-  readonly owned: readonly ServiceIdentity[]
+  readonly owned: readonly OwnedService[]
+}
+
+/** A service that an earlier process made. */
+export interface OwnedService {
+  readonly identity: ServiceIdentity
+  /** It was wanted since the start: whose it was is known. */
+  readonly wasWanted?: true
 }
 
 export const NO_CLAIMS: ClaimsState = {
@@ -98,17 +107,35 @@ export function isSettled({ configured, scopes, claimants }: ClaimsState): boole
   return true
 }
 
-/** What of `owned` may still be claimed by somebody who has not given a trusted answer since the start. */
-export function undecidedOf(state: ClaimsState): readonly ServiceIdentity[] {
+/**
+ * What of `owned` may still be claimed by somebody who has not given a trusted answer since the start. Where the token may not see
+ * every name the list of them is never whole: it is enough for what was wanted since the start, and for nothing else.
+ */
+export function undecidedOf(state: ClaimsState): readonly OwnedService[] {
   if (state.owned.length === 0) return []
   const silent = new Set<string>()
   for (const { who, said } of state.claimants.values())
     if (said === undefined || said.kind === 'unbelieved') silent.add(scopeId(who.catalog, who.namespace))
-  const open = scopesOf(state.configured?.catalogs ?? []).filter(({ catalog, namespace }) => {
-    const id = scopeId(catalog.name, namespace)
-    return silent.has(id) || state.scopes.get(id)?.known === undefined
+  const openWithout = (answer: 'known' | 'listed') =>
+    scopesOf(state.configured?.catalogs ?? []).filter(({ catalog, namespace }) => {
+      const id = scopeId(catalog.name, namespace)
+      return silent.has(id) || state.scopes.get(id)?.[answer] === undefined
+    })
+  const [unknown, unlisted] = [openWithout('known'), openWithout('listed')]
+  const wanted = wantedKeys(state)
+  return state.owned.flatMap((service): OwnedService[] => {
+    const { identity } = service
+    const wasWanted = service.wasWanted === true || wanted.has(serviceKey(identity))
+    const open = wasWanted ? unlisted : unknown
+    if (!open.some(({ catalog, namespace }) => mayBeClaimed(catalog, namespace, identity))) return []
+    return [wasWanted && !service.wasWanted ? { identity, wasWanted } : service]
   })
-  return state.owned.filter((identity) => open.some(({ catalog, namespace }) => mayBeClaimed(catalog, namespace, identity)))
+}
+
+function wantedKeys({ configured, claimants }: ClaimsState): ReadonlySet<ServiceKey> {
+  const keys = new Set(staticsOf(configured).keys())
+  for (const { claim } of claimants.values()) if (claim !== undefined) keys.add(claim.key)
+  return keys
 }
 
 /** The configuration's own services, and the claims that no service of it stands before. */
@@ -123,7 +150,7 @@ export function wantedOf({ configured, claimants, owned }: ClaimsState): WantedS
     services.push(spec)
   }
   const listed = new Set(services.map(({ identity }) => serviceKey(identity)))
-  const undecided = new Set(owned.map(serviceKey).filter((key) => !listed.has(key)))
+  const undecided = new Set(owned.map(({ identity }) => serviceKey(identity)).filter((key) => !listed.has(key)))
   return {
     services,
     ...(configured?.ipvs !== undefined && { ipvs: configured.ipvs }),

@@ -1,4 +1,5 @@
 import { askedPercent, downReason, weightReasons } from './candidate.ts'
+import { HELD_BECAUSE } from './ejection.ts'
 import { patienceOf } from './first-weight.ts'
 import { onDown, onDrain } from './on-down.ts'
 import type { PoolInput } from './pool-input.ts'
@@ -30,6 +31,7 @@ export function servesAs({ standing, candidate, first }: Contender, { rescued, s
     case 'held':
     case 'doubted':
     case 'spared':
+    case 'last':
     case 'presumed':
       return 'itself'
     case 'damped':
@@ -95,19 +97,26 @@ function standingReasons({ standing, candidate, first }: Contender): string[] {
     case 'down':
       return [down]
     case 'held':
-      return ['failure held: too many of the pool fail alike at once', down]
+      return [HELD_BECAUSE.failure, down]
     case 'spared':
-      return ['its wish is held: too many of the pool ask to be let go, or fail, at once']
+      return [HELD_BECAUSE.wish]
+    case 'last':
+      return [HELD_BECAUSE.last]
     case 'doubted':
       return ['failure not believed yet: more of the pool may fail alike', down]
     // Not its health of the moment: it changes all the time, and nothing follows from that.
     case 'damped':
       return ['damped: it fell too often within a short time']
     case 'presumed':
-      return ['nothing found by probes yet: it served before']
+      return [asFarAsKnown('nothing found by probes yet: it served before', candidate)]
     case 'new':
-      return [newReason(first)]
+      return [asFarAsKnown(newReason(first), candidate)]
   }
+}
+
+/** With why probes tell nothing, where they were tried. */
+function asFarAsKnown(reason: string, { found }: Contender['candidate']): string {
+  return found?.message === undefined || found.failure !== undefined ? reason : `${reason} (${found.message})`
 }
 
 function newReason(first: Contender['first']): string {

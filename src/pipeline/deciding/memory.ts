@@ -1,4 +1,5 @@
 import type { DestinationKey } from '../../model/destination.ts'
+import { isConnectFailure } from '../../model/probe-result.ts'
 import type { Candidate } from './candidate.ts'
 import type { FirstWeight } from './first-weight.ts'
 import type { Part } from './judge.ts'
@@ -10,6 +11,8 @@ export interface Memory {
   readonly first?: FirstWeight
   /** Milliseconds since the epoch until which it was up; infinite: it is; absent: it never was. */
   readonly upUntil?: number
+  /** When a failure above connect or its wish took it out (milliseconds since the epoch); absent: neither has since it last served as one that is up. */
+  readonly lostAt?: number
   readonly served: boolean
   /** When its slow start began. */
   readonly rampSince?: number
@@ -36,14 +39,14 @@ export function remembered(before: Memories, { candidates, contenders, serving, 
   let memories: Map<DestinationKey, Memory> | undefined
   let [nextContender, nextServing] = [0, 0]
   for (const candidate of candidates) {
-    const { key, health } = candidate
+    const { key, health, asks, found } = candidate
     const contender = contenders[nextContender]?.candidate === candidate ? contenders[nextContender++] : undefined
     const old = contender === undefined ? before.get(key) : contender.memory
     const served = contender !== undefined && serving[nextServing]?.contender === contender
     if (served) nextServing++
     const up = contender === undefined ? health === 'up' : isUp(contender)
     const rampSince = ramps.size === 0 ? undefined : ramps.get(key)
-    const memory = memoryOf(old, { up, served, first: contender?.first, rampSince, asks: candidate.asks }, now)
+    const memory = memoryOf(old, { up, served, first: contender?.first, rampSince, asks, found }, now)
     if (memory === old) continue
     memories ??= new Map(before)
     memories.set(key, memory)
@@ -61,6 +64,7 @@ interface Seen extends Pick<Memory, 'served'> {
   readonly first: Memory['first'] | undefined
   readonly rampSince: number | undefined
   readonly asks: boolean
+  readonly found: Candidate['found']
 }
 
 /** Whether it served as one that is up: whoever asks to be let go before that has nothing to be held in. */
@@ -68,15 +72,26 @@ export function servedAsUp(memory: Memory | undefined): boolean {
   return memory?.served === true && memory.upUntil === NEVER
 }
 
-function memoryOf(old: Memory | undefined, { up, served, first, rampSince, asks }: Seen, now: number): Memory {
+/** One to which nobody can connect is not lost in this sense: it is no part of the pool that is measured. */
+function lostAtOf(old: Memory | undefined, { up, served, asks, found }: Seen, leaving: Memory['leaving']): number | undefined {
+  if (up && (served || !asks)) return undefined
+  if (!up && found?.failure !== undefined && isConnectFailure(found.failure)) return undefined
+  if (!servedAsUp(old)) return old?.lostAt
+  return asks ? leaving?.since : found?.since
+}
+
+function memoryOf(old: Memory | undefined, seen: Seen, now: number): Memory {
+  const { up, served, first, rampSince, asks } = seen
   const leaving = asks ? (old?.leaving ?? { since: now, served: servedAsUp(old) }) : undefined
   const upUntil = up ? NEVER : old?.upUntil === NEVER ? now : old?.upUntil
+  const lostAt = lostAtOf(old, seen, leaving)
   const same = old?.served === served && old.first === first && old.rampSince === rampSince && old.leaving === leaving
-  if (same && old.upUntil === upUntil) return old
+  if (same && old.upUntil === upUntil && old.lostAt === lostAt) return old
   return {
     served,
     ...(first !== undefined && { first }),
     ...(upUntil !== undefined && { upUntil }),
+    ...(lostAt !== undefined && { lostAt }),
     ...(rampSince !== undefined && { rampSince }),
     ...(leaving !== undefined && { leaving }),
   }

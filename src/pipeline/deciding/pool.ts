@@ -1,26 +1,25 @@
 import type { Announced } from '../../model/desired-state.ts'
 import type { DestinationKey } from '../../model/destination.ts'
 import { destinationKey } from '../../model/destination.ts'
-import { isFoundDown } from '../../model/operational.ts'
 import type { PolicySpec } from '../../model/policy-spec.ts'
-import { isConnectFailure } from '../../model/probe-result.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import { waitingReason } from '../tiers.ts'
 import { announcementEndsAt, isAnnounced } from './announcement.ts'
 import { type Candidate, candidateOf, sparedOf } from './candidate.ts'
 import { dampedOf } from './damping.ts'
-import { approveEjections, type Ejections, type Exposed, ejections, ejectionsDueAt, NO_EJECTIONS } from './ejection.ts'
+import { approveEjections, type Ejections, ejections, ejectionsDueAt, NO_EJECTIONS } from './ejection.ts'
+import { exposedOf, hasRisen } from './exposed.ts'
 import { patienceOf, waitsUntil } from './first-weight.ts'
 import type { Heard } from './hearing.ts'
 import { type Part, rulingOf, servesAs } from './judge.ts'
 import { type KernelHeld, usedUp } from './kernel-known.ts'
-import { type Memories, remembered, servedAsUp } from './memory.ts'
+import { type Memories, remembered } from './memory.ts'
 import { areTooFew, panicSince, servedInPanic } from './panic.ts'
 import type { PoolInput } from './pool-input.ts'
 import { type Quorum, quorumOf } from './quorum.ts'
 import { NO_VERDICT, type PoolMode, type PoolVerdict, type Ruling, type Sorry, sharedVerdict } from './ruling.ts'
 import { nextShareAt, slowStartOf } from './slow-start.ts'
-import { type Contender, contendersOf, isUp } from './standing.ts'
+import { type Contender, contendersOf, isSteady, isUp } from './standing.ts'
 
 /** What the policies remember of one pool. */
 export interface Pool {
@@ -58,7 +57,8 @@ export function newPool(kernel: KernelHeld): Pool {
 
 /** The pool once the operator has approved of the failures that are held in it. */
 export function approvedPool({ input: _, ...pool }: Pool): Pool {
-  return { ...pool, ejections: approveEjections(pool.ejections) }
+  const asking = [...pool.memories].filter(([, { leaving }]) => leaving !== undefined).map(([key]) => key)
+  return { ...pool, ejections: approveEjections(pool.ejections, asking) }
 }
 
 /** The pool before its members are asked for the first time: those that serve unasked were up, so that they are missed. */
@@ -83,7 +83,7 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
   const counted = asking.filter(({ barred, asks }) => barred === undefined || asks)
   const exposed = counted.flatMap((one) => exposedOf(one, before, now))
   const held = ejections(before.ejections, exposed, counted.length, spec.policy.maxEjection, spec.checks, now)
-  const { held: spared } = held.wishes
+  const { held: spared, isLast = false } = held.wishes
   const candidates =
     spared.size === 0 ? asking : asking.map((one) => (one.asks && spared.has(one.key) ? sparedOf(one, spec) : one))
   const open = candidates.filter(({ barred }) => barred === undefined)
@@ -91,6 +91,7 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
   const contenders = contendersOf(open, before.memories, {
     held: held.failures.held,
     spared,
+    isLast,
     doubted: held.doubted,
     damped,
     kernel: before.kernel,
@@ -127,6 +128,7 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
     dueAt: Math.min(
       dueAt(candidates, damped, ramps, spec, now),
       firstResultsDueAt(contenders, spec, now),
+      isLast && hasRisen(exposed, new Set(serving.map(({ contender }) => contender.candidate.key))) ? now : NEVER,
       ejectionsDueAt(held, spec.checks),
       announcementEndsAt(announced, quorum, spec.virtualAddress),
     ),
@@ -170,22 +172,6 @@ function rulingsOf(
   return rulings
 }
 
-/** Whoever asks and fails is exposed twice. */
-function exposedOf({ key, found, asks }: Candidate, { memories }: Pool, now: number): Exposed[] {
-  const memory = memories.get(key)
-  const { upUntil, leaving = { since: now, served: servedAsUp(memory) } } = memory ?? {}
-  const isUp = upUntil === NEVER
-  const { failure, since = now, siblingsDue = false } = found ?? {}
-  const isDown = found !== undefined && isFoundDown(found)
-  const isUnreachable = failure !== undefined && isConnectFailure(failure)
-  if (isUnreachable && isDown) return [{ key, how: 'unreachable', since, wasUp: false, isUp, siblingsDue: false }]
-  const exposed: Exposed[] = []
-  if (asks) exposed.push({ key, how: 'leaving', since: leaving.since, wasUp: leaving.served, isUp, siblingsDue: false })
-  if (failure !== undefined && !isUnreachable)
-    exposed.push({ key, how: isDown ? 'failing' : 'wavering', since, wasUp: upUntil !== undefined, isUp, siblingsDue })
-  return exposed
-}
-
 function panicOf(
   before: Pool,
   contenders: readonly Contender[],
@@ -208,7 +194,7 @@ function strengthOf(contenders: readonly Contender[]) {
 
 /** Who serves, and as what. Damped members do where nobody else is up; a failure that is held makes nobody up. */
 function partsOf(contenders: readonly Contender[], panic: number | undefined, strength: Strength, policy: PolicySpec): Part[] {
-  const steady = contenders.some(({ standing }) => standing === 'up' || standing === 'spared' || standing === 'presumed')
+  const steady = contenders.some(isSteady)
   const rescued = panic === undefined ? NOBODY : rescuedIn(contenders, panic, strength, policy)
   return contenders.map((contender) => ({
     contender,

@@ -6,10 +6,10 @@ import type { KernelHeld } from './kernel-known.ts'
 import type { Memory } from './memory.ts'
 
 /**
- * How a member that may serve stands: `held` by the guard against correlated failures, `doubted` by it, `spared` by it: its wish to be let go is held; `damped` because it fell too often,
+ * How a member that may serve stands: `held` by the guard against correlated failures, `doubted` by it, `spared` by it: its wish to be let go is held; `last`: so is that of one beside whom nobody else can serve; `damped` because it fell too often,
  * `presumed` up because it served when the service was taken up, or before it was asked otherwise, `new`: nothing is known of it.
  */
-export type Standing = 'up' | 'held' | 'doubted' | 'spared' | 'presumed' | 'damped' | 'down' | 'new'
+export type Standing = 'up' | 'held' | 'doubted' | 'spared' | 'last' | 'presumed' | 'damped' | 'down' | 'new'
 
 /** A member that may serve, and how it stands. */
 export interface Contender {
@@ -22,6 +22,8 @@ export interface Contender {
 export interface Circumstances {
   readonly held: ReadonlySet<DestinationKey>
   readonly spared: ReadonlySet<DestinationKey>
+  /** Those are spared because nobody else can serve. */
+  readonly isLast: boolean
   readonly doubted: ReadonlyMap<DestinationKey, number>
   readonly damped: { readonly size: number; has(key: DestinationKey): boolean }
   readonly kernel: KernelHeld
@@ -62,6 +64,11 @@ function isThoughtUp({ standing }: Pick<Contender, 'standing'>): boolean {
   return standing !== 'down' && standing !== 'new' && standing !== 'damped'
 }
 
+/** Whether a member serves by itself that does not flap and of which no failure is held. */
+export function isSteady({ standing }: Contender): boolean {
+  return standing === 'up' || standing === 'spared' || standing === 'last' || standing === 'presumed'
+}
+
 /** Whether a member counts as up: one that is damped does by its health. */
 export function isUp({ standing, candidate }: Contender): boolean {
   return standing === 'damped' ? candidate.health === 'up' : standing !== 'down' && standing !== 'new'
@@ -81,7 +88,7 @@ function isFound({ health, found }: Candidate): boolean {
 function standingOf(
   candidate: Candidate,
   memory: Memory | undefined,
-  { held, spared, doubted, damped, kernel }: Circumstances,
+  { held, spared, isLast, doubted, damped, kernel }: Circumstances,
 ): Standing {
   const { key, health } = candidate
   if (!isFound(candidate)) {
@@ -95,5 +102,6 @@ function standingOf(
   if (held.size > 0 && held.has(key)) return 'held'
   if (doubted.size > 0 && doubted.has(key)) return 'doubted'
   if (damped.size > 0 && damped.has(key)) return 'damped'
-  return health === 'up' && spared.size > 0 && spared.has(key) ? 'spared' : health
+  if (health !== 'up' || spared.size === 0 || !spared.has(key)) return health
+  return isLast ? 'last' : 'spared'
 }

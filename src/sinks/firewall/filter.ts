@@ -68,10 +68,14 @@ export interface FilterTable {
 export interface Unwritable {
   readonly why: string
   readonly cure?: string
+  /** Nothing is to pass, for a moment or for as long as somebody wants: no failure of ours. */
+  readonly isMeant?: true
 }
 
 /** The table that firewalld keeps. */
 export const FIREWALLD = 'firewalld'
+/** The one that it makes while it reloads, and in panic mode. */
+export const FIREWALLD_CLOSED = 'firewalld_policy_drop'
 
 export const UNKNOWN: Condition = { kind: 'unknown' }
 /** What the first packet of nobody has. */

@@ -1,28 +1,24 @@
 import { PointsmanError } from '../../errors.ts'
 import type { FirewallKernel } from '../../kernel/for-sinks.ts'
 import type { DesiredState } from '../../model/desired-state.ts'
-import type { DestinationKey } from '../../model/destination.ts'
-import type { IpvsTable } from '../../model/ipvs-table.ts'
-import type { ServiceKey } from '../../model/virtual-service.ts'
 import { Turns } from '../../turns.ts'
 import { Backoff } from '../ipvs/backoff.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
 import { type HalfReport, joinedHalves } from '../reports.ts'
 import { TableWatch } from '../snat/table-watch.ts'
 import { type FilterTable, placeKey, placeName } from './filter.ts'
+import { FollowedSituations } from './followed-situations.ts'
+import { type FirewallImage, heldKey, imageOf, lostBetween, unchanged } from './image.ts'
 import { iptablesLines } from './iptables-writes.ts'
 import { nftCommands } from './nft-writes.ts'
-import { HOOKS, type Opening, type Openings, openingKey } from './opening.ts'
-import { markOf, openingText, ourJumps } from './ours.ts'
-import { type Edit, type FirewallImage, heldKey, imageOf, planRemoval, planTable, type TablePlan } from './plan.ts'
+import { HOOKS, type Opening, openingKey } from './opening.ts'
+import { markOf, openingText } from './ours.ts'
+import { type Edit, planHook, planRemoval } from './plan.ts'
 import { readFirewall } from './read-firewall.ts'
-import { WantedOpenings } from './wanted.ts'
+import type { Closed } from './situation.ts'
+import { type HeldServices, WantedOpenings } from './wanted.ts'
 
-/** What IPVS holds of ours, so that what drains is let through to its end. */
-export interface HeldServices {
-  readonly table: IpvsTable
-  holds(service: ServiceKey, destination?: DestinationKey): boolean
-}
+export type { HeldServices } from './wanted.ts'
 
 /** Rules of ours in chains of others that would drop packets of services. `open` comes before IPVS is written, `close` after it. */
 export interface FirewallSink extends AsyncDisposable {
@@ -60,7 +56,6 @@ export function createFirewallSink(options: FirewallSinkOptions): FirewallSink {
 
 type Half = 'open' | 'close'
 
-const NOTHING: Openings = new Map()
 const NOTHING_DONE: HalfReport = { applied: {}, failed: [], driftRepaired: 0 }
 
 class ChainFirewallSink implements FirewallSink {
@@ -75,9 +70,9 @@ class ChainFirewallSink implements FirewallSink {
   /** The image is older than what was written since. */
   #stale = false
   readonly #wants = new WantedOpenings()
-  #wanted: Openings = NOTHING
-  /** For what a half of a pass has found nothing to do, so that the next one need not look through everything again. */
-  readonly #settled = new Map<Half, { readonly image: FirewallImage; readonly wanted: Openings }>()
+  readonly #situations: FollowedSituations
+  /** For what a half of a pass has left nothing to do, so that the next one need look only at what is otherwise since. */
+  readonly #settled = new Map<Half, { readonly image: FirewallImage; readonly revision: number }>()
   /** Where somebody took away or changed what we had put there, and it is not put right yet. */
   readonly #lost = new Set<string>()
   /** What was done between two passes. */
@@ -90,14 +85,15 @@ class ChainFirewallSink implements FirewallSink {
     this.#options = options
     this.#mark = markOf(options.instance)
     this.#former = (options.former ?? []).map(markOf).filter((mark) => mark !== this.#mark)
+    this.#situations = new FollowedSituations(this.#wants, [this.#mark, ...this.#former])
     this.#backoff = new Backoff(options.random ?? Math.random)
-    this.#watch = new TableWatch({ look: () => this.#turns.take(() => this.#look()), changed: () => this.#tellDisturbed() })
+    this.#watch = new TableWatch(() => this.#turns.take(() => this.#look()))
   }
 
   open(desired: DesiredState, held: HeldServices, scope: 'changes' | 'full', now: number): Promise<HalfReport> {
     return this.#turns.take(async () => {
       this.#watch.follow({ onChange: (listener) => this.#onRuleset(listener) })
-      this.#wanted = this.#wants.of(desired, held.table, held.holds.bind(held))
+      this.#wants.update(desired, held)
       this.#now = now
       const image =
         scope === 'full' || this.#image?.tracked !== this.#options.tracked() ? await this.#read() : await this.#present()
@@ -110,7 +106,7 @@ class ChainFirewallSink implements FirewallSink {
 
   close(desired: DesiredState, held: HeldServices, now: number): Promise<HalfReport> {
     return this.#turns.take(async () => {
-      this.#wanted = this.#wants.of(desired, held.table, held.holds.bind(held))
+      this.#wants.update(desired, held)
       return this.#carryOut(await this.#present(), 'close', now)
     })
   }
@@ -118,8 +114,9 @@ class ChainFirewallSink implements FirewallSink {
   remove(): Promise<void> {
     return this.#turns.take(async () => {
       this.#watch.end()
-      this.#wanted = NOTHING
+      this.#wants.clear()
       this.#image = undefined
+      this.#settled.clear()
       this.#lost.clear()
       for (const table of await readFirewall(this.#options.kernel))
         for (const mark of [this.#mark, ...this.#former])
@@ -146,46 +143,33 @@ class ChainFirewallSink implements FirewallSink {
   }
 
   async #read(): Promise<FirewallImage> {
-    const image = imageOf(await readFirewall(this.#options.kernel), this.#mark, this.#options.tracked())
-    if (this.#image?.tracked === image.tracked && !this.#stale) this.#noteLost(this.#image, image)
-    this.#image = image
+    const read = imageOf(await readFirewall(this.#options.kernel), this.#mark, this.#options.tracked(), this.#image)
+    const before = this.#stale ? undefined : this.#image
+    if (before?.tracked === read.tracked) for (const key of lostBetween(before, read, this.#mark)) this.#lost.add(key)
+    this.#image = unchanged(this.#image, read, this.#mark, this.#stale)
     this.#stale = false
-    return image
-  }
-
-  #noteLost(before: FirewallImage, after: FirewallImage): void {
-    const were = jumpsOf(before, this.#mark)
-    const are = jumpsOf(after, this.#mark)
-    // What cannot be read now says nothing of what is there.
-    const unseen = new Set(
-      after.tables.flatMap((table) => (table.unwritable === undefined ? [] : HOOKS.map((hook) => heldKey(table, hook)))),
-    )
-    for (const [key, { state, openings }] of before.held) {
-      const now = after.held.get(key)
-      if (state !== 'sound' || unseen.has(key)) continue
-      const stands =
-        now?.state === 'sound' &&
-        now.openings.size === openings.size &&
-        [...openings.keys()].every((each) => now.openings.has(each))
-      if (!stands || were.get(key) !== are.get(key)) this.#lost.add(key)
-    }
+    return this.#image
   }
 
   async #carryOut(image: FirewallImage, half: Half, now: number): Promise<HalfReport> {
     const settled = this.#settled.get(half)
-    if (settled?.image === image && settled.wanted === this.#wanted && this.#backoff.size === 0) return NOTHING_DONE
+    const since = settled?.image === image && this.#backoff.size === 0 ? settled.revision : undefined
+    const { revision } = this.#wants
+    if (since === revision) return NOTHING_DONE
     const applied: Record<string, number> = {}
     let driftRepaired = 0
     const unfinished = new Set<string>()
     for (const table of image.tables) {
-      const { edits, closed } = planTable(table, image, this.#input(), half)
+      if (table.unwritable?.isMeant) continue
+      const { edits, closed } = this.#plan(table, image, half, since)
       this.#tellClosed(table, closed, half, now, unfinished)
       const removals = half === 'close' ? this.#former.map((mark) => ({ mark, edits: planRemoval(table, mark) })) : []
-      const former = removals.filter(({ edits }) => edits.length > 0)
+      const former = removals.filter((removal) => removal.edits.length > 0)
       const object = placeName(table.place)
       if (edits.length + former.length === 0) continue
       unfinished.add(object)
-      if (this.#backoff.holds(object, object, now)) continue
+      // A table that others have changed since is another one.
+      if (this.#backoff.holds(object, table, now)) continue
       try {
         await this.#write(table, this.#mark, edits, image.tracked)
         for (const removal of former) await this.#write(table, removal.mark, removal.edits, image.tracked)
@@ -195,18 +179,31 @@ class ChainFirewallSink implements FirewallSink {
         if (!(error instanceof PointsmanError)) throw error
         this.#stale = true
         const message = `The rules for services cannot be brought into ${object}: ${error.message}`
-        this.#backoff.fail(object, half, object, now, { code: error.code, message })
+        this.#backoff.fail(object, half, table, now, { code: error.code, message })
       }
     }
     this.#backoff.keepOnly(half, unfinished)
-    if (unfinished.size === 0) this.#settled.set(half, { image, wanted: this.#wanted })
-    else this.#settled.clear()
+    if (this.#backoff.size === 0) this.#settled.set(half, { image, revision })
+    else this.#settled.delete(half)
     const wakeAt = this.#backoff.nextRetry()
     return { applied, failed: this.#backoff.list(), driftRepaired, ...(wakeAt !== undefined && { wakeAt }) }
   }
 
-  #tellClosed(table: FilterTable, closed: TablePlan['closed'], half: Half, now: number, unfinished: Set<string>): void {
-    if (half === 'close') return
+  /** `since`: the revision for which this half has left nothing to do in this image. */
+  #plan(table: FilterTable, { held, tracked }: FirewallImage, half: Half, since: number | undefined) {
+    const edits: Edit[] = []
+    const closed: Closed[] = []
+    for (const hook of HOOKS) {
+      const { situation, builtAt } = this.#situations.of(table, hook, tracked)
+      const change = since === undefined || builtAt > since ? undefined : this.#wants.since(since)
+      const input = { table, hook, held, mark: this.#mark, wanted: situation.parts }
+      edits.push(...planHook({ ...input, ...(change !== undefined && { change }) }, half))
+      if (half === 'open') closed.push(...situation.closed())
+    }
+    return { edits, closed }
+  }
+
+  #tellClosed(table: FilterTable, closed: readonly Closed[], half: Half, now: number, unfinished: Set<string>): void {
     for (const { chain, openings } of closed) {
       const [first] = openings as [Opening]
       const object = `${placeName(table.place)}, chain ${chain}`
@@ -215,10 +212,6 @@ class ChainFirewallSink implements FirewallSink {
       const message = `${placeName(table.place)} drops ${closedText(openings)} in chain ${chain} at a place where a rule would let others past what is refused to them: run the command that \`pointsman doctor\` prints, or accept it there yourself.`
       this.#backoff.fail(object, half, openingKey(first), now, { code: 'KERNEL_REFUSED', message })
     }
-  }
-
-  #input() {
-    return { wanted: this.#wanted, mark: this.#mark, former: this.#former }
   }
 
   async #write(table: FilterTable, mark: string, edits: readonly Edit[], tracked: boolean): Promise<void> {
@@ -241,7 +234,7 @@ class ChainFirewallSink implements FirewallSink {
     count('close-chain', edit.jump.length === 0 ? edit.unjump.length : 0)
     count('add-rule', edit.put.length)
     count('delete-rule', edit.drop.length)
-    const key = heldKey(table, edit.hook)
+    const key = heldKey(table, edit.hook, edit.part)
     const openings = image.held.get(key)?.openings
     if (edit.chain !== 'keep' || edit.jump.length + edit.unjump.length > 0) this.#stale = true
     for (const opening of edit.put) openings?.set(openingKey(opening), opening)
@@ -261,7 +254,7 @@ class ChainFirewallSink implements FirewallSink {
 
   /** Puts back what is missing at once, for nothing passes meanwhile; the full pass that it asks for looks at the rest and tells what was done. */
   async #look(): Promise<void> {
-    if (this.#image === undefined || this.#wanted.size === 0) return
+    if (this.#image === undefined || this.#wants.size === 0) return
     const mayNot = () => this.#options.mayRepair?.() === false
     // What is wrong is found by the next pass that may write.
     if (mayNot()) return this.#tellDisturbed()
@@ -281,17 +274,4 @@ class ChainFirewallSink implements FirewallSink {
 function closedText(openings: readonly Opening[]): string {
   const [first] = openings as [Opening]
   return `${openingText(first)}${openings.length === 1 ? '' : ` and ${openings.length - 1} more`}`
-}
-
-/** The chains with a jump of ours, as one text for each table and hook. */
-function jumpsOf({ tables, held }: FirewallImage, mark: string): Map<string, string> {
-  const jumps = new Map<string, string>()
-  for (const table of tables) {
-    for (const hook of HOOKS) {
-      const key = heldKey(table, hook)
-      const leading = [...table.chains.values()].filter((chain) => ourJumps(chain, table.place, hook, mark).length > 0)
-      if (held.has(key) && leading.length > 0) jumps.set(key, leading.map(({ name }) => name).join(' '))
-    }
-  }
-  return jumps
 }

@@ -44,22 +44,6 @@ export function openingFamily(opening: Opening): AddressFamily {
   return opening.kind === 'mark' ? opening.family : familyOf(opening.address)
 }
 
-const AT_HOOKS = new WeakMap<Openings, Map<string, Openings>>()
-
-/** Those of a hook and of these families; looked for once, however many tables ask. */
-export function openingsAt(openings: Openings, hook: FirewallHook, families: readonly AddressFamily[]): Openings {
-  const known = AT_HOOKS.get(openings) ?? new Map<string, Openings>()
-  AT_HOOKS.set(openings, known)
-  const name = `${hook} ${families.join()}`
-  const found = known.get(name)
-  if (found !== undefined) return found
-  const here = new Map<OpeningKey, Opening>()
-  for (const [key, opening] of openings)
-    if (opening.hook === hook && families.includes(openingFamily(opening))) here.set(key, opening)
-  known.set(name, here)
-  return here
-}
-
 type Sent = Pick<Destination, 'address' | 'port' | 'forwarding'>
 
 /** The openings that a service needs with these destinations. */

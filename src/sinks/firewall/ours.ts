@@ -15,18 +15,35 @@ export function markOf(instance: string | undefined): string {
   return instance === undefined ? 'pointsman' : `pointsman-${instance}`
 }
 
-/** Bytes of the name of a chain that iptables takes (XT_EXTENSION_MAXNAMELEN), without `-FORWARD`. */
-const LONGEST_MARK = 20
+/**
+ * What is ours in a table at one hook: 1 is the chain with everything that is wanted there, each further one has what is to be let through further ahead
+ * than that.
+ */
+export type PartNumber = number
+
+export const MAIN_PART: PartNumber = 1
+
+/** Bytes of the name of a chain that iptables takes (XT_EXTENSION_MAXNAMELEN). */
+const LONGEST_CHAIN = 28
 
 /** The chain of ours in a table, to which the dropping chain leads. */
-export function ourChain(place: FilterPlace, hook: FirewallHook, mark: string): string {
-  if (place.kind === 'nft') return `${mark}-${hook}`
-  const short = mark.length <= LONGEST_MARK ? mark : `${mark.slice(0, LONGEST_MARK - 7)}-${hashOf(mark, 6)}`
-  return `${short}-${hook}`.toUpperCase()
+export function ourChain(place: FilterPlace, hook: FirewallHook, mark: string, part: PartNumber): string {
+  const end = part === MAIN_PART ? `-${hook}` : `-${hook}-${part}`
+  if (place.kind === 'nft') return `${mark}${end}`
+  const longest = LONGEST_CHAIN - '-forward'.length - (end.length - `-${hook}`.length)
+  const short = mark.length <= longest ? mark : `${mark.slice(0, longest - 7)}-${hashOf(mark, 6)}`
+  return `${short}${end}`.toUpperCase()
+}
+
+/** Which part of ours a chain is; undefined: it is not ours. */
+export function partOf(place: FilterPlace, hook: FirewallHook, mark: string, chain: string): PartNumber | undefined {
+  if (chain === ourChain(place, hook, mark, MAIN_PART)) return MAIN_PART
+  const part = Number(/-([1-9]\d*)$/.exec(chain)?.[1])
+  return part > MAIN_PART && chain === ourChain(place, hook, mark, part) ? part : undefined
 }
 
 export function isOurJump({ verdict, comment }: FilterRule, place: FilterPlace, hook: FirewallHook, mark: string): boolean {
-  return comment === mark && verdict.kind === 'jump' && verdict.target === ourChain(place, hook, mark)
+  return comment === mark && verdict.kind === 'jump' && partOf(place, hook, mark, verdict.target) !== undefined
 }
 
 /** What of ours is in a table at one hook. */
@@ -44,10 +61,11 @@ export interface OpeningSet {
   readonly type: string | readonly string[]
 }
 
-export function ourSets(place: FilterPlace, hook: FirewallHook, mark: string): OpeningSet[] {
-  const chain = ourChain(place, hook, mark)
+export function ourSets(place: FilterPlace, hook: FirewallHook, mark: string, part: PartNumber): OpeningSet[] {
+  const chain = ourChain(place, hook, mark, part)
   return placeFamilies(place).flatMap((family): OpeningSet[] => {
-    const stem = `${chain}${family === 'ipv4' ? 4 : 6}`
+    const number = family === 'ipv4' ? '4' : '6'
+    const stem = part === MAIN_PART ? `${chain}${number}` : `${chain}-${number}`
     const address = family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr'
     return [
       { name: stem, family, kind: 'port', type: ['inet_proto', address, 'inet_service'] },
@@ -57,14 +75,18 @@ export function ourSets(place: FilterPlace, hook: FirewallHook, mark: string): O
   })
 }
 
-/** The jumps of ours in a base chain, with their places. */
+/** The jumps of ours in a chain, with their places and the parts that they lead to. */
 export function ourJumps(
-  base: FilterChain,
+  { rules }: FilterChain,
   place: FilterPlace,
   hook: FirewallHook,
   mark: string,
-): { readonly at: number; readonly rule: FilterRule }[] {
-  return base.rules.flatMap((rule, at) => (isOurJump(rule, place, hook, mark) ? [{ at, rule }] : []))
+): { readonly at: number; readonly rule: FilterRule; readonly part: PartNumber }[] {
+  return rules.flatMap((rule, at) => {
+    if (rule.comment !== mark || rule.verdict.kind !== 'jump') return []
+    const part = partOf(place, hook, mark, rule.verdict.target)
+    return part === undefined ? [] : [{ at, rule, part }]
+  })
 }
 
 /** The text of an opening inside its chain, as it stands in comments: `tcp/10.0.0.1:80`. */
@@ -82,11 +104,23 @@ export function parseOpening(hook: FirewallHook, text: string): Opening | undefi
   return openingText(opening) === text ? opening : undefined
 }
 
-/** Whether anything of ours is in a table at a hook: a chain, a set, a jump. */
-export function isAnyOurs(table: FilterTable, hook: FirewallHook, mark: string): boolean {
-  const { place, chains, sets } = table
-  if (chains.has(ourChain(place, hook, mark)) || ourSets(place, hook, mark).some(({ name }) => sets.has(name))) return true
-  return [...chains.values()].some((chain) => ourJumps(chain, place, hook, mark).length > 0)
+/** The parts of ours of which anything is in a table at a hook: a chain, a set, a jump. In order. */
+export function partsIn({ place, chains, sets }: FilterTable, hook: FirewallHook, mark: string): PartNumber[] {
+  const found = new Set<PartNumber>()
+  const note = (chain: string) => {
+    const part = partOf(place, hook, mark, chain)
+    if (part !== undefined) found.add(part)
+  }
+  for (const chain of chains.values()) {
+    note(chain.name)
+    for (const { part } of ourJumps(chain, place, hook, mark)) found.add(part)
+  }
+  // Of `NAME-input4-any-port` and `NAME-input-2-6` the chain.
+  for (const name of sets.keys()) {
+    const chain = /^(.*?)-?[46](-any-port|-mark)?$/.exec(name)?.[1]
+    if (chain !== undefined) note(chain)
+  }
+  return [...found].sort((a, b) => a - b)
 }
 
 function hashOf(text: string, length: number): string {

@@ -1,4 +1,4 @@
-import type { FilterChain, FilterTable } from './filter.ts'
+import { FIREWALLD, type FilterChain, type FilterTable } from './filter.ts'
 import type { Judgement, RulePath } from './judge.ts'
 
 /** What a judgement says of places. */
@@ -16,10 +16,10 @@ export interface Place {
  * no rule that may drop a packet stands between the jump and the rule that decides of that packet. The first such place; undefined where there is none, or
  * nothing is dropped.
  *
- * It is in the chain of the deciding rule, as long as one rule alone leads to that chain: to another one packets come for reasons that are not known here
- * (everything that is to be logged and dropped), so that the place is in front of the rule that leads there.
+ * It is in the chain of the deciding rule, as long as one rule alone leads to that chain, or it is a zone of firewalld: to another one packets come for reasons that
+ * are not known here (everything that is to be logged and dropped), so that the place is in front of the rule that leads there.
  */
-export function placeFor(table: FilterTable, base: FilterChain, packets: readonly Decided[]): Place | undefined {
+function placeFor(table: FilterTable, base: FilterChain, packets: readonly Decided[]): Place | undefined {
   const places = new Map<string, Place>()
   for (const { otherwise, path } of packets) {
     if (otherwise !== 'drop') continue
@@ -32,8 +32,44 @@ export function placeFor(table: FilterTable, base: FilterChain, packets: readonl
   )
 }
 
-/** Whether a packet that is dropped is opened by a jump at this place. */
-export function isOpened({ path }: Decided, place: Place | undefined): boolean {
+/** A jump of ours. */
+export interface Jump {
+  readonly place: Place
+  /** The packets that it lets through; undefined: all. */
+  readonly only: ReadonlySet<Decided> | undefined
+}
+
+/**
+ * The jumps that let these packets through. The first place serves all of them where there is one; what is dropped ahead of it gets jumps of its own that let nothing
+ * else through, as few as there can be. A packet that none of them opens is refused to some where no rule can be put behind that (`isOpenedBy`).
+ */
+export function jumpsFor(table: FilterTable, base: FilterChain, packets: readonly Decided[]): Jump[] {
+  const first = placeFor(table, base, packets)
+  const jumps: Jump[] = first === undefined ? [] : [{ place: first, only: undefined }]
+  let closed = packets.filter(
+    (packet) => packet.otherwise === 'drop' && !isOpened(packet, first) && hasPlace(table, base, packet),
+  )
+  while (closed.length > 0) {
+    const place = placeFor(table, base, closed)
+    const only = new Set(closed.filter((packet) => isOpened(packet, place)))
+    if (place === undefined || only.size === 0) break
+    jumps.push({ place, only })
+    closed = closed.filter((packet) => !only.has(packet))
+  }
+  return jumps
+}
+
+/** Whether a packet that is dropped is opened by one of the jumps that were found for it and others. */
+export function isOpenedBy(jumps: readonly Jump[], packet: Decided): boolean {
+  return jumps.some(({ place, only }) => (only === undefined ? isOpened(packet, place) : only.has(packet)))
+}
+
+/** Whether a rule for it alone can be put in front of what drops it and behind what it is refused by to some. */
+function hasPlace(table: FilterTable, base: FilterChain, { path, doubt }: Decided): boolean {
+  return doubt === undefined || isBefore(doubt, placeOf(table, base, path))
+}
+
+function isOpened({ path }: Decided, place: Place | undefined): boolean {
   return place !== undefined && !isBefore(path, place)
 }
 
@@ -46,7 +82,7 @@ function placeOf(table: FilterTable, base: FilterChain, path: RulePath): Place {
   for (const [depth, at] of path.entries()) {
     const verdict = chain.rules[at]?.verdict
     const target = verdict !== undefined && 'target' in verdict ? verdict.target : undefined
-    const next = target === undefined || waysTo(table, target) > 1 ? undefined : table.chains.get(target)
+    const next = target === undefined || !isEnteredByOne(table, target) ? undefined : table.chains.get(target)
     if (depth < path.length - 1 && next !== undefined) chain = next
     else {
       const first = firstOfRule(chain, at)
@@ -63,6 +99,14 @@ function firstOfRule({ rules }: FilterChain, at: number): number {
 }
 
 const WAYS = new WeakMap<FilterTable['chains'], ReadonlyMap<string, number>>()
+
+/** What a zone of firewalld says holds for everybody whom it is for, by whichever interface or address that is found; it counts the rules that lead to zones. */
+const ZONE = /^filter_(IN|FWD)_/
+
+function isEnteredByOne(table: FilterTable, chain: string): boolean {
+  if (table.place.kind === 'nft' && table.place.table === FIREWALLD && ZONE.test(chain)) return true
+  return waysTo(table, chain) <= 1
+}
 
 /** How many rules lead to a chain. */
 function waysTo({ chains }: FilterTable, name: string): number {

@@ -1,7 +1,7 @@
 import { PointsmanError } from '../../errors.ts'
 import type { FirewallKernel } from '../../kernel/for-sinks.ts'
 import type { AddressFamily } from '../../model/address.ts'
-import { FIREWALLD, type FilterTable, placeName, type Unwritable } from './filter.ts'
+import { FIREWALLD_CLOSED, type FilterTable, placeName, type Unwritable } from './filter.ts'
 import { readIptablesFilter } from './read-iptables.ts'
 import { type NftFilterTable, readNftRuleset } from './read-nft.ts'
 
@@ -15,7 +15,7 @@ const CHAINS_OF_IPTABLES = ['INPUT', 'OUTPUT', 'FORWARD']
  */
 export async function readFirewall({ nftables, iptables }: FirewallKernel): Promise<FilterTable[]> {
   const tables: FilterTable[] = []
-  for (const table of readNftRuleset(await nftables.readRuleset())) {
+  for (const table of readNftRuleset(await nftables.readFilters())) {
     const family = familyOfIptables(table)
     tables.push(family === undefined ? ofNftables(table) : await ofIptables(table, family, iptables))
   }
@@ -40,8 +40,12 @@ function ofNftables(table: NftFilterTable): FilterTable {
 
 function whyUnwritable({ place: { table }, hasXt, isOwned }: NftFilterTable): Unwritable | undefined {
   const cure = 'run the commands that `pointsman doctor` prints'
-  // It makes its chains for zones anew whenever it likes, and one chain serves several of them.
-  if (table === FIREWALLD) return { why: 'firewalld keeps this table for itself', cure: `${cure} (firewall-cmd)` }
+  if (table === FIREWALLD_CLOSED)
+    return {
+      why: 'firewalld lets nothing pass while it reloads and in panic mode',
+      cure: 'run firewall-cmd --panic-off',
+      isMeant: true,
+    }
   if (isOwned) return { why: 'another program owns this table (flags owner), and the kernel takes no rule from others', cure }
   if (hasXt) return { why: 'it has rules of iptables in it (xt), and nobody but iptables can write between them', cure }
   return undefined

@@ -77,6 +77,11 @@ export class ActualService {
 /** The whole table as it is believed to be. */
 export class ActualTable {
   readonly #services = new Map<ServiceKey, ActualService>()
+  /** The readings with the writes in them, one by one as they are asked for. */
+  readonly current: Pick<IpvsTable, 'keys' | 'get'> = {
+    keys: () => this.#services.keys(),
+    get: (key) => this.#services.get(key)?.current(),
+  }
 
   constructor(table: IpvsTable) {
     for (const [key, reading] of table) this.#services.set(key, new ActualService(reading))

@@ -55,9 +55,9 @@ export function sameDestination(a: Destination, b: Destination): boolean {
   )
 }
 
-/** `weight 5`; with `all`, also what else can be edited: `weight 5, tunnel ipip, thresholds 100/80`. */
-export function destinationText(destination: Destination, all = false): string {
-  const weight = `weight ${destination.weight}`
+/** `weight 5`; with `all`, also what else can be edited: `weight 5, tunnel ipip, thresholds 100/80`. `scale`: as of DesiredService; the weight is told without it. */
+export function destinationText(destination: Destination, all = false, scale = 1): string {
+  const weight = `weight ${destination.weight / scale}`
   if (!all) return weight
   return `${weight}, ${forwardingText(destination.forwarding)}, thresholds ${destination.upperThreshold}/${destination.lowerThreshold}`
 }

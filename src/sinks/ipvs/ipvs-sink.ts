@@ -47,16 +47,26 @@ export interface ExitOptions {
   readonly sleep?: (milliseconds: number) => Promise<void>
 }
 
+export interface PlanOnlyOptions {
+  /** Milliseconds since the epoch; Date.now by default. */
+  readonly now?: number
+  readonly previous?: DesiredState
+}
+
 /**
  * The IPVS table as a sink. `services` of a desired state are all that the configuration names: one that is missing has
  * left it and is drained and deleted; one whose members are not known yet stands there with `complete: false`.
  */
 export interface IpvsSink extends Sink {
   reconcile(desired: DesiredState, scope: 'changes' | 'full', now: number, options?: PassOptions): Promise<PassReport>
-  /** What a full pass would do. Reads the kernel, writes nothing, and may run beside a daemon. */
-  planOnly(desired: DesiredState, options?: { readonly now?: number }): Promise<Plan>
+  /** What a full pass would do, after one for `previous`. Reads the kernel, writes nothing, and may run beside a daemon. */
+  planOnly(desired: DesiredState, options?: PlanOnlyOptions): Promise<Plan>
   /** The table as last read, with what was written since. Empty before the first pass. */
   lastTable(): IpvsTable
+  /** The same, service by service: another object once everything was read again. */
+  currentTable(): Pick<IpvsTable, 'keys' | 'get'>
+  /** Services of ours with destinations that leave. */
+  draining(): ReadonlySet<ServiceKey>
   /** Reads the kernel now, for metrics; changes nothing that the sink knows. */
   readTable(options?: { readonly statistics?: boolean }): Promise<IpvsTable>
   /** Whether a service, or a destination of it, is ours and in the kernel, drains included; nothing is while the table was not read. */
@@ -77,6 +87,8 @@ export function createIpvsSink(options: IpvsSinkOptions): IpvsSink {
 }
 
 const DRAIN_TIMEOUT = 300_000
+
+const NO_TABLE: IpvsTable = new Map()
 
 class IpvsTableSink implements IpvsSink {
   readonly name = 'ipvs'
@@ -102,14 +114,15 @@ class IpvsTableSink implements IpvsSink {
     })
   }
 
-  async planOnly(desired: DesiredState, options: { readonly now?: number } = {}): Promise<Plan> {
+  async planOnly(desired: DesiredState, { now = Date.now(), previous }: PlanOnlyOptions = {}): Promise<Plan> {
     const { kernel, ownership } = this.#options
     const { record } = ownership
     const { changes, foreign } = await planServices({
       table: await kernel.readTable({ expected: this.#expected() }),
       desired,
       record,
-      now: options.now ?? Date.now(),
+      now,
+      ...(previous !== undefined && { previous }),
       leavingTimeout: this.#leavingTimeout,
     })
     const table = await planTable(kernel, desired, record)
@@ -118,6 +131,14 @@ class IpvsTableSink implements IpvsSink {
 
   lastTable(): IpvsTable {
     return this.#memory.actual?.toTable() ?? new Map()
+  }
+
+  currentTable(): Pick<IpvsTable, 'keys' | 'get'> {
+    return this.#memory.actual?.current ?? NO_TABLE
+  }
+
+  draining(): ReadonlySet<ServiceKey> {
+    return this.#options.ownership.record.draining
   }
 
   readTable(options: { readonly statistics?: boolean } = {}): Promise<IpvsTable> {

@@ -26,6 +26,8 @@ export interface DestinationContext {
   /** Destinations that are known and must not be there: they do not drain, and no other source's answer is waited for. */
   readonly cut: DesiredService['cut']
   readonly keepWeights: boolean
+  /** As of DesiredService; people are told of weights without it. */
+  readonly weightScale: number
   /** Why a destination that is not named has to go. */
   readonly absence: string
   /** The cause of a difference that somebody asked for. */
@@ -86,19 +88,19 @@ function planNamed(
   if (!actual) {
     const common = { service: context.identity, name: context.name, reasons: desired.reasons }
     const change = { ...common, kind: 'add-destination' as const, cause: input.settled ? 'drift' : context.asked, after: wanted }
-    return step(context, input, { ...record, change }, 'absent', destinationText(wanted))
+    return step(context, input, { ...record, change }, 'absent', textOf(context, wanted))
   }
   const cause = !input.owned ? 'adoption' : input.settled && !drain ? 'drift' : context.asked
-  const from = fromText(input, actual)
+  const from = fromText(context, input, actual)
   if (sameDestination(wanted, actual)) {
     if (input.owned && !drain) return undefined
-    return step(context, input, record, from, destinationText(wanted), cause, desired.reasons)
+    return step(context, input, record, from, textOf(context, wanted), cause, desired.reasons)
   }
   const reasons = cause === 'drift' && actual.weight !== wanted.weight ? [HAND_COMMAND, ...desired.reasons] : desired.reasons
   const change = { ...common(context, cause), kind: 'edit-destination' as const, before: actual, after: wanted, reasons }
   const all = !sameDestination({ ...wanted, weight: actual.weight }, actual)
-  const before = all && input.owned && !drain ? destinationText(actual, true) : from
-  return step(context, input, { ...record, change }, before, destinationText(wanted, all))
+  const before = all && input.owned && !drain ? textOf(context, actual, true) : from
+  return step(context, input, { ...record, change }, before, textOf(context, wanted, all))
 }
 
 /** A desired weight of 0 where the scheduler would turn clients away: the destination must not be there. */
@@ -131,7 +133,7 @@ function planLeaving(context: DestinationContext, input: DestinationInput, actua
     : { drain: newDrain(context.now, context.drainTimeout), ...(input.owned ? {} : { own: true as const }) }
   if (actual.weight === 0) {
     if (known) return undefined
-    return step(context, input, record, fromText(input, actual), 'draining', cause, [context.absence])
+    return step(context, input, record, fromText(context, input, actual), 'draining', cause, [context.absence])
   }
   const zeroed = known && input.settled ? 'drift' : cause
   const change = {
@@ -141,7 +143,7 @@ function planLeaving(context: DestinationContext, input: DestinationInput, actua
     after: { ...actual, weight: 0 },
     reasons: zeroed === 'drift' ? [HAND, context.absence] : [context.absence],
   }
-  return step(context, input, { ...record, change }, input.owned ? destinationText(actual) : 'foreign', 'draining')
+  return step(context, input, { ...record, change }, input.owned ? textOf(context, actual) : 'foreign', 'draining')
 }
 
 function deletion(
@@ -153,7 +155,7 @@ function deletion(
 ): DestinationStep {
   const change = { ...common(context, cause), kind: 'delete-destination' as const, before: actual, reasons }
   const record = { ...(input.owned ? {} : { own: true as const }), forget: true as const }
-  return step(context, input, { ...record, change }, fromText(input, actual), 'absent')
+  return step(context, input, { ...record, change }, fromText(context, input, actual), 'absent')
 }
 
 function drained(step: DestinationStep, how: NonNullable<Transition['drained']>): DestinationStep {
@@ -164,9 +166,13 @@ function common(context: DestinationContext, cause: ChangeCause) {
   return { cause, service: context.identity, name: context.name }
 }
 
-function fromText(input: DestinationInput, actual: Destination): string {
+function fromText(context: DestinationContext, input: DestinationInput, actual: Destination): string {
   if (!input.owned) return 'foreign'
-  return input.drain ? 'draining' : destinationText(actual)
+  return input.drain ? 'draining' : textOf(context, actual)
+}
+
+function textOf({ weightScale }: DestinationContext, destination: Destination, all = false): string {
+  return destinationText(destination, all, weightScale)
 }
 
 /** What the record has to learn of a named destination. Spreading into an object is slow where 10,000 are made. */

@@ -13,6 +13,8 @@ export interface PlanInput {
   readonly table: IpvsTable
   readonly desired: DesiredState
   readonly record: OwnershipRecord
+  /** What was wanted when this was asked before: of services in both, differences are told as news of their backends. */
+  readonly previous?: DesiredState
   /** Milliseconds since the epoch: at the deadline of a drain its destination goes. */
   readonly now: number
   readonly keepWeights?: boolean
@@ -21,16 +23,16 @@ export interface PlanInput {
 }
 
 /**
- * What a full pass would do to services and destinations if this were the first, by its argument alone. That a drain is idle shows only
+ * What a full pass would do to services and destinations by its argument alone. That a drain is idle shows only
  * on two reads, so a plan ends drains by their deadlines and not before.
  */
 export async function planServices(input: PlanInput): Promise<Pick<Plan, 'changes' | 'foreign'>> {
-  const { table, desired, record, now, keepWeights = false, leavingTimeout } = input
+  const { table, desired, record, now, previous, keepWeights = false, leavingTimeout } = input
   const actual = new ActualTable(table)
   const plan = await planPass({
     visits: allVisits(desired, record),
     desired,
-    previous: undefined,
+    previous,
     actual,
     record,
     now,

@@ -116,6 +116,7 @@ function* planLeaving(input: ServiceInput, owned: OwnedService, actual: ActualSe
     leavesAtOnce: leavesAtOnce(actual.service),
     cut: undefined,
     keepWeights: false,
+    weightScale: input.previous?.weightScale ?? 1,
     absence: 'the configuration does not name the service any more',
     asked: 'configuration',
   }
@@ -217,6 +218,7 @@ function contextOf(input: ServiceInput, desired: DesiredService, after: VirtualS
     leavesAtOnce: leavesAtOnce(after),
     cut: desired.cut,
     keepWeights: input.keepWeights,
+    weightScale: desired.weightScale ?? 1,
     absence: 'no longer a member of the pool',
     asked,
   }

@@ -73,6 +73,10 @@ class SinkAfterFormer implements SnatSink {
     return this.#sink.onDisturbed(listener)
   }
 
+  settled(): Promise<void> {
+    return this.#sink.settled()
+  }
+
   connections(): ReadonlyMap<ServiceKey, bigint> {
     return this.#sink.connections()
   }

@@ -73,9 +73,8 @@ export class IptablesTable implements TranslationTable {
     }
   }
 
-  /** iptables tells nobody of changes: a full pass notices. */
-  onChange(): () => void {
-    return () => undefined
+  onChange(listener: (certainty: 'changed' | 'perhaps') => void): () => void {
+    return this.#kernel.onChange(() => listener('perhaps'))
   }
 
   /** A kernel without IPv6 has nothing of it. */
@@ -93,8 +92,9 @@ export class IptablesTable implements TranslationTable {
     return { exists: lines.some((line) => line.startsWith(`:${this.#chain} `)), jumps }
   }
 
+  /** It looks at the state of connections, so that they are tracked, and those that live translated, also while no rule of ours is left that needs it. */
   #jump(verb: string): string {
-    return `${verb} POSTROUTING -m comment --comment pointsman -j ${this.#chain}`
+    return `${verb} POSTROUTING -m conntrack ! --ctstate INVALID -m comment --comment pointsman -j ${this.#chain}`
   }
 
   #jumpsAway(jumps: number): string[] {

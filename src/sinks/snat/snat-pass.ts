@@ -50,14 +50,19 @@ export class SnatPass {
   }
 
   async open(scope: 'changes' | 'full'): Promise<SnatReport> {
-    const { memory } = this.#tools
     const wanting = wantsTranslation(this.#desired)
     const seen = await this.#see(scope, wanting)
     this.#visits = this.#toVisit(seen !== 'as before')
-    if (seen !== 'failed') {
-      await this.#try(() => this.#writeMissing())
-      if (memory.believed?.state === 'sound' && (await this.#deleteUntranslated(memory.repaired))) memory.repaired.clear()
-    }
+    if (seen !== 'failed') await this.#mend()
+    this.#judge()
+    return this.#report()
+  }
+
+  /** As `open` with what was read of the table just now, and what others did to it shows. */
+  async repair(image: TableImage): Promise<SnatReport> {
+    this.#learn(image)
+    this.#visits = this.#toVisit(true)
+    await this.#mend()
     this.#judge()
     return this.#report()
   }
@@ -98,10 +103,20 @@ export class SnatPass {
     }
   }
 
+  async #mend(): Promise<void> {
+    const { memory } = this.#tools
+    await this.#try(() => this.#writeMissing())
+    if (memory.believed?.state === 'sound' && (await this.#deleteUntranslated(memory.repaired))) memory.repaired.clear()
+  }
+
   async #read(): Promise<void> {
-    const { memory, table, counts } = this.#tools
+    const { memory, table } = this.#tools
+    this.#learn(await table.read(memory.believed?.ports ?? this.#ports))
+  }
+
+  #learn(image: TableImage): void {
+    const { memory, counts } = this.#tools
     const { believed } = memory
-    const image = await table.read(believed?.ports ?? this.#ports)
     counts.observe(image)
     if (believed !== undefined && !memory.unsure) this.#noteDrift(believed, image)
     memory.believed = image

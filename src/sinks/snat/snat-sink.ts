@@ -7,6 +7,7 @@ import type { PortRange } from '../../model/source-nat.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import { Turns } from '../../turns.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
+import { type HalfReport, joinedHalves } from '../reports.ts'
 import type { ObjectFailure } from '../sink.ts'
 import { ConnectionCounts } from './connection-counts.ts'
 import { IptablesTable } from './iptables-table.ts'
@@ -54,8 +55,10 @@ export interface SnatSink extends AsyncDisposable {
   close(desired: DesiredState, still: StillServed, now: number): Promise<SnatReport>
   /** Everything of ours out of the kernel, which may end the translation of connections that live. Rejects where that fails. */
   remove(): Promise<void>
-  /** Called when somebody changed the table so that a full pass is due. Returns the end of it. */
+  /** Called when somebody changed the table so that a full pass is due; what was missing is there again by then, where it may be repaired. Returns the end of it. */
   onDisturbed(listener: () => void): () => void
+  /** Resolves once nothing is being written that goes on beside the passes. */
+  settled(): Promise<void>
   /** Translated connections of each service since this process first saw its translation, as of the last reading. Never falls while it is there. */
   connections(): ReadonlyMap<ServiceKey, bigint>
   /** The same, read now. Where no translation is in the table nothing is read. */
@@ -72,8 +75,10 @@ export interface SnatSinkOptions {
   readonly instance?: string
   /** Ports that translated connections come from; 32768–60999 by default. */
   readonly ports?: PortRange
-  /** Ports in that range that the director itself needs. Those of virtual services are kept free anyway. */
-  readonly reservedPorts?: readonly Port[]
+  /** Ports that the director itself needs, asked at full passes. Those of virtual services are kept free anyway. */
+  readonly reservedPorts?: () => readonly Port[]
+  /** Whether anything may be written between passes; absent: it may. */
+  readonly mayRepair?: () => boolean
   readonly log?: SinkLog
   /** 0 up to 1, for the jitter of retries; Math.random by default. */
   readonly random?: () => number
@@ -83,10 +88,12 @@ export function createSnatSink(options: SnatSinkOptions): SnatSink {
   return new TableSnatSink(new NftTable(options.kernel, tableName(options)), options)
 }
 
-/** The same by iptables, one rule for each service, where nftables cannot be had. Nobody tells it of changes: full passes notice. */
+/** The same by iptables, one rule for each service, where nftables cannot be had. */
 export function createIptablesSnatSink(options: Omit<SnatSinkOptions, 'kernel'> & { readonly kernel: IptablesKernel }): SnatSink {
   return new TableSnatSink(new IptablesTable(options.kernel, tableName(options).toUpperCase()), options)
 }
+
+const NOTHING_DONE: HalfReport = { applied: {}, failed: [], driftRepaired: 0 }
 
 function tableName({ instance }: Pick<SnatSinkOptions, 'instance'>): string {
   return instance === undefined ? 'pointsman' : `pointsman-${instance}`
@@ -101,24 +108,31 @@ class TableSnatSink implements SnatSink {
   readonly #listeners = new Set<() => void>()
   readonly #watch: TableWatch
   readonly #turns = new Turns()
+  /** Of the last pass: what it asked for is put back between passes, and what fails is not tried again before the next. */
+  #last: { readonly desired: DesiredState; readonly now: number } | undefined
+  /** What was done between two passes. */
+  #meanwhile: HalfReport = NOTHING_DONE
+  /** Ports of the director, as last asked. */
+  #reserved: readonly Port[] = []
   #ports: { readonly desired: DesiredState; readonly range: PortRange } | undefined
 
   constructor(table: TranslationTable, options: Omit<SnatSinkOptions, 'kernel'>) {
     this.#table = table
     this.#options = options
     this.#memory = new SnatMemory(options.random ?? Math.random)
-    this.#watch = new TableWatch({
-      look: () => this.#turns.take(() => this.#lookAfter()),
-      changed: () => this.#tellDisturbed(),
-    })
+    this.#watch = new TableWatch(() => this.#turns.take(() => this.#repair()))
   }
 
   open(desired: DesiredState, scope: 'changes' | 'full', now: number): Promise<SnatReport> {
     return this.#turns.take(async () => {
+      if (scope === 'full' || this.#last === undefined) this.#askReserved()
+      this.#last = { desired, now }
       const report = await this.#pass(desired, now).open(scope)
       const { believed } = this.#memory
       this.#watch.follow(believed === undefined || believed.state === 'absent' ? undefined : this.#table)
-      return report
+      const { applied, driftRepaired } = joinedHalves([this.#meanwhile, report])
+      this.#meanwhile = NOTHING_DONE
+      return { ...report, applied, driftRepaired }
     })
   }
 
@@ -139,6 +153,10 @@ class TableSnatSink implements SnatSink {
   onDisturbed(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  async settled(): Promise<void> {
+    await this.#turns.over()
   }
 
   connections(): ReadonlyMap<ServiceKey, bigint> {
@@ -163,10 +181,16 @@ class TableSnatSink implements SnatSink {
     return new SnatPass(tools, desired, this.#portsFor(desired), now)
   }
 
+  #askReserved(): void {
+    this.#reserved = this.#options.reservedPorts?.() ?? []
+    this.#ports = undefined
+  }
+
   /** Both halves of a pass ask for the same state. */
   #portsFor(desired: DesiredState): PortRange {
-    const { ports = DEFAULT_PORTS, reservedPorts = [] } = this.#options
-    if (this.#ports?.desired !== desired) this.#ports = { desired, range: freeStretch(ports, takenPorts(desired, reservedPorts)) }
+    const { ports = DEFAULT_PORTS } = this.#options
+    if (this.#ports?.desired !== desired)
+      this.#ports = { desired, range: freeStretch(ports, takenPorts(desired, this.#reserved)) }
     return this.#ports.range
   }
 
@@ -177,6 +201,27 @@ class TableSnatSink implements SnatSink {
     const image = await this.#table.read(believed.ports)
     this.#counts.observe(image)
     if (!isNone(driftOf(believed, image))) this.#tellDisturbed()
+  }
+
+  /**
+   * Puts back what is missing at once, for what a connection sends meanwhile is lost; the full pass that is asked for looks at the rest and tells what was
+   * done.
+   */
+  async #repair(): Promise<void> {
+    const { believed, unsure } = this.#memory
+    if (this.#last === undefined || believed?.ports === undefined || unsure) return
+    const { desired, now } = this.#last
+    let isDisturbed = true
+    try {
+      const image = await this.#table.read(believed.ports)
+      isDisturbed = !isNone(driftOf(believed, image))
+      // What is wrong is found by the next pass that may write.
+      if (!isDisturbed || this.#options.mayRepair?.() === false) return this.#counts.observe(image)
+      const { applied, driftRepaired } = await this.#pass(desired, now).repair(image)
+      this.#meanwhile = joinedHalves([this.#meanwhile, { ...NOTHING_DONE, applied, driftRepaired }])
+    } finally {
+      if (isDisturbed) this.#tellDisturbed()
+    }
   }
 
   #tellDisturbed(): void {

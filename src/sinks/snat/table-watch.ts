@@ -5,23 +5,29 @@ import type { TranslationTable } from './translation-table.ts'
 const SETTLE = 50
 /** Looking takes at most one part in so many of the time, however often others change their tables. */
 const SHARE = 5
+/** Looks in a row, after changes of the table itself, that may take half of the time. */
+const HURRIED = 5
+/** Milliseconds of rest after which there is one more of them. */
+const REFILL = 5_000
 
-export interface WatchListeners {
-  /** Whether the table was changed is to be found out. */
-  look(): Promise<void>
-  changed(): void
-}
-
-/** Listens to changes of a table, and where messages were lost has it looked at. */
+/** Listens to changes of a table, and has it looked at: at once where it was changed for certain, and soon where it may have been. */
 export class TableWatch {
-  readonly #listeners: WatchListeners
+  readonly #lookAt: () => Promise<void>
   #end: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
-  #again = false
+  /** When it ends. */
+  #due = 0
+  #looking = false
+  /** What was heard while the table was being looked at. */
+  #again: 'changed' | 'perhaps' | undefined
   #lookTook = 0
+  #lookedAt = Number.NEGATIVE_INFINITY
+  /** With fractions: rest counts against it. */
+  #inARow = 0
 
-  constructor(listeners: WatchListeners) {
-    this.#listeners = listeners
+  /** `look` finds out what was changed. */
+  constructor(look: () => Promise<void>) {
+    this.#lookAt = look
   }
 
   /** Where there is a table changes are listened to from now on; without one nobody needs to hear of them. */
@@ -33,7 +39,7 @@ export class TableWatch {
   /** Undefined where the kernel does not tell: full passes notice, and the next pass tries again. */
   #listen(table: Pick<TranslationTable, 'onChange'>): (() => void) | undefined {
     try {
-      return table.onChange((certainty) => (certainty === 'changed' ? this.#listeners.changed() : this.#lookSoon()))
+      return table.onChange((certainty) => this.#heard(certainty))
     } catch (error) {
       if (error instanceof PointsmanError) return undefined
       throw error
@@ -45,28 +51,47 @@ export class TableWatch {
     this.#end = undefined
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#again = undefined
   }
 
-  #lookSoon(): void {
-    if (this.#timer !== undefined) {
-      this.#again = true
-      return
-    }
-    this.#timer = setTimeout(() => void this.#look(), Math.max(SETTLE, this.#lookTook * SHARE))
+  #heard(certainty: 'changed' | 'perhaps'): void {
+    if (this.#looking) this.#again = certainty === 'changed' ? certainty : (this.#again ?? certainty)
+    else this.#lookAfter(certainty)
+  }
+
+  #lookAfter(certainty: 'changed' | 'perhaps'): void {
+    const wait = this.#wait(certainty)
+    const due = performance.now() + wait
+    if (this.#timer !== undefined && this.#due <= due) return
+    clearTimeout(this.#timer)
+    this.#due = due
+    this.#timer = setTimeout(() => void this.#look(), wait)
     this.#timer.unref()
   }
 
+  /** Milliseconds until the next look. */
+  #wait(certainty: 'changed' | 'perhaps'): number {
+    const rest = performance.now() - this.#lookedAt
+    const fair = this.#lookTook * SHARE - rest
+    if (certainty === 'perhaps') return Math.max(SETTLE, fair)
+    return Math.max(0, this.#inARow < HURRIED ? this.#lookTook - rest : fair)
+  }
+
   async #look(): Promise<void> {
-    this.#again = false
+    this.#timer = undefined
+    this.#looking = true
     const began = performance.now()
+    this.#inARow = Math.max(0, this.#inARow - (began - this.#lookedAt) / REFILL) + 1
     try {
-      await this.#listeners.look()
+      await this.#lookAt()
     } catch {
       // Whoever makes the next pass meets the same trouble, and reports it.
     }
-    this.#lookTook = performance.now() - began
-    if (this.#timer === undefined) return
-    this.#timer = undefined
-    if (this.#again) this.#lookSoon()
+    this.#lookedAt = performance.now()
+    this.#lookTook = this.#lookedAt - began
+    this.#looking = false
+    const again = this.#again
+    this.#again = undefined
+    if (again !== undefined && this.#end !== undefined) this.#lookAfter(again)
   }
 }

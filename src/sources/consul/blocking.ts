@@ -68,6 +68,14 @@ export function nextQuestion(
   return { asking: { index: heldIndex(asking.index, outcome.index), failures: 0, doubts: 0, paidAt }, delay: pause }
 }
 
+/**
+ * Milliseconds of the first wait after a question that did not wait: anything from a quarter of `wait` on. What is asked at the start, or after
+ * an outage, is asked by all services at once, and would come back at once for ever: the agent's own sixteenth is too little to part them.
+ */
+export function firstWait(wait: number, random: number): number {
+  return Math.round(wait * (0.25 + 0.75 * random))
+}
+
 function heldIndex(held: bigint, given: bigint | undefined): bigint {
   const index = given === undefined || given <= 0n ? 1n : given
   return index < held ? 0n : index

@@ -1,8 +1,8 @@
 import type { ConsulAccess } from '../../model/consul-source-spec.ts'
+import { SCOUTS } from '../recovery.ts'
 import type { ConsulAgent } from './agents.ts'
 import { connectionLimit, USUAL_LIMIT } from './connection-limit.ts'
 import { SharedWatches } from './shared-watches.ts'
-import { STREAMS } from './streams.ts'
 import type { ConsulToken } from './token.ts'
 import type { ConsulTransport } from './transport.ts'
 import type { Watch } from './watch.ts'
@@ -23,6 +23,9 @@ const RELEARNING = 5_000
 /** Milliseconds between two steps towards fewer connections, each to four fifths. */
 const NARROWING = 1_000
 
+/** Milliseconds after the last refusal when an agent is asked anew what it takes: who crowded it may be gone. */
+const WIDENING = 3_600_000
+
 /** All watches over one set of agents, and who of them has a connection of its own. */
 export class ConsulCluster {
   readonly transport: ConsulTransport
@@ -31,15 +34,19 @@ export class ConsulCluster {
   readonly #others = new Map<object, ConsulAccess>()
   readonly #shared = new Map<string, SharedWatches>()
   readonly #limits = new Map<ConsulAgent, number>()
-  /** Questions over one connection at a time, where that is more than one. */
+  /** Questions over one connection at a time, as far as that is known. */
   readonly #questions = new Map<ConsulAgent, number>()
   #learning = false
   #relearn: NodeJS.Timeout | undefined
   #planning = false
   #narrowedAt = Number.NEGATIVE_INFINITY
+  readonly #widening: number
+  #widen: NodeJS.Timeout | undefined
 
-  constructor(transport: ConsulTransport) {
+  /** `widening`: milliseconds after the last refusal for too many connections when there may be more again. */
+  constructor(transport: ConsulTransport, widening = WIDENING) {
     this.transport = transport
+    this.#widening = widening
     transport.onCrowded = (agent) => this.#narrow(agent)
     transport.agents.onMoved = () => this.#open.size > 0 && this.#planSoon()
   }
@@ -76,6 +83,7 @@ export class ConsulCluster {
       return
     }
     clearTimeout(this.#relearn)
+    clearTimeout(this.#widen)
     for (const shared of this.#shared.values()) shared.close()
     this.#shared.clear()
     this.transport[Symbol.dispose]()
@@ -100,8 +108,9 @@ export class ConsulCluster {
     const scopes = Map.groupBy(all, ({ access }) => scopeOf(access))
     const connections = this.#connections(all)
     const others = this.#others.size
-    // One more for the question how many there may be. Idle ones count, too. No question may wait for one that does not end.
-    for (const { pool } of this.transport.agents.list) pool.maxSockets = Math.max(connections, others + 1) + 1
+    // One more for the question how many there may be, and those that are asked beside others. Idle ones count, too. No
+    // question may wait for one that does not end.
+    for (const { pool } of this.transport.agents.list) pool.maxSockets = Math.max(connections, others + 1) + 1 + SCOUTS
     const questions = Math.max(1, connections * (this.#questions.get(this.transport.agents.current) ?? 1) - others)
     const { direct, triggered, readers } = planWatches({ services: all.length, scopes: scopes.size, questions })
     const shared = new Set(all.slice(direct))
@@ -148,15 +157,15 @@ export class ConsulCluster {
     this.#learning = true
     const agent = this.transport.agents.current
     const token = await first.token.read().catch(() => undefined)
-    const [limit, streamed] = await Promise.all([
+    const [limit, carried] = await Promise.all([
       connectionLimit(agent, token),
-      agent.streams?.spoken().catch(() => undefined) ?? false,
+      agent.streams?.carried().catch(() => undefined) ?? 1,
     ])
     this.#limits.set(agent, limit ?? this.#limits.get(agent) ?? USUAL_LIMIT)
-    if (streamed === true) this.#questions.set(agent, STREAMS)
+    if (carried !== undefined) this.#questions.set(agent, carried)
     this.#learning = false
     if (this.#open.size === 0) return
-    if (limit === undefined || streamed === undefined) this.#learnAgain()
+    if (limit === undefined || carried === undefined) this.#learnAgain()
     this.#planSoon()
   }
 
@@ -168,11 +177,22 @@ export class ConsulCluster {
 
   /** Others on this host ask the agent, too, or it has not told how many connections it takes: we make do with fewer. */
   #narrow(agent: ConsulAgent): void {
+    if (this.#open.size === 0) return
+    this.#widenLater()
     const now = performance.now()
-    if (now - this.#narrowedAt < NARROWING || this.#open.size === 0) return
+    if (now - this.#narrowedAt < NARROWING) return
     this.#narrowedAt = now
     this.#limits.set(agent, Math.floor(this.#connections([...this.#open.values()])))
     this.#planSoon()
+  }
+
+  #widenLater(): void {
+    clearTimeout(this.#widen)
+    const widen = () => {
+      this.#limits.clear()
+      this.#planSoon()
+    }
+    this.#widen = setTimeout(widen, this.#widening).unref()
   }
 }
 

@@ -1,5 +1,5 @@
 import Consul from 'consul'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ConsulAgent } from './agents.ts'
 
 /** Milliseconds for the answer. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Observable } from 'rxjs'
-import { isSettled, NOT_ASKED, nextQuestion, type Outcome } from './blocking.ts'
+import { type Attempt, firstValue } from '../recovery.ts'
+import { type Asking, isSettled, NOT_ASKED, nextQuestion, type Outcome } from './blocking.ts'
 import { ConsulFault } from './fault.ts'
 import type { Heard, QueryReader } from './query-reader.ts'
 
@@ -16,7 +17,7 @@ export function follow<Content extends object>(reader: QueryReader<Content>): Ob
     const run = async () => {
       let asking = NOT_ASKED
       while (!signal.aborted) {
-        const { heard, outcome } = await askOnce(reader, asking.index, signal)
+        const { heard, outcome } = await ask(reader, asking, signal)
         if (signal.aborted) return
         const next = nextQuestion(asking, outcome, performance.now(), { agents: reader.agents, random: Math.random() })
         const wasSettled = isSettled(asking)
@@ -34,13 +35,39 @@ export function follow<Content extends object>(reader: QueryReader<Content>): Ob
   })
 }
 
+interface Asked<Content> {
+  readonly heard: Heard<Content>
+  readonly outcome: Outcome
+}
+
+/** A question that has failed may fail by hanging, and be asked again beside itself meanwhile. */
+async function ask<Content extends object>(
+  reader: QueryReader<Content>,
+  asking: Asking,
+  signal: AbortSignal,
+): Promise<Asked<Content>> {
+  if (isSettled(asking)) return await askOnce(reader, asking.index, signal)
+  const question = (attempt: Attempt) =>
+    new Observable<Asked<Content>>((subscriber) => {
+      const ended = new AbortController()
+      subscriber.add(() => ended.abort())
+      // What is asked beside others must not wait behind those that hang.
+      askOnce(reader, asking.index, ended.signal, attempt === 'beside').then(
+        (asked) => subscriber.next(asked),
+        (error) => subscriber.error(error),
+      )
+    })
+  return await firstValue(reader.recovery.ask(question), signal)
+}
+
 async function askOnce<Content extends object>(
   reader: QueryReader<Content>,
   index: bigint,
   signal: AbortSignal,
-): Promise<{ readonly heard: Heard<Content>; readonly outcome: Outcome }> {
+  urgent = false,
+): Promise<Asked<Content>> {
   try {
-    const reading = await reader.ask(index, signal)
+    const reading = await reader.ask(index, signal, urgent)
     const believed = reading.trust === 'fresh' || reading.trust === 'truncated'
     return { heard: { kind: 'answer', reading }, outcome: { kind: 'answered', index: reading.index, believed } }
   } catch (error) {

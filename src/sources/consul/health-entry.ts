@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** An instance as `GET /v1/health/service/:service` lists it, as far as it is used. */
 const entrySchema = z.object({

@@ -33,6 +33,13 @@ export class Locator {
     else void this.#look()
   }
 
+  /** Gives up a look that is under way, which may hang; the next one compares with the last that found something. */
+  giveUp(): void {
+    this.close()
+    this.#looking = undefined
+    this.#again = false
+  }
+
   close(): void {
     clearTimeout(this.#timer)
     this.#looking?.abort()
@@ -44,15 +51,16 @@ export class Locator {
     const began = performance.now()
     const before = this.#last
     // A look that fails finds nothing; the triggers tell of the outage, and the next round finds the rest.
-    this.#last = await this.#reader
+    const found = await this.#reader
       .ask(0n, looking.signal)
       .then(({ content }) => content)
       .catch(() => undefined)
     if (looking.signal.aborted) return
+    this.#last = found
     const now = performance.now()
     this.#looking = undefined
     this.#nextLook = now + Math.max(LOOK_GAP, LOOK_SHARE * (now - began))
-    this.#found(before !== undefined && this.#last !== undefined ? changedChecks(before, this.#last) : undefined)
+    this.#found(before !== undefined && found !== undefined ? changedChecks(before, found) : undefined)
     if (this.#again) this.look()
     this.#again = false
   }

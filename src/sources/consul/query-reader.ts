@@ -3,9 +3,10 @@ import type { BackendSet } from '../../model/backend.ts'
 import type { ConsulAccess } from '../../model/consul-source-spec.ts'
 import type { Recovery } from '../recovery.ts'
 import type { ConsulAgent } from './agents.ts'
+import { firstWait } from './blocking.ts'
 import { ConsulFault, contentFault } from './fault.ts'
 import { leaderIsUnknowable, trustOf } from './meta.ts'
-import { type ConsulQuery, requestTarget, withoutContent } from './query.ts'
+import { type ConsulQuery, confirming, requestTarget, withoutContent } from './query.ts'
 import type { ConsulToken } from './token.ts'
 import type { ConsulAnswer, ConsulRequest, ConsulTransport } from './transport.ts'
 
@@ -27,6 +28,9 @@ export type Heard<Content> =
 /** Milliseconds for a question that does not wait. */
 const PROMPT = 10_000
 
+/** Milliseconds for the answer of one that does, after its wait: many may be due at a time. */
+const ANSWERED = 5_000
+
 /**
  * Milliseconds for which content that has just changed is confirmed at shorter waits, and the longest of those: what is held
  * is let go by answers that repeat it.
@@ -39,6 +43,8 @@ interface Remembered<Content> {
   readonly content: Content
   readonly trust: BackendSet['trust']
   readonly agent: ConsulAgent
+  /** Of the last answer that could be believed. */
+  readonly index: bigint
 }
 
 /** Asks one question again and again, and remembers what was answered last. */
@@ -49,8 +55,15 @@ export class QueryReader<Content extends object> {
   readonly #token: ConsulToken
   readonly #parse: (json: unknown) => Content | undefined
   #last: Remembered<Content> | undefined
+  /**
+   * Nobody vouches for the next answer: a server that has just been started may be elected and answer before it has read its log
+   * to the end, with a known leader and half a catalog or none (seen with 1.8.7, for a tenth of a second).
+   */
+  #uncertain = true
   /** Milliseconds on the clock of performance.now() when the content last changed. */
   #changedAt = Number.NEGATIVE_INFINITY
+  /** Whether the question before waited. */
+  #waited = false
 
   /** `parse` gives undefined for JSON that is not the kind of answer that is due. */
   constructor(
@@ -85,16 +98,19 @@ export class QueryReader<Content extends object> {
 
   /**
    * Asks, and waits for an index above `index` unless it is 0 or another agent's. Rejects with a ConsulFault, or with the
-   * signal's reason when it is aborted.
+   * signal's reason when it is aborted. A question that does not wait is asked when it is its turn, or at once where it is `urgent`.
    */
-  async ask(index: bigint, signal: AbortSignal): Promise<ConsulReading<Content>> {
+  async ask(index: bigint, signal: AbortSignal, urgent = false): Promise<ConsulReading<Content>> {
     const agent = this.#transport.agents.current
-    const wait = this.unsettled ? Math.min(this.access.wait, UNSETTLED_WAIT) : this.access.wait
-    const blocking = index > 0n && agent === this.#last?.agent ? { index, wait } : undefined
+    const blocking = index > 0n && agent === this.#last?.agent ? { index, wait: this.#wait() } : undefined
+    this.#waited = blocking !== undefined
     // The agent adds up to a sixteenth of the wait, so that not all of its clients come back at once.
-    const deadline = blocking === undefined ? PROMPT : (wait * 17) / 16 + 2_000
-    const target = requestTarget(this.query, blocking)
-    return this.#read(await this.#get(agent, { target, blocking: blocking !== undefined, deadline, signal }))
+    const deadline = blocking === undefined ? PROMPT : (blocking.wait * 17) / 16 + ANSWERED
+    // Who takes stale answers wants some without a leader, too, which nobody can confirm.
+    const confirms = blocking === undefined && this.#uncertain && this.access.consistency !== 'stale'
+    const target = requestTarget(confirms ? confirming(this.query) : this.query, blocking)
+    const answer = await this.#get(agent, { target, blocking: blocking !== undefined, urgent, deadline, signal })
+    return this.#read(answer, confirms)
   }
 
   /**
@@ -111,24 +127,33 @@ export class QueryReader<Content extends object> {
     return { content: last.content, same: true, trust: last.trust, index, at: Date.now() }
   }
 
+  #wait(): number {
+    const wait = this.unsettled ? Math.min(this.access.wait, UNSETTLED_WAIT) : this.access.wait
+    return this.#waited ? wait : firstWait(wait, Math.random())
+  }
+
   async #get(agent: ConsulAgent, request: Omit<ConsulRequest, 'token'>): Promise<ConsulAnswer> {
     const token = await this.#token.read()
     try {
       return await this.#transport.get(agent, { ...request, token })
     } catch (error) {
+      if (error instanceof ConsulFault) this.#uncertain = true
       if (error instanceof ConsulFault && error.forbidden) this.#token.refused()
       throw error
     }
   }
 
-  #read({ agent, meta, body }: ConsulAnswer): ConsulReading<Content> {
+  #read({ agent, meta, body }: ConsulAnswer, confirmed: boolean): ConsulReading<Content> {
     const digest = hash('sha1', body, 'base64')
     const last = this.#last
     const same = last?.digest === digest
     if (!same) this.#changedAt = performance.now()
     const content = same ? last.content : this.#parsed(agent, body)
-    const trust = same && leaderIsUnknowable(meta) ? last.trust : trustOf(meta, this.access)
-    this.#last = { digest, content, trust, agent }
+    const believed = same && leaderIsUnknowable(meta) ? last.trust : trustOf(meta, this.access)
+    this.#uncertain = this.access.consistency !== 'stale' && !confirmed && fell(meta.index, last?.index)
+    const trust = this.#uncertain && believed === 'fresh' ? 'stale' : believed
+    const index = trust === 'fresh' || trust === 'truncated' ? (meta.index ?? 0n) : (last?.index ?? 0n)
+    this.#last = { digest, content, trust, agent, index }
     return { content, same, trust, index: meta.index, at: Date.now() }
   }
 
@@ -143,4 +168,9 @@ export class QueryReader<Content extends object> {
     if (content === undefined) throw contentFault(agent.name, 'JSON of another kind')
     return content
   }
+}
+
+/** Whether the servers know less than they did; an index that is none tells nothing. */
+function fell(index: bigint | undefined, before: bigint | undefined): boolean {
+  return index !== undefined && index > 0n && before !== undefined && index < before
 }

@@ -36,6 +36,11 @@ export function withoutContent({ path, parameters }: ConsulQuery): ConsulQuery {
   return { path, parameters: [...rest, ['filter', 'Service.ID == ""']] }
 }
 
+/** The same question to a leader that has asked its followers and has caught up with its own log. */
+export function confirming({ path, parameters }: ConsulQuery): ConsulQuery {
+  return { path, parameters: [...parameters.filter(([name]) => name !== 'consistent'), ['consistent']] }
+}
+
 /** Path and query as they stand in the request; with an index the agent waits for a higher one. */
 export function requestTarget({ path, parameters }: ConsulQuery, blocking?: { index: bigint; wait: number }): string {
   const all = [

@@ -61,10 +61,15 @@ export class ReadQueue {
     this.#goOn()
   }
 
-  /** Nothing is asked while the agent is known to fail. */
+  /** Nothing is asked while the agent is known to fail; what is under way may hang, and is asked once more afterwards. */
   pause(): void {
     this.#paused = true
     clearTimeout(this.#roundTimer)
+    for (const [watch, { ended }] of this.#asking) {
+      ended.abort()
+      this.#due.add(watch)
+    }
+    this.#asking.clear()
     this.#round.clear()
     if (this.#roundBegan !== undefined) this.#endRound(this.#roundBegan)
   }

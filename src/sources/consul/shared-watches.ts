@@ -150,6 +150,7 @@ export class SharedWatches {
   #failed(name: string, fault: Heard<never> & { kind: 'fault' }): void {
     this.#silent.add(name)
     this.#queue.pause()
+    this.#locator?.giveUp()
     for (const watch of this.#watches) watch.hear(fault)
   }
 

@@ -1,9 +1,11 @@
 import type { Readable } from 'node:stream'
+import { HIDDEN } from '../../model/hidden.ts'
 import { Recovery } from '../recovery.ts'
 import type { ConsulAgent, ConsulAgents } from './agents.ts'
 import { exchange } from './exchange.ts'
 import { connectionFault, contentFault, lateFault, statusFault } from './fault.ts'
 import { type ConsulMeta, readMeta } from './meta.ts'
+import { PromptGate } from './prompt-gate.ts'
 
 /** Bytes above which an answer is refused. */
 export const BODY_LIMIT = 32 * 1024 * 1024
@@ -20,7 +22,9 @@ export interface ConsulRequest {
   readonly token: string | undefined
   /** Whether it waits for an index. */
   readonly blocking: boolean
-  /** Milliseconds for everything, from the connection to the last byte. */
+  /** Whether one that does not wait for an index is sent at once, and not when it is its turn among the others. */
+  readonly urgent?: boolean
+  /** Milliseconds for everything, from the connection to the last byte; the wait for its turn comes before. */
   readonly deadline: number
   readonly signal: AbortSignal
 }
@@ -39,6 +43,7 @@ export class ConsulTransport implements Disposable {
   /** Called when an agent says that there are too many connections to it. */
   onCrowded: (agent: ConsulAgent) => void = () => {}
   readonly #bodyLimit: number
+  readonly #gate = new PromptGate()
 
   constructor(agents: ConsulAgents, bodyLimit = BODY_LIMIT) {
     this.agents = agents
@@ -51,7 +56,8 @@ export class ConsulTransport implements Disposable {
    */
   async get(agent: ConsulAgent, request: ConsulRequest): Promise<ConsulAnswer> {
     try {
-      return await this.#exchange(agent, request)
+      const atOnce = request.blocking || request.urgent === true
+      return await (atOnce ? this.#exchange(agent, request) : this.#inTurn(agent, request))
     } catch (error) {
       request.signal.throwIfAborted()
       const fault = connectionFault(agent.name, error)
@@ -65,6 +71,22 @@ export class ConsulTransport implements Disposable {
     this.agents[Symbol.dispose]()
   }
 
+  async #inTurn(agent: ConsulAgent, request: ConsulRequest): Promise<ConsulAnswer> {
+    try {
+      await this.#gate.enter(request.deadline, LATE, request.signal)
+    } catch (error) {
+      throw error === LATE ? lateFault(agent.name, request.deadline) : error
+    }
+    let answered = false
+    try {
+      const answer = await this.#exchange(agent, request)
+      answered = true
+      return answer
+    } finally {
+      this.#gate.leave(answered)
+    }
+  }
+
   async #exchange(agent: ConsulAgent, request: ConsulRequest): Promise<ConsulAnswer> {
     const ended = new AbortController()
     const timer = setTimeout(() => ended.abort(LATE), request.deadline)
@@ -75,7 +97,7 @@ export class ConsulTransport implements Disposable {
       const { target, blocking, token } = request
       const headers = { accept: 'application/json', ...(token !== undefined && { 'x-consul-token': token }) }
       const answer = await exchange(agent, { target, headers, blocking }, ended.signal)
-      if (answer.status !== 200) throw statusFault(agent.name, target, answer.status, await errorWords(answer.body))
+      if (answer.status !== 200) throw statusFault(agent.name, target, answer.status, await errorWords(answer.body, token))
       const type = answer.headers['content-type'] ?? ''
       if (!/^application\/json\b/i.test(type)) {
         answer.giveUp()
@@ -102,8 +124,8 @@ export class ConsulTransport implements Disposable {
   }
 }
 
-/** The beginning of an error's body; a body that does not come is none. */
-async function errorWords(body: Readable): Promise<string> {
+/** The beginning of an error's body; a body that does not come is none. What stands between may say what it was told, the token included. */
+async function errorWords(body: Readable, token = ''): Promise<string> {
   let words = ''
   try {
     for await (const chunk of body) {
@@ -113,5 +135,5 @@ async function errorWords(body: Readable): Promise<string> {
   } catch {
     // The status alone says enough.
   }
-  return words.slice(0, ERROR_LIMIT)
+  return (token === '' ? words : words.replaceAll(token, HIDDEN)).slice(0, ERROR_LIMIT)
 }

@@ -14,6 +14,12 @@ import { type HealthHeard, Watch } from './watch.ts'
 export class ConsulWatches {
   readonly #clusters = new Map<string, ConsulCluster>()
   readonly #watches = new Map<string, Observable<HealthHeard>>()
+  readonly #widening: number | undefined
+
+  /** `widening` as for a ConsulCluster. */
+  constructor(widening?: number) {
+    this.#widening = widening
+  }
 
   /** Answers and faults, for ever; a question that is asked already is not asked twice. */
   watch(spec: ConsulSourceSpec): Observable<HealthHeard> {
@@ -64,7 +70,8 @@ export class ConsulWatches {
   /** The connections to these agents, and how to forget them when nothing is asked over them any more. */
   #cluster({ agents, tls }: ConsulAccess): { readonly cluster: ConsulCluster; readonly release: () => void } {
     const key = JSON.stringify([agents, tls])
-    const cluster = this.#clusters.get(key) ?? new ConsulCluster(new ConsulTransport(new ConsulAgents(agents, tls)))
+    const open = () => new ConsulCluster(new ConsulTransport(new ConsulAgents(agents, tls)), this.#widening)
+    const cluster = this.#clusters.get(key) ?? open()
     this.#clusters.set(key, cluster)
     return { cluster, release: () => cluster.size === 0 && this.#clusters.delete(key) }
   }

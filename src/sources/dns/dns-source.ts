@@ -21,7 +21,7 @@ import { sourceName } from '../../model/source-spec.ts'
 import { serviceFamily } from '../../model/virtual-service.ts'
 import type { Recovery } from '../recovery.ts'
 import type { Source } from '../source.ts'
-import { afterLook, isOut, type Knowledge, type KnowledgeRules, nothingKnown } from './knowledge.ts'
+import { afterLook, isOut, type Knowledge, type KnowledgeRules, type Look, nothingKnown } from './knowledge.ts'
 import { type Looker, look } from './look.ts'
 import type { Lookups } from './lookups.ts'
 
@@ -54,12 +54,16 @@ export function dnsSource(spec: DnsSrvSourceSpec | DnsSourceSpec, service: Servi
     const wait = Math.max(0, knowledge.nextAt - now())
     return (isOut(knowledge) ? recovery?.after(wait) : undefined) ?? timer(wait, scheduler)
   }
+  const lookAgain = (knowledge: Knowledge): Observable<Look> => {
+    const among = isOut(knowledge) ? recovery : undefined
+    return among?.ask((attempt) => look(knowledge, { ...looker, attempt })) ?? look(knowledge, looker)
+  }
   const watch = () => {
     const tell = onceEach(onWarnings)
     return of(nothing).pipe(
       expand((knowledge) =>
         untilNext(knowledge).pipe(
-          switchMap(() => look(knowledge, looker)),
+          switchMap(() => lookAgain(knowledge)),
           map((found) => afterLook(knowledge, found, rules)),
           tap((next) => {
             if (isOut(knowledge) && !isOut(next)) recovery?.wake()

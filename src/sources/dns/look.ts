@@ -1,6 +1,7 @@
 import { from, map, mergeMap, type Observable, of, switchMap, toArray } from 'rxjs'
 import type { AddressFamily, IpAddress } from '../../model/address.ts'
 import type { DnsNetwork } from '../../model/dns-source-spec.ts'
+import type { Attempt } from '../recovery.ts'
 import { type AddressKey, addressKey, isDue, type Knowledge, type KnowledgeRules, type Look } from './knowledge.ts'
 import type { Lookups } from './lookups.ts'
 import type { Target } from './members.ts'
@@ -22,6 +23,7 @@ export interface Looker {
   readonly rules: KnowledgeRules
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  readonly attempt?: Attempt
 }
 
 type Found = ReadonlyMap<AddressKey, Reading<IpAddress>>
@@ -76,11 +78,13 @@ function lookForAddresses(targets: readonly Target[], along: Found, knowledge: K
 }
 
 /** An answer that another source was given is as good as one of our own while it is news to us and its time has not run out. */
-function ask(question: Question, slot: Slot<unknown> | undefined, { lookups, network, rules, now }: Looker): Observable<Answer> {
-  return lookups.ask(question, network, (last) => {
+function ask(question: Question, slot: Slot<unknown> | undefined, looker: Looker): Observable<Answer> {
+  const { lookups, network, rules, now, attempt } = looker
+  const isNews = (last: Answer) => {
     const time = last.ok ? clamp(last.ttl, rules.refresh) : rules.retry.min
     return last.at > (slot?.at ?? Number.NEGATIVE_INFINITY) && last.at + time > now()
-  })
+  }
+  return lookups.ask(question, network, isNews, attempt)
 }
 
 function targetsIn(answer: Answer, name: string): Reading<Target> {

@@ -1,12 +1,19 @@
 import { Observable, of, share, tap } from 'rxjs'
 import type { DnsNetwork } from '../../model/dns-source-spec.ts'
+import { type Attempt, SCOUT_GAP } from '../recovery.ts'
 import type { Question } from './message.ts'
 import { type Answer, Resolver } from './resolver.ts'
 
 export type Resolve = (question: Question, network: DnsNetwork, signal: AbortSignal) => Promise<Answer>
 
+interface Running {
+  readonly answer$: Observable<Answer>
+  /** Milliseconds on the clock of performance.now(). */
+  readonly begun: number
+}
+
 interface Entry {
-  running?: Observable<Answer>
+  running?: Running
   last?: Answer
 }
 
@@ -31,23 +38,31 @@ export class Lookups {
 
   /**
    * One answer, then the end; never errors. The last one is given where it is news. Unsubscribing closes the sockets unless
-   * another one waits for the same answer.
+   * another one waits for the same answer. Whoever does not ask for the first time does not wait for a question that may hang.
    */
-  ask(question: Question, network: DnsNetwork, isNews: (last: Answer) => boolean): Observable<Answer> {
+  ask(
+    question: Question,
+    network: DnsNetwork,
+    isNews: (last: Answer) => boolean,
+    attempt: Attempt = 'first',
+  ): Observable<Answer> {
     const { servers, search, transport, timeout } = network
     const key = JSON.stringify([question.name, question.type, servers, search, transport, timeout])
     const entry = this.#entries.get(key) ?? this.#enter(key)
-    if (entry.running !== undefined) return entry.running
+    const { running } = entry
+    const mayHang = attempt !== 'first' && running !== undefined && performance.now() - running.begun >= SCOUT_GAP
+    if (running !== undefined && !mayHang) return running.answer$
     if (entry.last !== undefined && isNews(entry.last)) return of(entry.last)
     const over = () => {
-      delete entry.running
+      if (entry.running?.answer$ === answer$) delete entry.running
     }
     const heard = (answer: Answer) => {
       entry.last = answer
       over()
     }
-    entry.running = this.#start(question, network).pipe(tap({ next: heard, finalize: over }), share())
-    return entry.running
+    const answer$ = this.#start(question, network).pipe(tap({ next: heard, finalize: over }), share())
+    entry.running = { answer$, begun: performance.now() }
+    return answer$
   }
 
   #enter(key: string): Entry {

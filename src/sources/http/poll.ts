@@ -2,7 +2,7 @@ import { asyncScheduler, Observable, type SchedulerLike, type Subscription, time
 import { issuesError } from '../../document/issue.ts'
 import { type HttpSourceSpec, shownUrl } from '../../model/http-source-spec.ts'
 import type { SourceFailure } from '../../model/source-event.ts'
-import type { Recovery } from '../recovery.ts'
+import type { Attempt, Recovery } from '../recovery.ts'
 import type { HttpAnswer, ListContent } from './exchange.ts'
 import type { Trouble } from './trouble.ts'
 
@@ -12,7 +12,7 @@ export type HttpLook =
   | { readonly kind: 'failure'; readonly failure: SourceFailure }
 
 /** Asks once and answers once, with `known` itself where that is still the list; unsubscribing gives the request up. */
-export type Ask = (known: ListContent | undefined) => Observable<HttpAnswer>
+export type Ask = (known: ListContent | undefined, attempt: Attempt) => Observable<HttpAnswer>
 
 export interface PollOptions {
   readonly scheduler?: SchedulerLike
@@ -71,8 +71,10 @@ export function poll(spec: HttpSourceSpec, ask: Ask, options: PollOptions = {}):
     let polled = NEVER_POLLED
     let waiting: Subscription | undefined
     let asking: Subscription | undefined
-    const look = () => {
-      asking = ask(knownAt(polled, scheduler.now())).subscribe((answer) => {
+    const look = (among?: Recovery) => {
+      const known = knownAt(polled, scheduler.now())
+      const answer$ = among?.ask((attempt) => ask(known, attempt)) ?? ask(known, 'first')
+      asking = answer$.subscribe((answer) => {
         const now = scheduler.now()
         const { failures } = polled
         polled = afterAnswer(polled, answer, now)
@@ -80,7 +82,7 @@ export function poll(spec: HttpSourceSpec, ask: Ask, options: PollOptions = {}):
         // A server that says when to come again is not asked ahead of that time.
         const scouts = polled.failures > 0 && answer.floor === 0 ? recovery : undefined
         const due$: Observable<unknown> = scouts?.after(wait) ?? timer(wait, scheduler)
-        waiting = due$.subscribe(look)
+        waiting = due$.subscribe(() => look(scouts))
         if (failures > 0 && polled.failures === 0) recovery?.wake()
         subscriber.next(lookOf(answer, polled, spec, now))
       })

@@ -2,7 +2,7 @@ import { Observable, ReplaySubject, share } from 'rxjs'
 import { currentBuild } from '../../build.ts'
 import type { HttpSourceSpec } from '../../model/http-source-spec.ts'
 import { NameLookups } from '../name-lookups.ts'
-import { Recoveries } from '../recovery.ts'
+import { type Attempt, Recoveries } from '../recovery.ts'
 import { exchange, type HttpAnswer, type HttpClient, type ListContent } from './exchange.ts'
 import { Gate } from './gate.ts'
 import { type HttpLook, poll } from './poll.ts'
@@ -25,7 +25,11 @@ export class SharedPolls {
     const known = this.#polls.get(key)
     if (known !== undefined) return known
     const server = serverOf(new URL(spec.url))
-    const ask = (content: ListContent | undefined) => this.#gate.pass(server, this.#ask(spec, content))
+    const ask = (content: ListContent | undefined, attempt: Attempt) => {
+      const request$ = this.#ask(spec, content)
+      // Behind those that hang it would not be asked; there are few of its kind.
+      return attempt === 'beside' ? request$ : this.#gate.pass(server, request$)
+    }
     const looks$ = poll(spec, ask, { recovery: this.#recoveries.of(server) }).pipe(
       share({ connector: () => new ReplaySubject(1) }),
     )

@@ -63,6 +63,10 @@ export class Daemon implements AsyncDisposable {
     this.#exited = new Promise((resolve) => this.#child.once('exit', () => resolve()))
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   /** Milliseconds from the start of the process until the kernel holds the whole table. */
   async full(): Promise<number> {
     await Promise.race([untilFull(this.#shape), this.#exited.then(() => Promise.reject(new Error('the daemon ended')))])
@@ -81,6 +85,11 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
+  /** One scrape. */
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${PORT}/metrics`)).text()
+  }
+
   /** Milliseconds of one scrape, by another process than this one's own. */
   scrape(): number {
     const began = performance.now()
@@ -91,17 +100,17 @@ export class Daemon implements AsyncDisposable {
 
   /** Megabytes of a field of /proc/PID/status. */
   memory(field: 'VmRSS' | 'VmHWM'): number {
-    return memoryOf(this.#child.pid ?? 0, field)
+    return memoryOf(this.pid, field)
   }
 
   /** Megabytes by what they are used for. */
   memoryParts(): Promise<ReadonlyMap<string, number>> {
-    return memoryParts(this.#child.pid ?? 0, this.#report)
+    return memoryParts(this.pid, this.#report)
   }
 
   /** Seconds of processor time that it has used, in programs and in the kernel. */
   processorTime(): number {
-    return processorTime(this.#child.pid ?? 0)
+    return processorTime(this.pid)
   }
 
   /** Its established TCP connections (IPv4) to a port. */

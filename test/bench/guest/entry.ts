@@ -7,12 +7,14 @@ import { Conductor } from './conduct.ts'
 import { measureConsul } from './consul.ts'
 import { Ours } from './ours.ts'
 import { measurePackets, type PacketTask, startPackets } from './packets.ts'
+import { measureProbesBeside } from './probes.ts'
 import { serve } from './remote.ts'
 import { say } from './say.ts'
 
 async function conduct(task: Task): Promise<void> {
   if (task.kind === 'consul') return measureConsul(task.plan, task.programs, task.agent)
   if (task.kind === 'packets') return startPackets(task)
+  if (task.kind === 'probes') return measureProbesBeside(task)
   await using conductor = new Conductor(process.argv[1] ?? '')
   if (task.kind === 'measure') await conductor.run(task.plan, task.programs)
   else for (const each of task.cases) say(await conductor.profile(each, task.rounds))

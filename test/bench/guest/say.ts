@@ -1,9 +1,9 @@
 /** What the program in the lab tells whoever started it. */
 
-import type { Measure, Message } from '../sample.ts'
+import type { GuestMessage, Measure } from '../sample.ts'
 import { type Shape, shapeName } from '../shape.ts'
 
-export function say(message: Message): void {
+export function say(message: GuestMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`)
 }
 

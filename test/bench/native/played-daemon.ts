@@ -8,6 +8,7 @@ import type { Host } from '../../../src/daemon/host.ts'
 import { runDaemon } from '../../../src/daemon.ts'
 import { formatIssue } from '../../../src/document/issue.ts'
 import { probeFor } from '../../../src/health/registry.ts'
+import { startProbeWorker } from '../../../src/health/threads/start-thread.ts'
 import {
   openConntrackKernel,
   openFirewallKernel,
@@ -21,6 +22,7 @@ import type { IpvsKernel } from '../../../src/kernel/for-sinks.ts'
 class PlayedHost implements Host {
   readonly watchdog = undefined
   readonly probeFor = probeFor
+  readonly startProbeThread: Host['startProbeThread'] = (listener) => startProbeWorker(listener)
   #ready: () => void = () => undefined
   readonly ready = new Promise<void>((resolve) => {
     this.#ready = resolve
@@ -52,6 +54,10 @@ class PlayedHost implements Host {
 
   readSysctl(): number {
     return 1
+  }
+
+  listeningPorts(): [] {
+    return []
   }
 
   routesLostToForwarding(): [] {

@@ -7,6 +7,8 @@ import { Haproxy, haproxyPrograms } from '../../peers/haproxy.ts'
 import { PeerProcess } from '../../peers/peer-process.ts'
 import { peerFolder } from '../../peers/place.ts'
 import { YOUNG_GENERATION } from '../node-options.ts'
+import { type Lateness, readLateness } from '../probe-lateness.ts'
+import type { ProbeCase } from '../probe-plan.ts'
 import { haproxySections, type ProbeTable, probingConfigurationText } from '../probe-tables.ts'
 
 const PROGRAM = fileURLToPath(new URL('./probing-daemon.ts', import.meta.url))
@@ -19,23 +21,26 @@ export interface Prober extends AsyncDisposable {
   lateness(): Promise<Lateness | undefined>
 }
 
-/** Probes that began at most so many milliseconds late, by that number. */
-export type Lateness = ReadonlyMap<number, number>
+/** Who takes turns, by their names. */
+export function probersOf({
+  table,
+  threads = [0],
+}: Pick<ProbeCase, 'table' | 'threads'>): ReadonlyMap<string, () => Promise<Prober>> {
+  const daemons = threads.map((count) => [daemonName(count), () => startDaemon(table, count)] as const)
+  return new Map([...daemons, ['HAProxy', () => startHaproxy(table)] as const])
+}
 
-export type ProberName = 'pointsman' | 'HAProxy'
-
-export const PROBERS: Readonly<Record<ProberName, (table: ProbeTable) => Promise<Prober>>> = {
-  pointsman: (table) => startDaemon(table, []),
-  HAProxy: startHaproxy,
+function daemonName(threads: number): string {
+  return threads === 0 ? 'pointsman' : `pointsman, ${threads} threads`
 }
 
 /** Asks its backends when this resolves. */
-export async function startDaemon(table: ProbeTable, nodeOptions: readonly string[]): Promise<Prober> {
+export async function startDaemon(table: ProbeTable, threads: number, nodeOptions: readonly string[] = []): Promise<Prober> {
   const place = peerFolder('probing')
   const path = join(place.path, 'pointsman.json')
   const stateDirectory = join(place.path, 'state')
   mkdirSync(stateDirectory)
-  writeFileSync(path, probingConfigurationText(table, { stateDirectory, adminPort: ADMIN_PORT }))
+  writeFileSync(path, probingConfigurationText(table, { stateDirectory, adminPort: ADMIN_PORT, threads }))
   const process_ = new PeerProcess([process.execPath, YOUNG_GENERATION, ...nodeOptions, PROGRAM, path])
   const ask = async (page: string) => fetch(`http://127.0.0.1:${ADMIN_PORT}${page}`)
   await process_.until(async () => (await ask('/readyz')).status === 200, 'ready', 60_000)
@@ -57,16 +62,4 @@ async function startHaproxy(table: ProbeTable): Promise<Prober> {
     lateness: async () => undefined,
     [Symbol.asyncDispose]: () => haproxy[Symbol.asyncDispose](),
   }
-}
-
-function readLateness(metrics: string): Lateness {
-  const rows = metrics.matchAll(/^pointsman_probe_lateness_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm)
-  return new Map([...rows].map(([, bound, count]) => [bound === '+Inf' ? Infinity : Number(bound) * 1000, Number(count)]))
-}
-
-/** The bound within which so large a share of the probes between two looks began. */
-export function latenessOf(before: Lateness, after: Lateness, share: number): number {
-  const counts = [...after].map(([bound, count]) => [bound, count - (before.get(bound) ?? 0)] as const)
-  const all = Math.max(...counts.map(([, count]) => count))
-  return Math.min(...counts.filter(([, count]) => count >= share * all).map(([bound]) => bound))
 }

@@ -6,11 +6,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startNginx } from '../../peers/nginx.ts'
 import { monotonic } from '../monotonic.ts'
+import { type Lateness, latenessOf } from '../probe-lateness.ts'
 import type { ProbeCase, ProbePlan } from '../probe-plan.ts'
 import { probeTableName, TARGET_PATH } from '../probe-tables.ts'
-import { connectionsBegun, memoryOf, processorTime } from '../process-facts.ts'
+import { connectionsBegun, mainThreadTime, memoryOf, processorTime } from '../process-facts.ts'
 import type { Measure, Message } from '../sample.ts'
-import { type Lateness, latenessOf, PROBERS, type Prober, type ProberName, startDaemon } from './probers.ts'
+import { type Prober, probersOf, startDaemon } from './probers.ts'
 
 const say = (message: Message) => process.stdout.write(`${JSON.stringify(message)}\n`)
 
@@ -29,10 +30,10 @@ await using nginx = await startNginx({
 async function measure(): Promise<void> {
   for (const one of plan.cases) {
     for (let round = 0; round < one.rounds; round++) {
-      for (const name of Object.keys(PROBERS) as ProberName[]) {
+      for (const [name, start] of probersOf(one)) {
         const shape = probeTableName(one.table)
         say({ kind: 'progress', text: `${shape}: ${name}, round ${round + 1} of ${one.rounds}` })
-        await using prober = await PROBERS[name](one.table)
+        await using prober = await start()
         await sleep(one.settled)
         await watch(prober, name, one)
       }
@@ -40,16 +41,18 @@ async function measure(): Promise<void> {
   }
 }
 
-async function watch(prober: Prober, name: ProberName, { table, window }: ProbeCase): Promise<void> {
+async function watch(prober: Prober, name: string, { table, window }: ProbeCase): Promise<void> {
   const sample = (measure: Measure, subject: string, value: number) =>
     say({ kind: 'sample', measure, shape: probeTableName(table), subject, value })
   const before = await prober.lateness()
   const asked = await requests()
   const [began, used, connected] = [performance.now(), processorTime(prober.pid), connectionsBegun()]
+  const usedByMain = mainThreadTime(prober.pid)
   await sleep(window)
   const seconds = (performance.now() - began) / 1000
   const probes = connectionsBegun() - connected
   sample('probe-cpu', name, ((processorTime(prober.pid) - used) / probes) * 1e6)
+  sample('probe-main', name, ((mainThreadTime(prober.pid) - usedByMain) / seconds) * 100)
   sample('probe-rate', name, probes / seconds)
   sample('probe-rate', `${name}, HTTP answered`, ((await requests()) - asked - 1) / seconds)
   sample('probe-memory', name, memoryOf(prober.pid, 'VmRSS'))
@@ -75,7 +78,7 @@ async function requests(): Promise<number> {
 async function profile(folder: string): Promise<void> {
   const [one] = plan.cases
   if (one === undefined) throw new Error('there is nothing to profile')
-  await using _ = await startDaemon(one.table, ['--cpu-prof', '--cpu-prof-interval=200', `--cpu-prof-dir=${folder}`])
+  await using _ = await startDaemon(one.table, 0, ['--cpu-prof', '--cpu-prof-interval=200', `--cpu-prof-dir=${folder}`])
   await sleep(one.settled)
   const from = monotonic()
   await sleep(one.window)

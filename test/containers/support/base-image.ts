@@ -1,22 +1,30 @@
-/** In the place of Debian's image: the programs that the Dockerfile uses and the libraries that Node needs, taken from this machine. */
+/**
+ * In the place of Debian's image: the programs that the Dockerfile uses and the C library that Node needs, taken from this machine, and the packages
+ * that it installs, unpacked.
+ */
 
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { command } from '../../lab/command.ts'
-import { peerFolder } from '../../peers/place.ts'
-import { libraries, put } from './consul-image.ts'
+import { unpackedPackages } from '../../peers/debian-package.ts'
+import { type Environment, importImage, libraries, put } from './import-image.ts'
 
 export const baseImage = 'pointsman-test/base:bookworm'
 
-const PROGRAMS = ['dash', 'dpkg-deb', 'tar', 'gzip', 'setcap', 'getcap'] as const
+const PROGRAMS = ['dash', 'dpkg-deb', 'tar', 'gzip'] as const
 
 /** What it is asked to install is in the image already, and nothing can be fetched here. */
 const APT_GET = '#!/bin/sh\necho "apt-get $*"\n'
 
-/** `env` is that of the docker command. */
-export async function importBaseImage(env: Readonly<Record<string, string>>): Promise<void> {
-  const folder = peerFolder('base-image')
-  const tree = join(folder.path, 'tree')
+/** The very words of the Dockerfile. */
+function packagesOfTheImage(): readonly string[] {
+  const lines = readFileSync('deploy/container/Dockerfile', 'utf8').matchAll(/apt-get install(?: -\S+)*((?: [a-z0-9][\w.+-]*)+)/g)
+  return [...new Set([...lines].flatMap(([, names = '']) => names.trim().split(' ')))]
+}
+
+async function fill(tree: string): Promise<void> {
+  const packages = packagesOfTheImage()
+  const unpacked = await unpackedPackages({ name: `image-${packages.join('-')}`, suite: 'bookworm', packages })
+  cpSync(unpacked, tree, { recursive: true, verbatimSymlinks: true })
   put('/bin/busybox', tree, 'bin/busybox')
   const node = `node_modules/node-linux-${process.arch}/bin/node`
   for (const file of await libraries(node)) put(file, tree, file)
@@ -33,9 +41,6 @@ export async function importBaseImage(env: Readonly<Record<string, string>>): Pr
   }
   // The shell of busybox would run its own dpkg-deb.
   put('/bin/dash', tree, 'bin/sh')
-  const tar = join(folder.path, 'image.tar')
-  await command(['tar', '-C', tree, '-cf', tar, '.'])
-  const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`)
-  await command(['env', ...variables, 'docker', 'import', tar, baseImage], { timeoutMs: 120_000 })
-  folder.remove()
 }
+
+export const importBaseImage = (env: Environment): Promise<void> => importImage(env, { name: baseImage, fill })

@@ -21,7 +21,8 @@ export interface Engine extends AsyncDisposable {
 
 const script = fileURLToPath(new URL('engine.sh', import.meta.url))
 
-async function programs(): Promise<{ readonly PATH: string; readonly LD_LIBRARY_PATH: string }> {
+/** What dockerd and those that it starts are found by. */
+export async function enginePrograms(): Promise<{ readonly PATH: string; readonly LD_LIBRARY_PATH: string }> {
   const dir = await unpackedPackages({ name: 'docker', suite: 'bookworm', packages: ['docker.io', 'containerd', 'runc'] })
   const folders = [join(dir, 'usr/sbin'), join(dir, 'usr/bin'), process.env['PATH'] ?? '', '/usr/sbin', '/sbin']
   return { PATH: folders.join(delimiter), LD_LIBRARY_PATH: libraryPath(dir) }
@@ -29,7 +30,7 @@ async function programs(): Promise<{ readonly PATH: string; readonly LD_LIBRARY_
 
 /** What the `docker` command of the engine's own release needs in its environment to talk to it. */
 export async function clientEnvironment(host: string): Promise<Readonly<Record<string, string>>> {
-  return { ...(await programs()), DOCKER_HOST: host }
+  return { ...(await enginePrograms()), DOCKER_HOST: host }
 }
 
 /** Resolves when it answers, after about two seconds. Throws one sentence and the engine's last words when it cannot be started. */
@@ -38,7 +39,7 @@ export async function startEngine(): Promise<Engine> {
     throw new Error(
       'the container tests start a container engine of their own, which needs root: run them as root (sudo npm test)',
     )
-  const env = await programs()
+  const env = await enginePrograms()
   const dir = mkdtempSync(join(tmpdir(), 'pointsman-engine-'))
   mkdirSync(join(dir, 'inside'))
   writeFileSync(join(dir, 'daemon.json'), '{}')

@@ -13,7 +13,7 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => PromiseLike<void>> {
   const engine = await startEngine()
   try {
-    await importConsulImage(engine)
+    await importConsulImage(engine.env)
   } catch (error) {
     await engine[Symbol.asyncDispose]()
     throw error

@@ -102,6 +102,17 @@ describe('a director on an ordinary day', () => {
     expect(await page.locator('#change-rows tr').first().innerText()).toMatch(/web|mail|api/)
     daemon.host.probes.delete('10.0.1.11:8443')
     await expect.poll(async () => (await texts('10.0.1.11:8443'))[0], { timeout: 15_000 }).toBe('up')
+
+    // How often it was down, and for how long; of one that is down still that goes on.
+    const outages = async (backend: string) =>
+      Promise.all(['downs', 'downtime'].map((name) => row(page, backend).locator(`td.${name}`).innerText()))
+    expect(await outages('10.0.1.11:8443')).toEqual(['1', expect.stringMatching(/^\d+s$/)])
+    expect(await outages('10.0.1.12:8443')).toEqual(['0', '0s'])
+    expect(await outages('10.0.3.1:53')).toEqual(['–', '–'])
+    const [, before = ''] = await outages('10.0.1.13:8443')
+    await expect
+      .poll(async () => Number.parseInt((await outages('10.0.1.13:8443'))[1] ?? '', 10))
+      .toBeGreaterThan(Number.parseInt(before, 10))
     expect(await page.evaluate(() => 'untouched' in globalThis)).toBe(true)
 
     // What a backend says is text and never markup.
@@ -155,6 +166,26 @@ describe('a director on an ordinary day', () => {
     await daemon.stop()
     await page.getByText(/not connected; as of \d\d:/).waitFor()
   })
+})
+
+test('on a phone a table fits, and a press shows what it leaves out', async () => {
+  const daemon = await largeDaemon()
+  const { page, faults } = await look(daemon)
+  await page.setViewportSize({ width: 390, height: 844 })
+  const backend = page.getByRole('button', { name: '10.2.0.1:80', exact: true })
+  await backend.waitFor()
+  const widest = () => page.evaluate(() => document.documentElement.scrollWidth)
+  expect(await widest()).toBeLessThanOrEqual(390)
+  const heads = page.locator('.backends').first().locator('thead th:visible')
+  expect(await heads.allInnerTexts()).toEqual(['Backend', 'State', 'Since', 'Weight', 'Active'])
+  await backend.focus()
+  await page.keyboard.press('Enter')
+  const chain = page.locator('tr.chain:visible')
+  expect(await chain.innerText()).toMatch(/Wanted\s+weight 1[\s\S]*Kernel\s+weight 1/)
+  expect(await widest()).toBeLessThanOrEqual(390)
+  const [table, cell] = await Promise.all([page.locator('.backends').first().boundingBox(), chain.locator('td').boundingBox()])
+  expect(cell?.width).toBeCloseTo(table?.width ?? 0, 0)
+  expect(faults).toEqual([])
 })
 
 test('a thousand backends are drawn, filtered and kept current', async () => {

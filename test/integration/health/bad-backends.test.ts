@@ -1,19 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { agentProbe } from '../../../src/health/agent.ts'
-import { dnsProbe } from '../../../src/health/dns.ts'
-import { grpcProbe } from '../../../src/health/grpc.ts'
 import type { Probe } from '../../../src/health/probe.ts'
-import { smtpProbe } from '../../../src/health/smtp.ts'
-import { syslogProbe } from '../../../src/health/syslog.ts'
 import type { ProbeTarget } from '../../../src/health/target.ts'
 import { BAD_MANNERS, deserted, nothingIsLeft, serving } from './bad-servers.ts'
+import { probeOf } from './who-asks.ts'
 
 const PROBES: Readonly<Record<string, (target: ProbeTarget) => Probe>> = {
-  smtp: (target) => smtpProbe(target, { kind: 'smtp', helo: 'director.example' }),
-  grpc: (target) => grpcProbe(target, { kind: 'grpc', service: '' }),
-  dns: (target) => dnsProbe(target, { kind: 'dns', name: 'web.example', type: 'A', transport: 'tcp', rcode: 0 }),
-  syslog: (target) => syslogProbe(target, { kind: 'syslog', transport: 'tcp', facility: 16, severity: 7, message: 'hello' }),
-  agent: (target) => agentProbe(target, { kind: 'agent' }),
+  smtp: (target) => probeOf({ kind: 'smtp', helo: 'director.example' }, target),
+  grpc: (target) => probeOf({ kind: 'grpc', service: '' }, target),
+  dns: (target) => probeOf({ kind: 'dns', name: 'web.example', type: 'A', transport: 'tcp', rcode: 0 }, target),
+  syslog: (target) => probeOf({ kind: 'syslog', transport: 'tcp', facility: 16, severity: 7, message: 'hello' }, target),
+  agent: (target) => probeOf({ kind: 'agent' }, target),
 }
 
 const FAILURES: Readonly<Record<string, readonly string[]>> = {

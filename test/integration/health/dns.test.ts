@@ -1,11 +1,11 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { dnsProbe } from '../../../src/health/dns.ts'
 import type { DnsProbeSpec } from '../../../src/model/probe-spec.ts'
 import { type DnsFault, startDnsFaultProxy } from '../../peers/dns-fault-proxy.ts'
 import { type KnotServer, srvRecords, startKnot } from '../../peers/knot.ts'
 import { address, deserted, nothingIsLeft } from './bad-servers.ts'
+import { probeOf } from './who-asks.ts'
 
 /** What dig prints for the records of `ZONES`. */
 const ANSWERS: readonly (readonly [DnsProbeSpec['type'], string, string])[] = [
@@ -23,6 +23,8 @@ const ANSWERS: readonly (readonly [DnsProbeSpec['type'], string, string])[] = [
   ['TXT', 'web.example', 'v=spf1 -all'],
   ['TXT', 'odd.web.example', '"two; parts" "with \\"quotes\\" and \\228"'],
   ['CAA', 'web.example', '0 issue "ca.example"'],
+  ['HTTPS', 'www.web.example', '\\# 3 000100'],
+  ['TLSA', '_443._tcp.web.example', '\\# 5 030101 ABCD'],
 ]
 
 const ZONES = {
@@ -33,6 +35,8 @@ const ZONES = {
 www A 192.0.2.1
 www A 192.0.2.2
 www AAAA 2001:db8::1
+www HTTPS 1 .
+_443._tcp TLSA 3 1 1 abcd
 alias CNAME www
 mail A 192.0.2.25
 _http._tcp SRV 0 10 80 www
@@ -50,7 +54,7 @@ afterAll(() => knot[Symbol.asyncDispose]())
 const TRANSPORTS = ['udp', 'tcp'] as const
 
 function ask(spec: Partial<DnsProbeSpec>, target = { address: address(knot.address), port: knot.port }) {
-  const probe = dnsProbe(target, { kind: 'dns', name: 'www.web.example', type: 'A', transport: 'udp', rcode: 0, ...spec })
+  const probe = probeOf({ kind: 'dns', name: 'www.web.example', type: 'A', transport: 'udp', rcode: 0, ...spec }, target)
   return probe(AbortSignal.timeout(1_500))
 }
 

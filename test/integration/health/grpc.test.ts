@@ -107,6 +107,19 @@ describe('the health of a gRPC server', () => {
     })
   })
 
+  it('names the server by its address', async () => {
+    let asked: unknown
+    const server = createServer()
+    server.on('stream', (stream, headers) => {
+      asked = headers
+      stream.respond({ ':status': 404 }, { endStream: true })
+    })
+    const target = await listening(server)
+    await ask(target)
+    expect(asked).toMatchObject({ ':scheme': 'http', ':authority': `127.0.0.1:${target.port}`, ':method': 'POST' })
+    await nothingIsLeft()
+  })
+
   it('of a server that ends the call or takes leave fails by that', async () => {
     expect(await ask(await http2Server((stream) => stream.close(2)))).toMatchObject({
       failure: 'closed',

@@ -6,9 +6,8 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { tcpProbe } from '../../../src/health/tcp.ts'
-import { udpProbe } from '../../../src/health/udp.ts'
 import type { IpAddress } from '../../../src/model/address.ts'
+import { probeOf } from './who-asks.ts'
 
 const MARK = 0xf0000001
 const LOOPBACK = '127.0.0.1' as IpAddress
@@ -44,7 +43,7 @@ const ask = { kind: 'tcp', send: 'ping', expect: { by: 'text', value: 'pong' } }
 describe('a marked probe over TCP', () => {
   it('carries the mark, comes from the source address and hears the answer', async () => {
     const sourceAddress = '127.0.0.9' as IpAddress
-    const probe = tcpProbe({ address: LOOPBACK, port, mark: MARK, sourceAddress }, ask)
+    const probe = probeOf(ask, { address: LOOPBACK, port, mark: MARK, sourceAddress })
     expect(await probe(new AbortController().signal)).toEqual({ outcome: 'passed' })
     expect(peers.at(-1)).toBe('127.0.0.9')
     expect(seen.at(-1)).toContain('fwmark:0xf0000001')
@@ -61,7 +60,7 @@ describe('a marked probe over TCP', () => {
     const outcomes: string[] = []
     for (const target of targets) {
       const results = await Promise.all(
-        Array.from({ length: 20 }, () => tcpProbe({ ...target, mark: MARK }, ask)(new AbortController().signal)),
+        Array.from({ length: 20 }, () => probeOf(ask, { ...target, mark: MARK })(new AbortController().signal)),
       )
       outcomes.push(...new Set(results.map((result) => JSON.stringify(result))))
     }
@@ -81,7 +80,7 @@ describe('a marked probe over TCP', () => {
     const before = descriptors()
     const abort = new AbortController()
     // Reserved for documentation (RFC 5737): nobody answers, or the route says at once that nobody can.
-    const asked = tcpProbe({ address: '192.0.2.1' as IpAddress, port: 9, mark: MARK, sourceAddress: LOOPBACK }, ask)(abort.signal)
+    const asked = probeOf(ask, { address: '192.0.2.1' as IpAddress, port: 9, mark: MARK, sourceAddress: LOOPBACK })(abort.signal)
     abort.abort()
     expect((await asked).outcome).not.toBe('passed')
     await expect.poll(descriptors).toBeLessThanOrEqual(before)
@@ -102,7 +101,7 @@ describe('a marked probe over UDP', () => {
     await once(echo, 'listening')
     const before = descriptors()
     const target = { address: LOOPBACK, port: echo.address().port, mark: MARK, sourceAddress: '127.0.0.9' as IpAddress }
-    const probe = udpProbe(target, { kind: 'udp', send: 'ping', expect: { by: 'text', value: 'ping' } })
+    const probe = probeOf({ kind: 'udp', send: 'ping', expect: { by: 'text', value: 'ping' } }, target)
     expect(await probe(new AbortController().signal)).toEqual({ outcome: 'passed' })
     expect({ from, kernel }).toEqual({ from: '127.0.0.9', kernel: expect.stringContaining('fwmark:0xf0000001') })
     await expect.poll(descriptors).toBeLessThanOrEqual(before)

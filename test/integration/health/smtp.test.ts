@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { smtpProbe } from '../../../src/health/smtp.ts'
 import type { ProbeTarget } from '../../../src/health/target.ts'
 import { startSmtpServer } from '../../peers/msmtpd.ts'
 import { pause } from '../scratch.ts'
 import { address, nothingIsLeft, serving } from './bad-servers.ts'
+import { probeOf } from './who-asks.ts'
 
 function ask(target: ProbeTarget, helo = 'director.example') {
-  return smtpProbe(target, { kind: 'smtp', helo })(AbortSignal.timeout(1_500))
+  return probeOf({ kind: 'smtp', helo }, target)(AbortSignal.timeout(1_500))
 }
 
 /** Greets, then answers one line after the other. Gives what it was told. */

@@ -17,7 +17,7 @@ const SILENT: StreamListener = {
 
 /** A connection until the test is over. */
 function open(target: ProbeTarget, listener: Partial<StreamListener>): StreamSocket {
-  const socket = new StreamSocket({ ...target, family: 'ipv4' }, { ...SILENT, ...listener })
+  const socket = new StreamSocket(target, { ...SILENT, ...listener })
   onTestFinished(() => socket[Symbol.dispose]())
   return socket
 }
@@ -124,8 +124,8 @@ it('the deadline of a probe holds where the backend never ends its answer, and s
   onTestFinished(() => clearInterval(timer))
   const signal = AbortSignal.timeout(500)
   const result = overPlainConnection(target, signal, (connection) => {
-    connection.hear = () => {}
-    connection.send('?')
+    connection.listener = { hear: () => {}, ended: () => {} }
+    connection.send(Buffer.from('?'))
   })
   await once(signal, 'abort')
   expect(await result).toMatchObject({ outcome: 'failed', failure: 'no-answer' })

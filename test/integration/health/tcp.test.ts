@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { ProbeTarget } from '../../../src/health/target.ts'
-import { tcpProbe } from '../../../src/health/tcp.ts'
 import type { TcpProbeSpec } from '../../../src/model/probe-spec.ts'
 import { startNginx } from '../../peers/nginx.ts'
 import { address, BAD_MANNERS, deserted, nothingIsLeft, serving } from './bad-servers.ts'
+import { probeOf } from './who-asks.ts'
 
 function ask(target: ProbeTarget, spec: Omit<TcpProbeSpec, 'kind'> = {}) {
-  return tcpProbe(target, { kind: 'tcp', ...spec })(AbortSignal.timeout(1_500))
+  return probeOf({ kind: 'tcp', ...spec }, target)(AbortSignal.timeout(1_500))
 }
 
 const PONG = { by: 'text', value: '+PONG' } as const

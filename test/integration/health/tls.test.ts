@@ -1,14 +1,16 @@
-import { copyFile, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createServer, type TlsOptions } from 'node:tls'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { ProbeTarget } from '../../../src/health/target.ts'
-import { tlsProbe } from '../../../src/health/tls.ts'
 import type { ProbeTls } from '../../../src/model/probe-spec.ts'
 import { type Certificate, type CertificateAuthority, makeAuthority } from '../../peers/certificates.ts'
 import { PeerProcess } from '../../peers/peer-process.ts'
 import { pause, scratchDirectory } from '../scratch.ts'
 import { address, BAD_MANNERS, deserted, listening, nothingIsLeft, serving } from './bad-servers.ts'
+import { asksHere, probeOf } from './who-asks.ts'
 
 let authority: CertificateAuthority
 let stranger: CertificateAuthority
@@ -27,7 +29,7 @@ afterAll(() => {
 
 function ask(target: ProbeTarget, tls: Partial<ProbeTls> = {}) {
   const spec = { kind: 'tls' as const, tls: { verify: true, caFile: authority.certFile, ...tls } }
-  return tlsProbe(target, spec)(AbortSignal.timeout(2_000))
+  return probeOf(spec, target)(AbortSignal.timeout(2_000))
 }
 
 async function tlsServer({ cert, key }: Certificate, options: TlsOptions = {}): Promise<ProbeTarget> {
@@ -86,12 +88,12 @@ describe('a certificate', () => {
       message: expect.stringMatching(/^127\.0\.0\.1:\d+ shows a certificate of an authority that is not known here \(UNABLE_TO_/),
     }
     expect(await ask(target, { serverName: 'web.example' })).toMatchObject(fault)
-    expect(await tlsProbe(target, { kind: 'tls', tls: { verify: true } })(AbortSignal.timeout(2_000))).toMatchObject(fault)
+    expect(await probeOf({ kind: 'tls', tls: { verify: true } }, target)(AbortSignal.timeout(2_000))).toMatchObject(fault)
   })
 
   it('of any kind passes where it is not verified', async () => {
     const target = await tlsServer(await stranger.issue({ name: 'shop.example', days: -1 }))
-    expect(await tlsProbe(target, { kind: 'tls', tls: { verify: false } })(AbortSignal.timeout(2_000))).toEqual({
+    expect(await probeOf({ kind: 'tls', tls: { verify: false } }, target)(AbortSignal.timeout(2_000))).toEqual({
       outcome: 'passed',
       certificateDays: -2,
     })
@@ -118,7 +120,7 @@ describe('files', () => {
     const caFile = join(directory, 'ca.pem')
     await copyFile(stranger.certFile, caFile)
     const target = await tlsServer(good)
-    const probe = tlsProbe(target, { kind: 'tls', tls: { verify: true, caFile } })
+    const probe = probeOf({ kind: 'tls', tls: { verify: true, caFile } }, target)
     expect(await probe(AbortSignal.timeout(2_000))).toMatchObject({ outcome: 'failed', failure: 'tls' })
     await copyFile(authority.certFile, caFile)
     await pause(1_100)
@@ -138,6 +140,21 @@ describe('files', () => {
       outcome: 'unknown',
       message: `${keyFile} is no key of the certificate in ${certFile}`,
     })
+  })
+
+  it('that a disk does not give out in time tell nothing, and are used once they have come', async () => {
+    const target = await tlsServer(good)
+    const caFile = join(await scratchDirectory(), 'ca.pem')
+    await promisify(execFile)('mkfifo', [caFile])
+    const probe = probeOf({ kind: 'tls', tls: { verify: true, caFile } }, target)
+    const [first, second] = await Promise.all([probe(AbortSignal.timeout(100)), probe(AbortSignal.timeout(1_200))])
+    expect(first).toEqual({ outcome: 'unknown', message: `${caFile} could not be read in time` })
+    expect(second).toEqual(first)
+    // Two threads read one pipe: who of them gets what comes through it is chance.
+    if (!asksHere()) return
+    const third = probe(AbortSignal.timeout(5_000))
+    await writeFile(caFile, await readFile(authority.certFile))
+    expect(await third).toMatchObject({ outcome: 'passed' })
   })
 })
 

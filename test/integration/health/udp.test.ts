@@ -2,9 +2,9 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { ProbeTarget } from '../../../src/health/target.ts'
-import { udpProbe } from '../../../src/health/udp.ts'
 import type { UdpProbeSpec } from '../../../src/model/probe-spec.ts'
 import { address, deserted, nothingIsLeft } from './bad-servers.ts'
+import { probeOf } from './who-asks.ts'
 
 /** A server that does with each datagram as it is told. Gives what came in, too. */
 async function hearing(answer: (datagram: Buffer) => Buffer | undefined, host = '127.0.0.1') {
@@ -22,7 +22,7 @@ async function hearing(answer: (datagram: Buffer) => Buffer | undefined, host = 
 }
 
 function ask(target: ProbeTarget, spec: Partial<UdpProbeSpec> = {}, within = 500) {
-  return udpProbe(target, { kind: 'udp', send: 'ping', ...spec })(AbortSignal.timeout(within))
+  return probeOf({ kind: 'udp', send: 'ping', ...spec }, target)(AbortSignal.timeout(within))
 }
 
 const EXPECT = { by: 'text', value: '\xff\x00pong' } as const
@@ -73,7 +73,7 @@ describe('a datagram', () => {
 
   it('is not sent when there is no time, which tells nothing', async () => {
     const { target, heard } = await hearing(() => undefined)
-    expect(await udpProbe(target, { kind: 'udp', send: 'ping' })(AbortSignal.abort())).toMatchObject({ outcome: 'unknown' })
+    expect(await probeOf({ kind: 'udp', send: 'ping' }, target)(AbortSignal.abort())).toMatchObject({ outcome: 'unknown' })
     expect(heard).toEqual([])
     await expect.poll(left).toBe(1)
   })

@@ -1,8 +1,11 @@
 import { Resolver } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { startConsul } from '../../peers/consul.ts'
+import { compose } from '../../peers/docker-compose.ts'
 import { startKnot } from '../../peers/knot.ts'
+import { scratchDirectory } from '../scratch.ts'
 
 interface Entry {
   readonly Service: { readonly ID: string; readonly Address: string; readonly Weights: { readonly Passing: number } }
@@ -34,4 +37,37 @@ test('a real name server answers from the zone that the compose file gives its o
     ['web2.web.example', 5],
     ['web3.web.example', 3],
   ])
+})
+
+interface Project {
+  readonly name: string
+  readonly services: Readonly<Record<string, { readonly networks: { readonly lan: { readonly ipv4_address: string } } }>>
+}
+
+test('Compose itself takes the file, and understands it as it is meant', async () => {
+  const project = JSON.parse(await compose(['--file', 'deploy/compose/compose.yaml', 'config', '--format', 'json'])) as Project
+  expect(Object.keys(project.services).toSorted()).toEqual(['consul', 'dns', 'pointsman', 'web1', 'web2', 'web3'])
+  expect(project.services['pointsman']).toMatchObject({
+    cap_add: ['NET_ADMIN'],
+    read_only: true,
+    sysctls: { 'net.ipv4.vs.conntrack': '1' },
+    volumes: [
+      { type: 'bind', target: '/etc/pointsman/pointsman.yaml', read_only: true },
+      { type: 'volume', source: 'state', target: '/var/lib/pointsman' },
+    ],
+  })
+  // The anchor of the first one is overlaid by the others.
+  expect(['web1', 'web2', 'web3'].map((name) => project.services[name]?.networks.lan.ipv4_address)).toEqual([
+    '172.31.80.41',
+    '172.31.80.42',
+    '172.31.80.43',
+  ])
+})
+
+test('Compose would refuse a key that it does not know', async () => {
+  const directory = await scratchDirectory()
+  cpSync('deploy/compose', directory, { recursive: true })
+  const file = join(directory, 'compose.yaml')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('cap_add:', 'capadd:'))
+  await expect(compose(['--file', file, 'config', '--quiet'])).rejects.toThrow(/capadd/)
 })

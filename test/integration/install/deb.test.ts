@@ -64,6 +64,14 @@ test('it brings its own Node, runs, and its configuration is valid', { timeout: 
   expect(said).toMatch(/no IPVS|CAP_NET_ADMIN|[Nn]othing/)
 })
 
+test('it brings what watches it, and the page of each alert where the rules say', async () => {
+  const tree = join(directory, 'tree/usr/share/doc/pointsman')
+  const rules = readFileSync(join(tree, 'examples/prometheus/pointsman.rules.yml'), 'utf8')
+  const pages = [...rules.matchAll(/runbook: (\S+)/g)].map(([, page]) => readFileSync(join(tree, page ?? ''), 'utf8'))
+  expect(pages.length).toBeGreaterThan(20)
+  expect(JSON.parse(readFileSync(join(tree, 'examples/grafana/pointsman.json'), 'utf8'))).toHaveProperty('panels')
+})
+
 test('it is enabled and started, stays disabled when somebody disables it, and is stopped by a removal', {
   timeout: PATIENCE,
 }, async () => {
@@ -120,10 +128,11 @@ test('under systemd it has the rights that it needs and no other, and a reload t
   timeout: PATIENCE,
 }, async () => {
   cpSync('test/integration/install/inside.sh', join(directory, 'inside.sh'))
-  await command(['unshare', '--mount', 'sh', 'test/integration/install/systemd.sh', directory], { timeoutMs: PATIENCE })
-  const [daemon, ...said] = readFileSync(join(directory, 'out'), 'utf8').trim().split('\n')
+  await command(['unshare', '--mount', '--net', 'sh', 'test/support/systemd.sh', directory], { timeoutMs: PATIENCE })
+  const [daemon, readOnly, ...said] = readFileSync(join(directory, 'out'), 'utf8').trim().split('\n')
   // It has asked the kernel: there it is active, or there is no IPVS and it is about to try again.
   expect(daemon).toBeOneOf(['daemon: activating 20', 'daemon: active 0'])
+  expect(readOnly).toBeOneOf(['read only: activating 20', 'read only: active 0'])
   expect(said).toEqual([
     'reload of a valid file: done',
     'reload of a file that is not valid: refused',

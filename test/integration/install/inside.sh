@@ -12,6 +12,13 @@ echo "daemon: $(show ActiveState) $(show ExecMainStatus)"
 systemctl stop pointsman.service
 systemctl reset-failed pointsman.service
 
+# After trouble with its disk a file system is to be read only: that keeps the unit from nothing.
+mount --bind /var/lib/pointsman /var/lib/pointsman; mount -o remount,bind,ro /var/lib/pointsman
+systemctl start pointsman.service 2>/dev/null
+echo "read only: $(show ActiveState) $(show ExecMainStatus)"
+systemctl stop pointsman.service; umount /var/lib/pointsman
+systemctl reset-failed pointsman.service
+
 # In its place a script that tries what the daemon does and must not do, and then waits for signals.
 mkdir -p /etc/systemd/system/pointsman.service.d
 cat >/etc/systemd/system/pointsman.service.d/try.conf <<'END'

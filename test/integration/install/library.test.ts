@@ -123,6 +123,16 @@ try {
     expect(out.trim()).toBeOneOf(['read true', 'IPVS_MISSING', 'NO_PERMISSION'])
   })
 
+  test('shows an error that nobody caught without a page of code', async () => {
+    await writeFile(
+      join(home, 'uncaught.ts'),
+      "import { parseConfiguration } from 'pointsman'\nparseConfiguration('services: 1')\n",
+    )
+    const { err } = await run(['uncaught.ts'])
+    expect(err).toContain('services: 1')
+    expect(err.length).toBeLessThan(3_000)
+  })
+
   test('does not run the program again that it is part of', async () => {
     // A thread that found no file of its own would begin at the caller's.
     const { out } = await run(['kernel.ts'])

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { command } from '../../lab/command.ts'
+import { blockOf } from '../../support/doc-examples.ts'
 import { startRegistry } from './registry.ts'
 
 const PREBUILT = `@koromix/koffi-linux-${process.arch}`
@@ -13,10 +14,16 @@ const system = '/usr/bin:/bin'
 
 let directory = ''
 let packed = ''
+/** When packing did. */
+let began = 0
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'pointsman-npm-'))
-  packed = (await command(['node', 'tools/package.mjs', directory], { timeoutMs: 100_000 })).trim()
+  began = Date.now()
+  const names = await command(['npm', 'pack', '--ignore-scripts=false', '--silent', '--pack-destination', directory], {
+    timeoutMs: 100_000,
+  })
+  packed = join(directory, names.trim().split('\n').at(-1) ?? '')
 })
 
 afterAll(() => rm(directory, { recursive: true, force: true }))
@@ -78,6 +85,34 @@ describe.each([
   })
 })
 
+test('the commands of docs/install.md make a service of it', async () => {
+  const prefix = join(directory, 'without-install-scripts')
+  await copyFile(process.execPath, join(prefix, 'node'))
+  const lines = blockOf('docs/install.md', 'sh', 'mkdir -p /etc/sysusers.d').trimEnd().split('\n')
+  const inside = `
+cp /given/node /usr/local/bin/node
+export PATH="/given/bin:$PATH"
+cd /given/lib/node_modules/pointsman
+${lines.map((line) => `${line}\necho "ended: $?"`).join('\n')}
+id -un pointsman
+ls /etc/modules-load.d/pointsman.conf /etc/sysctl.d/50-pointsman.conf
+systemctl is-enabled pointsman
+systemctl show --property=ExecMainStatus --value pointsman
+exit 0
+`
+  await writeFile(join(prefix, 'inside.sh'), inside)
+  await command(['unshare', '--mount', '--net', 'sh', 'test/support/systemd.sh', prefix], { timeoutMs: 200_000 })
+  const said = (await readFile(join(prefix, 'out'), 'utf8')).trim().split('\n')
+  expect(said.filter((line) => line.startsWith('ended: ')).slice(0, -1)).toEqual(lines.slice(1).map(() => 'ended: 0'))
+  expect(said).toEqual(expect.arrayContaining(['pointsman', '/etc/sysctl.d/50-pointsman.conf', 'enabled']))
+  // On a kernel without IPVS the start fails, with the exit code for that and for no other reason.
+  const start = said.findLast((line) => line.startsWith('ended: '))
+  expect([start, said.at(-1)]).toBeOneOf([
+    ['ended: 0', '0'],
+    ['ended: 1', '20'],
+  ])
+}, 250_000)
+
 describe('the command in the package', () => {
   test('says one sentence under an old Node', async () => {
     // The launcher reads the version from `process.versions`, which a preloaded file may replace.
@@ -104,10 +139,23 @@ describe('the command in the package', () => {
   })
 })
 
+const deployed = ['package/deploy/prometheus/pointsman.rules.yml', 'package/deploy/grafana/pointsman.json']
+
 test('the package holds what it needs and nothing of the development', async () => {
   const names = (await command(['tar', '-tzf', packed])).trim().split('\n')
   expect(names).toEqual(expect.arrayContaining(['package/bin/pointsman.cjs', 'package/dist/pointsman.mjs', 'package/LICENSE']))
+  expect(names).toEqual(expect.arrayContaining([...deployed, 'package/docs/runbook/PointsmanDown.md']))
   expect(names.filter((name) => /\/(src|test|tools|demo|node_modules)\//.test(name))).toEqual([])
+})
+
+test('npm run package makes the same', async () => {
+  const made = (await command(['node', 'tools/package.mjs', join(directory, 'other')], { timeoutMs: 100_000 })).trim()
+  const names = (file: string) => command(['tar', '-tzf', file])
+  expect(await names(made)).toBe(await names(packed))
+})
+
+test('npm pack has built the program anew: a checkout has none, or an old one', async () => {
+  expect((await stat('dist/pointsman.mjs')).mtimeMs).toBeGreaterThanOrEqual(began)
 })
 
 test('what is in the bundle comes with its licence', async () => {

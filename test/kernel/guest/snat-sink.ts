@@ -1,6 +1,6 @@
 /**
  * The source NAT sink in its network namespace. Standard input has one order a line, standard output one answer a line; `disturbed` comes
- * unasked. Arguments: `libnftables`, `nft`, `iptables-nft` or `iptables-legacy`; `heal` or nothing; the folder of iptables. With `heal` it makes a full pass whenever it is disturbed, and prints what that did.
+ * unasked. Arguments: `libnftables`, `nft`, `iptables-nft` or `iptables-legacy`; `heal` or nothing; the folder of iptables. With `heal` it repairs between passes, makes a full pass whenever it is disturbed, and prints what that did.
  */
 import { createInterface } from 'node:readline'
 import { openConntrackKernel } from '../../../src/kernel/open-conntrack-kernel.ts'
@@ -37,6 +37,7 @@ export interface SnatService {
 }
 
 const [by, heal, path] = process.argv.slice(2)
+const mayRepair = () => heal === 'heal'
 await using conntrack = openConntrackKernel()
 await using sink = await openSink()
 let desired: DesiredState = state([])
@@ -60,9 +61,11 @@ for await (const line of createInterface({ input: process.stdin })) {
 async function openSink(): Promise<SnatSink> {
   if (by === 'iptables-nft' || by === 'iptables-legacy') {
     const kernel = openIptablesKernel({ variant: by, ...(path === undefined ? {} : { path }) })
-    return createIptablesSnatSink({ kernel, conntrack })
+    return createIptablesSnatSink({ kernel, conntrack, mayRepair })
   }
-  return createSnatSink({ kernel: await openNftablesKernel({ by: by === 'nft' ? 'nft' : 'libnftables' }), conntrack })
+  // An emulated machine beside others takes its time for thousands of elements.
+  const kernel = await openNftablesKernel({ by: by === 'nft' ? 'nft' : 'libnftables', deadlineMs: 170_000 })
+  return createSnatSink({ kernel, conntrack, mayRepair })
 }
 
 async function obey(order: SnatOrder): Promise<unknown> {

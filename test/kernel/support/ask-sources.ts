@@ -1,6 +1,13 @@
-import { inCheckout, type Lab } from '../../lab/lab.ts'
+import { inCheckout, type Lab, type LabProcess } from '../../lab/lab.ts'
 import type { Host } from '../../lab/topology.ts'
 import type { Question } from '../guest/ask-sources.ts'
+
+/** Starts servers on all addresses of a host, by TCP and by UDP, that tell whoever asks whom they see. */
+export async function startSourceWitness(lab: Lab, { netns }: Pick<Host, 'netns'>, port: number): Promise<LabProcess> {
+  const witness = await lab.spawnScript(inCheckout('test/kernel/guest/source-witness.ts'), { netns, args: [`${port}`] })
+  await witness.waitForLine((line) => line === 'ready', 60_000)
+  return witness
+}
 
 /** Asks real servers from a host, and gives whom they saw: `address port` for each connection, or `none`. */
 export async function askSources(lab: Lab, { netns }: Host, questions: readonly Question[]): Promise<string[][]> {

@@ -15,6 +15,7 @@ export class HealWitness implements AsyncDisposable {
   }
 
   static async start(lab: Lab, { netns }: Host): Promise<HealWitness> {
+    await lab.check('modprobe nlmon')
     const process = await lab.spawnScript(inCheckout('test/kernel/guest/heal-witness.ts'), { netns, keepInput: true })
     await process.waitForLine((line) => line === '{"ready":true}', 60_000)
     return new HealWitness(process)

@@ -59,7 +59,7 @@ export class SnatSinkInLab implements AsyncDisposable {
   async #order(order: Record<string, unknown>): Promise<unknown> {
     const id = ++this.#orders
     this.#process.write(`${JSON.stringify({ id, ...order })}\n`)
-    const line = await this.#process.waitForLine((text) => text.startsWith(`{"id":${id},`), 60_000)
+    const line = await this.#process.waitForLine((text) => text.startsWith(`{"id":${id},`), 180_000)
     return (JSON.parse(line) as { answer: unknown }).answer
   }
 }

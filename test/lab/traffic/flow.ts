@@ -18,6 +18,8 @@ export interface Flow {
   readonly timeoutMs?: number
   /** UDP: local port of the first lane, whose exchanges all come from it; the other lanes have those that follow. */
   readonly firstLocalPort?: number
+  /** Every short connection comes from a port of its own, this one and those that follow: the kernel still knows a port that was used before, and sends it where it went then. */
+  readonly freshPortsFrom?: number
   /** Pause between two short connections of the same lane, in milliseconds. Default 0: as fast as possible. */
   readonly pauseMs?: number
 }

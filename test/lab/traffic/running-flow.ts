@@ -108,6 +108,7 @@ export class RunningFlow {
 
   #short(lane: number): void {
     if (this.#stopping || this.#begun >= (this.#flow.limit ?? 100_000)) return
+    const localPort = this.#localPort(lane)
     this.#begun++
     const from = performance.now()
     const listener = {
@@ -121,10 +122,14 @@ export class RunningFlow {
         this.#ended(exchange, lane)
       },
     }
-    const { firstLocalPort } = this.#flow
-    const localPort = firstLocalPort === undefined ? undefined : firstLocalPort + lane
     const exchange: Exchange = new Exchange(this.#poller, this.#flow, this.#address, listener, localPort)
     this.#open.add(exchange)
+  }
+
+  #localPort(lane: number): number | undefined {
+    const { firstLocalPort, freshPortsFrom } = this.#flow
+    if (freshPortsFrom !== undefined) return freshPortsFrom + this.#begun
+    return firstLocalPort === undefined ? undefined : firstLocalPort + lane
   }
 
   #ended(exchange: Exchange, lane: number): void {

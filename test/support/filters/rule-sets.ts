@@ -1,4 +1,4 @@
-/** Rule sets of programs that keep filters, as the kernel's tools print them; written down from those programs' own files and sources. */
+/** Rule sets of programs that keep filters, as the kernel's tools print them; the tests of kernel and containers that meet the programs themselves show that they are so. */
 
 import { readFileSync } from 'node:fs'
 import type { NftObject } from '../../../src/kernel/for-sinks.ts'
@@ -24,6 +24,11 @@ export const UFW_RULES = {
     `-p tcp -m tcp --dport ${port} -m conntrack --ctstate NEW -m recent --update --seconds 30 --hitcount 6 --name DEFAULT --mask 255.255.255.255 --rsource -j ufw-user-limit`,
     `-p tcp -m tcp --dport ${port} -j ufw-user-limit-accept`,
   ],
+}
+
+/** Lines of iptables-save where Docker runs. */
+export function dockerLines(): string[] {
+  return read('docker.txt').filter((line) => !line.startsWith('#'))
 }
 
 /** Objects of `nft -j list table inet firewalld`: firewalld 1.3, eth0 in the zone public, which lets ssh in. */

@@ -38,7 +38,7 @@ export interface Dashboard {
   readonly templating: {
     readonly list: readonly { readonly name: string; readonly type: string; readonly definition?: string }[]
   }
-  readonly annotations: { readonly list: readonly { readonly expr?: string }[] }
+  readonly annotations: { readonly list: readonly { readonly target?: { readonly expr: string } }[] }
 }
 
 export function dashboard(): Dashboard {
@@ -50,7 +50,7 @@ export function dashboardQueries(): { readonly where: string; readonly expr: str
   const { panels, templating, annotations } = dashboard()
   const written = [
     ...panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ where: title, expr }))),
-    ...annotations.list.flatMap(({ expr }) => (expr === undefined ? [] : [{ where: 'annotations', expr }])),
+    ...annotations.list.flatMap(({ target }) => (target === undefined ? [] : [{ where: 'annotations', expr: target.expr }])),
     ...templating.list.flatMap(({ name, definition }) => {
       // label_values(SELECTOR, LABEL) is Grafana's own; what it asks Prometheus for is this.
       const [, selector, label] = definition?.match(/^label_values\((.*), (\w+)\)$/) ?? []

@@ -2,7 +2,8 @@ import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type Control, controlSocket, startControlServer } from '../../../src/admin/control.ts'
+import { type Control, startControlServer } from '../../../src/admin/control.ts'
+import { controlSocket } from '../../../src/admin/control-socket-name.ts'
 import { askDaemon, connectError } from '../../../src/daemon/ask-daemon.ts'
 import { PointsmanError } from '../../../src/errors.ts'
 import { currentPlace } from '../../../src/store/ownership.ts'
@@ -81,7 +82,7 @@ describe('the admin socket', () => {
       failures: ['10.0.1.2:80'],
     })
     expect((await command('approve', 'web', '--state-dir', directory)).out).toBe(
-      '1 removal is let go from web: 10.0.1.1:80\n1 failure is let go and believed of web: 10.0.1.2:80\n',
+      '1 removal is let go from web: 10.0.1.1:80\nheld in service no longer, and believed, of web: 10.0.1.2:80\n',
     )
   })
 
@@ -153,6 +154,7 @@ describe('what the operator says over the admin socket', () => {
     [{ verb: 'drain', target: {} }],
     [{ verb: 'drain', target: { service: 'web' }, reason: 'two\nlines' }],
     [{ verb: 'weight', target: { service: 'web' }, weight: 65_536 }],
+    [{ verb: 'weight', target: { service: 'web' }, weight: 5, over: 1_800_000, for: 600_000 }],
     [{ verb: 'ready', target: { service: 'web' }, for: 1 }],
     [{ verb: 'drain', target: { service: 'web' }, reason: 'x'.repeat(2_000_000) }],
   ])('is refused where it makes no sense: %o', async (request) => {

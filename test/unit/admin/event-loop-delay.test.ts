@@ -10,13 +10,13 @@ test('tells how late its looks were, and forgets it with the telling', () => {
     now += gap
     delay.look()
   }
-  for (let i = 0; i < 99; i++) look(20)
-  look(320)
+  for (let i = 0; i < 99; i++) look(50)
+  look(350)
   const late = delay.take()
   expect(late?.median).toBeLessThan(0.000_001)
   expect(late?.most).toBeCloseTo(0.3, 2)
   expect(delay.take()).toBeUndefined()
-  look(70)
+  look(100)
   expect(delay.take()?.median).toBeCloseTo(0.05, 3)
 })
 

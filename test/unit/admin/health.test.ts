@@ -57,6 +57,7 @@ describe('degraded, which is ready with a warning', () => {
     ['quorum-lost', { pools: [{ service: 'web', mode: 'normal', hasQuorum: false, heldFailures: 0 }] }],
     ['source-failing', { failingSources: [{ source: 'web: file /x', message: 'gone' }] }],
     ['config-rejected', { configRejected: 'line 3 is bad' }],
+    ['admin-unserved', { adminUnserved: 'The admin address is taken.' }],
     ['restart-needed', { restartNeeded: ['admin'] }],
     ['sink-failing', { sinks: [{ name: 'ipvs', lastSuccess: 100_000, failure: 'busy', failingObjects: [] }] }],
     [

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Health } from '../../../src/admin/health.ts'
 import { DEFINITIONS } from '../../../src/admin/metric-definitions.ts'
 import { Metrics } from '../../../src/admin/metrics.ts'
-import { Scrape } from '../../../src/admin/scrape.ts'
+import { Scrape, type TrafficInput } from '../../../src/admin/scrape.ts'
 import { STATE_FAMILIES } from '../../../src/admin/state-text.ts'
 import { BACKEND_FAMILIES, SERVICE_FAMILIES } from '../../../src/admin/traffic-text.ts'
 import { TRANSLATION_FAMILY } from '../../../src/admin/translation-text.ts'
@@ -218,6 +218,18 @@ describe('a scrape', () => {
     expect(sampleOf(full, 'pointsman_state_hash', { state: 'actual' })).toBe(actual)
     expect(sampleOf(full, 'pointsman_state_hash', { state: 'desired' })).toBe(0)
     expect(sampleOf(full, 'node_ipvs_backend_weight', { remote_address: '10.0.1.1' })).toBe(1)
+  })
+
+  test('shows no service that is there for probes alone', async () => {
+    const mark = { kind: 'fwmark', fwmark: 0x7000_0000, family: 'ipv4' } as const
+    const both = table(service(WEB, 5n, [destination('10.0.1.1', 5n)]), service(mark, 5n, [destination('10.0.1.1', 5n)]))
+    const input = { read: async () => both, names, states: () => [], perBackend: true, nodeIpvs: () => undefined }
+    const marksIn = async (more: Partial<TrafficInput>) =>
+      parseExposition(await textOf(new Scrape(newMetrics(), { ...input, ...more })))
+        .get('node_ipvs_backend_weight')
+        ?.samples.map(({ labels }) => labels['local_mark'])
+    expect(await marksIn({})).toEqual(['', '70000000'])
+    expect(await marksIn({ isForProbes: (key) => key === serviceKey(mark) })).toEqual([''])
   })
 
   test('without the kernel the rest is there, and the gap is counted', async () => {

@@ -5,9 +5,9 @@ import type { ServiceIdentity } from '../../../src/model/virtual-service.ts'
 import { parseExposition, sampleOf } from './exposition-parser.ts'
 import { address, counters, destination, service, table, WEB } from './readings.ts'
 
-async function families(...args: Parameters<typeof nodeIpvsText>) {
+async function families(totals: Parameters<typeof nodeIpvsText>[0], shown: ReturnType<typeof table>) {
   let text = ''
-  for await (const piece of nodeIpvsText(...args)) text += piece
+  for await (const piece of nodeIpvsText(totals, shown.values())) text += piece
   return parseExposition(text)
 }
 

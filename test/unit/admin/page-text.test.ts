@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { chainOf } from '../../../src/admin/page/chain.js'
 import { newsOf } from '../../../src/admin/page/tables.js'
 import {
+  downtimeText,
   durationText,
+  hasBeenDown,
   isProblem,
   shortText,
   spanText,
@@ -47,6 +49,15 @@ describe('numbers', () => {
     expect([-5, 1_999, 119_999, 120_000, 7_200_000, 200_000_000].map(spanText)).toEqual(['0s', '1s', '119s', '2m', '2h', '2d'])
     expect([0.0004, 0.24, 1.25].map(durationText)).toEqual(['0ms', '240ms', '1.3s'])
   })
+})
+
+test('downtime has the outage that goes on in it, and a clock that is behind takes nothing away', () => {
+  const since = '2026-01-01T00:00:00.000Z'
+  const at = (seconds: number) => Date.parse(since) + seconds * 1_000
+  expect(downtimeText({ seconds: 65 }, at(0))).toBe('65s')
+  expect(downtimeText({ seconds: 65, since }, at(120))).toBe('3m')
+  expect(downtimeText({ seconds: 65, since }, at(-900))).toBe('65s')
+  expect([{ seconds: 0 }, { seconds: 0.4 }, { seconds: 0, since }].map(hasBeenDown)).toEqual([false, true, true])
 })
 
 test('every state has a word and a colour', () => {
@@ -109,6 +120,9 @@ test('why a backend has its weight, step by step', () => {
     reasons: ['it is down', 'passing in consul web'],
     kernel: { weight: 0, active: 3, inactive: 1, persistent: 2 },
     check: { kind: 'http', code: 'L4CON', layer: 'L4', result: 'failed', at, duration_seconds: 0.01, message: 'refused' },
+    failed_probes: 5,
+    times_down: 2,
+    downtime: { seconds: 30, since: at },
     changed: { at, from: 'weight 1', to: 'weight 0', cause: 'probe' },
   })
   const others = { ...source, source: 'static' }
@@ -118,6 +132,8 @@ test('why a backend has its weight, step by step', () => {
     ['Discovered', 'passing, listed by consul web'],
     ['Operational', 'down for 60s: it refused the connection'],
     ['Last check', 'http L4CON in 10ms, 60s ago: refused'],
+    ['', '5 probes failed since the checks began'],
+    ['Outages', '2 times down since the daemon began, for 90s in all'],
     ['Admin', 'drain for 60s: new disk'],
     ['Wanted', 'weight 0'],
     ['Because', 'it is down'],

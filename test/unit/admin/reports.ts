@@ -14,7 +14,9 @@ export function backendReport(backend: string, more: Partial<BackendReport> = {}
     weight: 1,
     reasons: ['configuration'],
     kernel: { weight: 1, active: 0, inactive: 0, persistent: 0 },
+    failed_probes: 0,
     times_down: 0,
+    downtime: { seconds: 0 },
     ...more,
   }
 }
@@ -27,6 +29,8 @@ export function serviceReport(service: string, backends: BackendReport[], more: 
     complete: true,
     pool: { mode: 'normal', held_failures: [] },
     totals: { backends: backends.length, serving: backends.length, weight: 0, active: 0, inactive: 0, persistent: 0 },
+    times_down: 0,
+    downtime: { seconds: 0 },
     sources: [],
     backends,
     ...more,

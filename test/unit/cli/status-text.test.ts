@@ -66,8 +66,14 @@ describe('status', () => {
     const lines = linesOf(statusText(answer(service({ backends: [drained] })), PLAIN))
     expect(lines.slice(-2)).toEqual([
       '  10.0.1.1:80  drain  passing     up 3h        0       -                    the operator drains it: new disk',
-      `  operator: 10.0.1.1:80: drain for 2m, until ${ago(-3_480)} (in 58m): new disk; weight 9 from 1 in 4 steps, there in 10m for 20s`,
+      `  operator: 10.0.1.1:80: drain for 2m, until ${ago(-3_480)} (in 58m): new disk; weight 9 from 1 in 4 steps for 20s, there in 10m`,
     ])
+  })
+
+  test('says nothing of the way to a weight that is reached', () => {
+    const admin = { state: 'ready', weight: { weight: 9, since: ago(20), ramp: { from: 1, steps: 4, ends: ago(0) } } } as const
+    const lines = linesOf(statusText(answer(service({ backends: [backend('10.0.1.1:80', { admin })] })), PLAIN))
+    expect(lines.at(-1)).toBe('  operator: 10.0.1.1:80: weight 9 for 20s')
   })
 
   test('says what is wrong with a pool, its sources and the kernel', () => {
@@ -94,15 +100,16 @@ describe('status', () => {
         { source: 'dns b', state: 'pending', since: ago(4), records: 0, held_removals: 0 },
       ],
     })
-    const text = statusText({ ...answer(sick), kernel_error: 'The kernel is stuck.' }, MARKED)
+    const text = statusText({ ...answer(sick), kernel_error: 'The kernel is stuck.', admin_error: 'It is taken.' }, MARKED)
     expect(text).toContain('wrr, 2 of 2 serve, not every source has answered\n')
+    expect(text).toContain('\n\n<yellow>It is taken.</>\n')
     expect(text).toContain('<red>  failing: web is not opened yet.</>\n')
     expect(text).toContain('<red>  panic: too few are up, so that members serve as they did before, for 90s</>')
     expect(text).toContain(
       '<red>  quorum lost for 90s: 0 of 2 by count</>\n<red>  its address is not announced: its quorum is not had</>',
     )
     expect(text).toContain(
-      '<red>  1 failure held, because too many fail alike at once (`pointsman approve web` believes them)</>',
+      '<red>  1 backend held in service, failing or asking to be let go (`pointsman approve web` believes it)</>',
     )
     expect(text).toContain(
       '<yellow>  source file /x: stale for 6m, answered 15m ago, 1 backend: it is gone, 3 held (`pointsman approve web` lets them go)</>',
@@ -137,11 +144,21 @@ describe('status', () => {
 describe('why', () => {
   const why = (more: Partial<WhyAnswer> = {}): WhyAnswer => {
     const { sources, key, complete } = service()
-    return { ...backend('10.0.1.1:80'), at: NOW, service: 'web', key, complete, sources, ...more }
+    return {
+      ...backend('10.0.1.1:80'),
+      at: NOW,
+      service: 'web',
+      key,
+      complete,
+      sources,
+      times_down: 0,
+      downtime: { seconds: 0 },
+      ...more,
+    }
   }
 
   test('goes from the source to the kernel', () => {
-    const changed = { at: ago(120), from: 'weight 5', to: 'weight 0', cause: 'change' }
+    const changed = { at: ago(120), from: 'weight 5', to: 'weight 0', cause: 'discovery' }
     const drained = why({
       admin: { state: 'drain', since: ago(121) },
       weight: 0,
@@ -159,7 +176,7 @@ describe('why', () => {
       '    because    the operator drains it',
       '               backend weight 5',
       '  kernel       weight 0, 12 active and 4 inactive connections, 1 persistent',
-      `               weight 5 -> weight 0 at ${ago(120)}, 2m ago (change)`,
+      `               weight 5 -> weight 0 at ${ago(120)}, 2m ago (discovery)`,
     ])
   })
 
@@ -174,6 +191,8 @@ describe('why', () => {
     [{ operational: { state: 'down', since: ago(60), message: 'tcp: refused' } }, '1m ago: tcp: refused'],
     [{ weight: null, kernel: null }, 'wanted       not in the kernel'],
     [{ kernel: null }, 'kernel       not there'],
+    [{ times_down: 2, downtime: { seconds: 65 } }, 'outages      2 since the daemon began, 65s in all'],
+    [{ times_down: 2, downtime: { seconds: 65, since: ago(120) } }, 'outages      2 since the daemon began, 3m in all'],
     [{ complete: false }, 'not every source has answered: nothing is removed'],
   ])('%o', (more, text) => {
     const said = whyText(why(more), PLAIN)

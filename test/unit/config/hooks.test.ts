@@ -36,8 +36,9 @@ describe('hooks', () => {
   it.each([
     ['{}', 'hooks tells nobody; write exec, webhook, quorum_up or quorum_down'],
     ['{ on: [health] }', 'hooks tells nobody; write exec, webhook, quorum_up or quorum_down'],
-    ['{ exec: tell }', '"tell" is not a command; write a list: the whole path'],
+    ['{ exec: tell }', 'a text is not a command; write a list: the whole path'],
     ['{ exec: [tell] }', '"tell" is not the whole path of a program'],
+    ['{ exec: [PIN=hunter2] }', 'the first text is not the whole path of a program'],
     ['{ exec: [] }', 'the list is empty'],
     ['{ webhook: alerts }', 'this is not the address of a webhook'],
     ['{ webhook: "ftp://a.example/" }', 'ftp:// cannot be told of anything'],

@@ -310,7 +310,7 @@ describe('included files', () => {
       'have no list',
       'include: [a.yaml]',
       { 'a.yaml': 'services: 7' },
-      'a.yaml:1:11: services: 7 stands where a list is due; write a list of services, or [] for none',
+      'a.yaml:1:11: services: a number stands where a list is due; write a list of services, or [] for none',
     ],
     [
       'are not YAML',
@@ -322,7 +322,7 @@ describe('included files', () => {
       'are no list',
       'include: a.yaml',
       {},
-      'c.yaml:1:10: include: "a.yaml" stands where a list is due; write a list of paths, such as [conf.d/*.yaml]',
+      'c.yaml:1:10: include: a text stands where a list is due; write a list of paths, such as [conf.d/*.yaml]',
     ],
   ])('that %s are refused', async (_, text, files: Readonly<Record<string, string>>, sentence) => {
     expect(await complaintsOn({ files: { ...files, 'c.yaml': text } }, `${text}\nservices: []\n`)).toEqual([sentence])
@@ -363,7 +363,14 @@ describe('what may be right a moment later', () => {
 })
 
 describe('values from outside', () => {
-  const environment = { SECRET: 'hunter2hunter2', TOKEN: 'tok3ntok3n', LONG: 'hunter2'.repeat(20), QUOTED: '"hunter2"' }
+  const environment = {
+    SECRET: 'hunter2hunter2',
+    TOKEN: 'tok3ntok3n',
+    LONG: 'hunter2'.repeat(20),
+    QUOTED: '"hunter2"',
+    URL: 'https://me:tok3n@x/hunter2?hunter2',
+    CUT: 'tok3n#hunter2?x',
+  }
 
   it.each([
     ['listen: "${env.SECRET}"', 'what ${env.SECRET} stands for does not fit here'],
@@ -377,9 +384,12 @@ describe('values from outside', () => {
     ['health_check: { type: exec, exec: { command: ["${env.SECRET}"] } }', '"${env.SECRET}" is not the whole path of a program'],
     ['health_check: { type: exec, exec: { command: ["${env.LONG}"] } }', '"${env.LONG}..." is not the whole path of a program'],
     ['health_check: { type: exec, exec: { command: ["${env.QUOTED}"] } }', '"${env.QUOTED}" is not the whole path of a program'],
+    ['health_check: { type: exec, exec: { command: ["${env.URL}"] } }', '"${env.URL}" is not the whole path of a program'],
+    ['health_check: { http: { path: "${env.URL}" } }', 'what ${env.URL} stands for does not fit here'],
+    ['health_check: { http: { path: "/${env.CUT}" } }', 'what ${env.CUT} stands for does not fit here'],
     ['backends: ["${env.SECRET}"]', 'what ${env.SECRET} stands for does not fit here'],
-    ['backends: "${env.SECRET}"', '"${env.SECRET}" stands where a list is due'],
-    ['sources: "${env.SECRET}"', '"${env.SECRET}" stands where a list is due'],
+    ['backends: "${env.SECRET}"', 'a text stands where a list is due'],
+    ['sources: "${env.SECRET}"', 'a text stands where a list is due'],
     ['sources: [{ file: "/${env.SECRET}" }, { file: "/${env.SECRET}" }]', 'file /${env.SECRET} is a source already'],
   ])('are not shown by what is said of %s', async (keys, sentence) => {
     const { result } = await loadOn({ environment }, oneService(keys))

@@ -26,6 +26,7 @@ describe('a configuration', () => {
         statusPage: true,
         adminAllowedHosts: [],
         maxProbes: 1000,
+        probeThreads: 0,
         resyncInterval: 30_000,
         onExit: 'keep',
         stateDir: '/var/lib/pointsman',
@@ -136,7 +137,7 @@ services:
       'pointsman.yaml:17:13: services[1].listen: port 0 (every port) needs persistence; write a port from 1 to 65535, or persistence: 300s',
       'pointsman.yaml:18:31: services[1].health_check.interval: -5s is negative; write a duration from 100ms to 1h',
       'pointsman.yaml:18:48: services[1].health_check.fail_count: "many" is not a number; write a number of probes from 1 to 1000, without quotes or other characters',
-      'pointsman.yaml:19:12: services[1].drain: "5s" stands where a mapping is due; write a mapping with timeout',
+      'pointsman.yaml:19:12: services[1].drain: a text stands where a mapping is due; write a mapping with timeout',
     ])
   })
 
@@ -153,16 +154,19 @@ services:
     ['services:', 'pointsman.yaml:1:10: services: nothing is written here; write a list of services, or [] for none'],
     [
       'services: web',
-      'pointsman.yaml:1:11: services: "web" stands where a list is due; write a list of services, or [] for none',
+      'pointsman.yaml:1:11: services: a text stands where a list is due; write a list of services, or [] for none',
     ],
     [
       '- name: web',
       'pointsman.yaml:1:1: a list stands where a configuration is due; write the keys global, defaults and services',
     ],
-    ['hello', 'pointsman.yaml:1:1: "hello" stands where a configuration is due; write the keys global, defaults and services'],
-    ['services: [web]', 'pointsman.yaml:1:12: services[0]: "web" stands where a mapping is due; write keys below it, indented'],
+    ['hello', 'pointsman.yaml:1:1: a text stands where a configuration is due; write the keys global, defaults and services'],
+    ['services: [web]', 'pointsman.yaml:1:12: services[0]: a text stands where a mapping is due; write keys below it, indented'],
     ['services: [null]', 'pointsman.yaml:1:12: services[0]: nothing is written here; write keys below it, indented'],
-    ['global: 5\nservices: []', 'pointsman.yaml:1:9: global: 5 stands where a mapping is due; write keys below it, indented'],
+    [
+      'global: 5\nservices: []',
+      'pointsman.yaml:1:9: global: a number stands where a mapping is due; write keys below it, indented',
+    ],
     [
       'defaults: []\nservices: []',
       'pointsman.yaml:1:11: defaults: a list stands where a mapping is due; write keys below it, indented',
@@ -194,7 +198,8 @@ services:
       }),
       { numRuns: 300 },
     )
-  })
+    // A second of work; a busy machine takes its time.
+  }, 60_000)
 })
 
 describe('duplicates', () => {

@@ -101,7 +101,7 @@ describe('scheduling', () => {
       'flags: [fallback]',
       '4:13.flags[0]: "fallback" is not known; write sh-fallback, sh-port, mh-fallback, mh-port, flag-1, flag-2 or flag-3',
     ],
-    ['flags: sh-port', '4:12.flags: "sh-port" stands where a list is due; write a list, one entry per line behind a dash'],
+    ['flags: sh-port', '4:12.flags: a text stands where a list is due; write a list, one entry per line behind a dash'],
     [
       'one_packet: true',
       '4:5.one_packet: one_packet is for UDP and fwmark services, not for tcp; write protocol: udp, or one_packet: false',
@@ -282,7 +282,7 @@ describe('sources', () => {
     ],
     [
       'backends: 10.1.0.1:80',
-      '4:15.backends: "10.1.0.1:80" stands where a list is due; write a list, such as - 10.0.1.1:8080, or [] for none',
+      '4:15.backends: a text stands where a list is due; write a list, such as - 10.0.1.1:8080, or [] for none',
     ],
     ['backends:', '4:14.backends: nothing is written here; write a list, such as - 10.0.1.1:8080, or [] for none'],
   ])('%j is refused', (keys, sentence) => {

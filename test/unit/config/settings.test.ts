@@ -42,6 +42,7 @@ describe('a setting', () => {
     ['traffic_log_file', '/var/log/t.log', { trafficLogFile: '/var/log/t.log' }],
     ['metrics_node_ipvs', 'true', { metricsNodeIpvs: true }],
     ['max_probes', '50', { maxProbes: 50 }],
+    ['probe_threads', '16', { probeThreads: 16 }],
     ['watch_settle', '0', { watchSettle: 0 }],
     ['watch_poll', '5s', { watchPoll: 5000 }],
     ['instance', 'edge_2', { instance: 'edge_2' }],
@@ -89,6 +90,7 @@ describe('a setting', () => {
       '"many" is not a number; write a number of probes from 1 to 100000, without quotes or other characters',
     ],
     ['max_probes', '0', '0 is below 1; write a number of probes from 1 to 100000'],
+    ['probe_threads', '17', '17 is above 16; write a number of threads from 0 to 16'],
     ['on_exit', 'delete', '"delete" is not known; write keep, drain or remove'],
     ['state_dir', 'state', '"state" is not an absolute path; write the directory from the root, such as /var/lib/pointsman'],
   ])('%s=%s names the variable and the flag', (name, text, sentence) => {
@@ -135,9 +137,9 @@ describe('a setting', () => {
     ).toEqual(['POINTSMAN_LOG_LEVLE: the variable is not known and has no effect; did you mean POINTSMAN_LOG_LEVEL?'])
   })
 
-  it('is known by twenty-three names', () => {
-    expect(SETTING_NAMES).toHaveLength(23)
-    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(23)
+  it('is known by twenty-four names', () => {
+    expect(SETTING_NAMES).toHaveLength(24)
+    expect(complaints(globals(SETTING_NAMES.map((name) => `${name}: []`).join(', ')))).toHaveLength(24)
   })
 })
 

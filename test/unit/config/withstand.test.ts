@@ -39,6 +39,11 @@ describe('bad input is answered by one sentence with its place and what to write
       'pointsman.yaml:5:9: services[0].backends[0]: "web1.example.com" is a name where an address is due; write the IP address; backends with a name come from source: { dns: { name: ..., port: ... } }',
     ],
     [
+      'an address with a login in a place for something else',
+      oneService('scheduler: "https://me:hunter2@www.example/x?key=1"'),
+      `pointsman.yaml:4:16: services[0].scheduler: "https://***@www.example/x?..." is not known; write ${schedulers}`,
+    ],
+    [
       'an unknown key',
       oneService('shceduler: rr'),
       'pointsman.yaml:4:5: services[0].shceduler: the key shceduler is not known here; did you mean scheduler?',

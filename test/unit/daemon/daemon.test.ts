@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { PointsmanError } from '../../../src/errors.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
 import { currentPlace, ownershipFile } from '../../../src/store/ownership.ts'
@@ -85,15 +84,6 @@ describe('start', () => {
     const rig = await startDaemon((directory, port) => yamlOf(directory, port, web(B1)), { host })
     await expect(rig.ended).rejects.toMatchObject({ code: 'TABLE_HELD' })
     expect(host.opened).toBe(0)
-  })
-
-  test('an admin address that is taken', async () => {
-    const taken = await freePort()
-    const squatter = createServer().listen(taken, '127.0.0.1')
-    onTestFinished(() => void squatter.close())
-    const rig = await startDaemon((directory) => yamlOf(directory, taken, web(B1)))
-    await expect(rig.ended).rejects.toMatchObject({ code: 'ADMIN_ADDRESS' })
-    expect(rig.host.kernel.written).toEqual([])
   })
 
   test('a state directory that cannot be', async () => {

@@ -9,7 +9,7 @@ import type { FilterTable } from '../../../src/sinks/firewall/filter.ts'
 import { readIptablesFilter } from '../../../src/sinks/firewall/read-iptables.ts'
 import { readNftRuleset } from '../../../src/sinks/firewall/read-nft.ts'
 import { FakeFirewall } from '../../support/fake-firewall.ts'
-import { firewalldObjects } from '../../support/filters/rule-sets.ts'
+import { dockerLines, firewalldObjects } from '../../support/filters/rule-sets.ts'
 import { FakeHost } from './fake-host.ts'
 
 const WEB = '{ name: web, listen: 10.9.0.1:80, backends: [10.2.1.2:8080] }'
@@ -109,14 +109,18 @@ describe('what the doctor says', () => {
     })
   })
 
-  test('of a service that is dropped ahead of what others are refused by, which the daemon leaves closed', () => {
+  test('of a service that is refused to some in a chain that several rules lead to, which the daemon leaves closed', () => {
     const web = '-A INPUT -p tcp -m tcp --dport 80 -j DROP'
     const clients = '-A INPUT -s 192.0.2.0/24 -j DROP'
+    const shared = ['-A INPUT -i eth7 -j far', '-A INPUT -j far', '-A far -s 192.0.2.0/24 -j DROP', '-A far -j DROP']
     const verdicts = (...rules: string[]) =>
-      findings(iptables([':INPUT DROP [0:0]', ...rules].join('\n')), [WEB, DNS], { global: '{ manage_firewall: true }' })
+      findings(iptables([':INPUT DROP [0:0]', ':far - [0:0]', ...rules].join('\n')), [WEB, DNS], {
+        global: '{ manage_firewall: true }',
+      })
         .filter(({ message }) => message.includes('iptables-nft'))
         .map(({ verdict }) => verdict)
-    expect(verdicts(web, clients)).toContain('fail')
+    expect(verdicts(...shared)).toContain('fail')
+    expect(verdicts(web, clients)).toEqual(['ok'])
     expect(verdicts(clients, web)).toEqual(['ok'])
   })
 
@@ -133,7 +137,7 @@ describe('what the doctor says', () => {
   test('where filters cannot be read', () => {
     const facts = { firewall: { problem: 'No right.' }, configuration: configurationOf([WEB]) } as unknown as DoctorFacts
     expect(diagnoseFirewall(facts)).toEqual([
-      { check: 'firewall', verdict: 'warn', message: 'what filters there are cannot be seen: No right.' },
+      { check: 'firewall', verdict: 'warn', message: 'what filters there are cannot be seen: No right' },
     ])
   })
 })
@@ -174,9 +178,7 @@ describe('the cure is', () => {
   })
 
   test('in the chain of Docker that is for users', () => {
-    const docker = iptables(
-      ':FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n-A DOCKER-USER -j RETURN\n-A FORWARD -i docker0 ! -o docker0 -j ACCEPT',
-    )
+    const docker = iptables(dockerLines().join('\n'))
     expect(findings(docker).at(-1)).toMatchObject({ verdict: 'fail' })
     expect(commands(docker)).toEqual([
       'iptables-nft -I DOCKER-USER -p tcp -s 10.2.1.2 -m tcp --sport 8080 -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j ACCEPT',
@@ -187,6 +189,12 @@ describe('the cure is', () => {
     const chain = (hook: string, user: string) => iptables(`:${hook} DROP [0:0]\n:${user} - [0:0]\n-A ${hook} -j ${user}`)
     expect(commands(chain('INPUT', 'ufw-user-input'), [WEB, EVERY_PORT])).toEqual([
       'ufw allow proto tcp to 10.9.0.1 port 80 && ufw allow proto tcp to 10.9.0.3',
+    ])
+    const refused = iptables(
+      ':INPUT DROP [0:0]\n:ufw-user-input - [0:0]\n-A INPUT -j ufw-user-input\n-A ufw-user-input -p tcp -m tcp --dport 80 -j DROP',
+    )
+    expect(commands(refused, [WEB, DNS])).toEqual([
+      'ufw prepend allow proto tcp to 10.9.0.1 port 80 && ufw allow proto tcp to 10.9.0.1 port 80 && ufw allow proto udp to 10.9.0.1 port 53',
     ])
     expect(commands(chain('OUTPUT', 'ufw-user-output'))).toEqual(['ufw allow out proto tcp to 10.2.1.2 port 8080'])
     expect(commands(chain('FORWARD', 'ufw-user-forward'))).toEqual(['ufw route allow proto tcp from 10.2.1.2 port 8080'])
@@ -234,6 +242,16 @@ describe('the cure is', () => {
           `firewall-cmd --permanent --policy pointsman-output --add-rich-rule '${out}' && ` +
           `if firewall-cmd --info-policy pointsman-output >/dev/null 2>&1; then firewall-cmd --policy pointsman-output --add-rich-rule '${out}'; else firewall-cmd --reload; fi`,
       ])
+    })
+
+    test('the end of panic mode, in which nothing is to pass', () => {
+      const panic = nft('output', 'inet firewalld_policy_drop').map((table) => ({
+        ...table,
+        unwritable: { why: 'nothing is to pass', isMeant: true as const },
+      }))
+      expect(
+        findings(panic, [WEB], { global: '{ manage_firewall: true }' }).filter(({ verdict }) => verdict === 'fail'),
+      ).toMatchObject([{ run: 'firewall-cmd --panic-off', cure: 'nothing is to pass' }])
     })
 
     test('words alone for marks, for which it has no rules', () => {

@@ -12,7 +12,7 @@ import type { DoctorFacts, Finding } from '../../../src/daemon/doctor/facts.ts'
 import { gatherFacts } from '../../../src/daemon/doctor/gather.ts'
 import { installerIn, limitIn, mountOf } from '../../../src/daemon/doctor/gather-host.ts'
 import { findOtherPrograms, keepalivedHalf, seesEveryProcess } from '../../../src/daemon/doctor/other-programs.ts'
-import { abstractListener, holderOfSocket, listenerOn, unitIn } from '../../../src/daemon/doctor/processes.ts'
+import { abstractListener, hidesSockets, holderOfSocket, listenerOn, unitIn } from '../../../src/daemon/doctor/processes.ts'
 import type { IpAddress } from '../../../src/model/address.ts'
 import { FakeHost } from './fake-host.ts'
 
@@ -83,7 +83,7 @@ describe('what the doctor finds', () => {
     ],
     ['another platform', { platform: 'darwin' }, 'fail', /darwin/],
     ['no module', { ipvsModule: 'missing', ipvs: undefined as never }, 'fail', /has no module ip_vs/],
-    ['a kernel that refuses', { ipvs: { problem: 'No rights.' } }, 'fail', /No rights\./],
+    ['a kernel that refuses', { ipvs: { problem: 'No rights.' } }, 'fail', /^No rights$/],
     ['a scheduler that is not there', { schedulers: new Map([['mh', 'missing']]) }, 'fail', /ip_vs_mh/],
     ['a persistence engine that is not there', { engines: new Map([['sip', 'missing']]) }, 'fail', /ip_vs_pe_sip/],
     ['no rights', { capabilities: new Set<string>() }, 'fail', /CAP_NET_ADMIN is missing/],
@@ -122,6 +122,16 @@ describe('what the doctor finds', () => {
     expect(findings[0]?.message).toMatch(message)
   })
 
+  test('on an old kernel that would delay them, ports may be reused by old rules', () => {
+    const old = { sysctls: withSysctl('net.ipv4.vs.conn_reuse_mode', 0), kernelRelease: '5.8.9' }
+    expect(wrong(old)).toEqual([])
+    expect(wrong({ ...old, sysctls: new Map(old.sysctls).set('net.ipv4.vs.conntrack', 0) })).toMatchObject([
+      { message: expect.stringContaining('conn_reuse_mode is 0') as string },
+    ])
+    const [delayed] = wrong({ kernelRelease: '5.8.9' })
+    expect(delayed?.run).toBe('sysctl -w net.ipv4.vs.conn_reuse_mode=0')
+  })
+
   test('what nobody asked for does not matter: no persistent service, no NAT, no service at all', () => {
     const off = new Map(HEALTHY.sysctls).set('net.ipv4.vs.expire_quiescent_template', 0).set('net.ipv4.ip_forward', 0)
     const direct = configurationOf('  - { name: web, listen: 10.0.0.1:80, forwarding: direct, backends: [10.0.1.1:80] }\n')
@@ -154,7 +164,7 @@ describe('what the doctor finds', () => {
 
     test('nftables that cannot be had, in its own words', () => {
       expect(said('full_nat: true', { nftables: { problem: 'Neither libnftables nor nft is here: install nftables.' } })).toEqual(
-        ['fail Neither libnftables nor nft is here: install nftables.'],
+        ['fail Neither libnftables nor nft is here: install nftables'],
       )
     })
 
@@ -164,6 +174,18 @@ describe('what the doctor finds', () => {
       ])
       expect(said('full_nat: true, snat_ip: 10.0.0.1')).toHaveLength(1)
       expect(said('full_nat: true, snat_ip: 10.0.0.1, virtual_address: true')).toEqual([])
+    })
+
+    test('a source address that leaves with the quorum of another service', () => {
+      const placed = (when: string, more = '') =>
+        `full_nat: true, snat_ip: 10.0.0.2 }
+  - { name: dns, listen: 10.0.0.2:53, protocol: udp, backends: [10.0.1.1:53], virtual_address: { announce_when: ${when} } }${more}
+  - { name: own, listen: 10.0.0.2:80, backends: [10.0.1.1:80], full_nat: true, snat_ip: 10.0.0.2`
+      expect(said(placed('quorum'))).toEqual([
+        'warn snat_ip of web has the address of dns, which leaves this host while the quorum of dns is lost (announce_when): the replies to web get lost then',
+      ])
+      const shared = '\n  - { name: more, listen: 10.0.0.2:54, protocol: udp, backends: [10.0.1.1:54], virtual_address: true }'
+      expect([said(placed('always')), said(placed('quorum', shared))]).toEqual([[], []])
     })
 
     test('a table of connections that is nearly full', () => {
@@ -177,7 +199,7 @@ describe('what the doctor finds', () => {
         'fail this network namespace has no interface eth7, which web names',
       ])
       expect(said('virtual_address: true', { network: { problem: 'The interfaces cannot be read.' } })).toEqual([
-        'fail The interfaces cannot be read.',
+        'fail The interfaces cannot be read',
       ])
     })
 
@@ -263,10 +285,18 @@ describe('cures', () => {
       run: 'systemctl stop keepalived.service',
       keep: 'systemctl disable keepalived.service',
     })
-    expect(one({ otherWriters: [{ pid: 7, program: 'kube-proxy' }] })?.[1]).toEqual({
+    expect(one({ otherWriters: [{ pid: 7, program: 'kube-proxy' }], kubeInterface: { addresses: 3 } })?.[1]).toEqual({
       verdict: 'fail',
-      cure: expect.stringContaining('switch it to another mode'),
+      cure: expect.stringContaining('switch it to the mode iptables or nftables'),
     })
+  })
+
+  test('of the other kube programs: a flag for kube-router, and none for kube-proxy in a mode without IPVS', () => {
+    expect(one({ otherWriters: [{ pid: 7, program: 'kube-router' }] })?.[1]).toEqual({
+      verdict: 'fail',
+      cure: expect.stringMatching(/^start it with --run-service-proxy=false, /),
+    })
+    expect(wrong({ otherWriters: [{ pid: 7, program: 'kube-proxy' }] })).toEqual([])
   })
 
   test('of kube-ipvs0: no command where kube-proxy may run out of sight, or is at work', () => {
@@ -578,9 +608,16 @@ describe('cures', () => {
     [
       'taken',
       { endpoint: '127.0.0.1:9095', errno: 'EADDRINUSE', listener: { pid: 5, program: 'nginx', unit: 'nginx.service' } },
-      { message: 'nginx (process 5) listens on 127.0.0.1:9095, so a start fails', run: 'systemctl stop nginx.service' },
+      {
+        message: 'nginx (process 5) listens on 127.0.0.1:9095, so a daemon works without it',
+        run: 'systemctl stop nginx.service',
+      },
     ],
-    ['taken unseen', { endpoint: 'x', errno: 'EADDRINUSE' }, { cure: 'set global.admin to another address' }],
+    [
+      'taken unseen',
+      { endpoint: 'x', errno: 'EADDRINUSE' },
+      { cure: expect.stringMatching(/^run the doctor as root, .* or set global\.admin/) },
+    ],
     ['foreign', { endpoint: 'x', errno: 'EADDRNOTAVAIL' }, { cure: 'set global.admin to another address' }],
     ['low', { endpoint: 'x', errno: 'EACCES' }, { cure: 'set global.admin to a higher port' }],
     ['odd', { endpoint: 'x', errno: 'EMFILE' }, { message: 'x cannot be used (EMFILE)' }],
@@ -596,6 +633,10 @@ describe('cures', () => {
     const admin = { endpoint: '127.0.0.1:9095', errno: 'EADDRINUSE', listener: { pid: 5, program: 'node' } }
     expect(wrong({ admin, holder })).toEqual([])
     expect(wrong({ admin, holder: { ...holder, pid: 6 } })).toHaveLength(1)
+    // In the container image, whose daemon has its capabilities from its file.
+    const hidden = { endpoint: '127.0.0.1:9095', errno: 'EADDRINUSE', hidden: true } as const
+    expect(wrong({ admin: hidden, holder })).toEqual([])
+    expect(wrong({ admin: { endpoint: hidden.endpoint, errno: hidden.errno }, holder })).toHaveLength(1)
   })
 
   test('of too few descriptors: of the daemon that runs, else of this shell', () => {
@@ -617,7 +658,7 @@ describe('cures', () => {
     expect(one({ clock: { now, lastWrite: now + 600_000 } })?.[0]).toContain('it was set back, or is wrong')
     expect(one({ clock: { now, isKept: false }, systemd: true })).toEqual([
       expect.stringContaining('nothing keeps it in step'),
-      { verdict: 'warn', run: 'timedatectl set-ntp true' },
+      { verdict: 'warn', cure: expect.stringContaining('chrony'), run: 'timedatectl set-ntp true' },
     ])
     expect(one({ clock: { now, isKept: false } })?.[1]).toMatchObject({ cure: expect.stringContaining('chrony') })
   })
@@ -660,9 +701,13 @@ describe('what files of the kernel say', () => {
       abstract.close()
     })
     const { port } = server.address() as AddressInfo
-    for (const inode of [await listenerOn('127.0.0.1' as IpAddress, port), await abstractListener('pointsman-doctor-test')]) {
+    const socket = await listenerOn('127.0.0.1' as IpAddress, port)
+    for (const inode of [socket?.inode, await abstractListener('pointsman-doctor-test')]) {
       expect(await holderOfSocket(inode ?? '')).toMatchObject({ pid: process.pid })
     }
+    expect(socket?.user).toBe(process.getuid?.())
+    // It can see its own.
+    expect(await hidesSockets(process.pid, socket?.user ?? -1)).toBe(false)
     expect(await listenerOn('127.0.0.2' as IpAddress, port)).toBeUndefined()
     expect(await abstractListener('pointsman-doctor')).toBeUndefined()
   })
@@ -677,7 +722,7 @@ test('the report: one line each, the cure below it, and a count', () => {
     PLAIN,
   )
   expect(text).toBe(
-    'ok    a    fine\nfail  bcd  broken\n           -> mend it\n           now:  mend --now\n           keep: mend --always\n\n1 ok, 0 to look at, 1 failed.',
+    'ok    a    fine\nfail  bcd  broken\n           now:  mend --now\n           keep: mend --always\n           -> mend it\n\n1 ok, 0 to look at, 1 failed.',
   )
 })
 

@@ -2,6 +2,8 @@ import type { Host, TableHolder } from '../../../src/daemon/host.ts'
 import { PointsmanError } from '../../../src/errors.ts'
 import type { Probe } from '../../../src/health/probe.ts'
 import type { ProbeTarget } from '../../../src/health/target.ts'
+import type { StartedThread, ThreadListener } from '../../../src/health/threads/probe-thread.ts'
+import { startHere } from '../../../src/health/threads/start-thread.ts'
 import type { RuleMark } from '../../../src/kernel/for-daemon.ts'
 import { formatEndpoint } from '../../../src/model/address.ts'
 import type { TrafficCounters } from '../../../src/model/ipvs-table.ts'
@@ -25,6 +27,7 @@ export class FakeHost implements Host {
   readonly sysctls = new Map<string, number>([['net.ipv4.vs.expire_nodest_conn', 1]])
   /** Interfaces with a default route from router advertisements. */
   advertised: readonly string[] = []
+  listening: readonly number[] = []
   ipvsTotals: TrafficCounters | undefined
   ruleMarks: readonly RuleMark[] = []
   holder: TableHolder | undefined
@@ -68,6 +71,10 @@ export class FakeHost implements Host {
       this.probed.push(name)
       return this.probes.get(name) ?? { outcome: 'passed' }
     }
+  }
+
+  startProbeThread(listener: ThreadListener): StartedThread {
+    return startHere((kind, target) => this.probeFor(kind, target), listener)
   }
 
   readRuleMarks(): readonly RuleMark[] {
@@ -115,6 +122,10 @@ export class FakeHost implements Host {
 
   routesLostToForwarding(): readonly string[] {
     return this.advertised
+  }
+
+  listeningPorts(): readonly number[] {
+    return this.listening
   }
 
   readIpvsTotals(): TrafficCounters | undefined {

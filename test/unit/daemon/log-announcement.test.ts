@@ -10,7 +10,7 @@ import { identity, provenance, spec } from '../pipeline/makers.ts'
 const BY_QUORUM = spec({ virtualAddress: { announceWhen: 'quorum', hold: 10_000 } })
 
 function update(announced: Announced | undefined): DesiredUpdate {
-  const pool = { mode: 'normal', heldFailures: new Set<never>(), ...(announced !== undefined && { announced }) } as const
+  const pool = { mode: 'normal', heldFailures: new Map<never, never>(), ...(announced !== undefined && { announced }) } as const
   const known = provenance(announced === undefined ? spec() : BY_QUORUM, { pool })
   return { desired: state([]), provenance: new Map([[serviceKey(identity()), known]]), eventAt: 0 }
 }

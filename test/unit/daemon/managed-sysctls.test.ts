@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { restoreSysctls, setSysctls } from '../../../src/daemon/managed-sysctls.ts'
 import { sysctlAdvice } from '../../../src/daemon/sysctl-advice.ts'
+import type { Machine } from '../../../src/daemon/useful-sysctls.ts'
 import { PointsmanError } from '../../../src/errors.ts'
 import { loggerTo } from '../../../src/log.ts'
 import type { ServiceSpec } from '../../../src/model/service-spec.ts'
@@ -11,7 +12,10 @@ import { temporaryDirectory } from './rig.ts'
 
 const TRANSLATED = spec({ fullNat: true })
 
-async function rig(sysctls: Record<string, number>) {
+const MACHINE: Machine = { release: '6.1.0', memory: 2 ** 33, mayResize: () => true, links: () => ['all', 'eth0'] }
+
+async function rig(sysctls: Record<string, number>, of: Partial<Machine> = {}) {
+  const machine = { ...MACHINE, ...of }
   const directory = await temporaryDirectory()
   const host = new FakeHost()
   for (const [name, value] of Object.entries(sysctls)) host.sysctls.set(name, value)
@@ -22,7 +26,7 @@ async function rig(sysctls: Record<string, number>) {
   return {
     host,
     lines,
-    set: (...services: ServiceSpec[]) => setSysctls(services, { host, store, logger }),
+    set: (...services: ServiceSpec[]) => setSysctls(services, { host, store, logger, machine }),
     setWhile: (mayWrite: () => boolean) => setSysctls([TRANSLATED], { host, store, logger, mayWrite }),
     restore: (allIsGone = true) => restoreSysctls(allIsGone, { host, store, logger }),
     noted: () => [...store.set.keys()],
@@ -151,5 +155,62 @@ describe('sysctls', () => {
     await set(TRANSLATED)
     expect(host.sysctls.get('net.ipv4.ip_forward')).toBe(1)
     expect(lines).toEqual(['net.ipv4.vs.conntrack cannot be set.', 'net.ipv4.ip_forward is set from 0 to 1 (manage_sysctls)'])
+  })
+})
+
+const REUSE = 'net.ipv4.vs.conn_reuse_mode'
+const ALL = 'net.ipv4.conf.all.rp_filter'
+const MAX = 'net.netfilter.nf_conntrack_max'
+const COUNT = 'net.netfilter.nf_conntrack_count'
+
+describe('sysctls that services are better off with', () => {
+  test('are set, and put back', async () => {
+    const before = { [REUSE]: 0, [ALL]: 1, [MAX]: 1_000, [COUNT]: 900 }
+    const { host, set, restore } = await rig(before)
+    await set(TRANSLATED)
+    expect(Object.fromEntries(host.sysctls)).toMatchObject({ [REUSE]: 1, [ALL]: 2, [MAX]: 2_000 })
+    host.sysctls.set(COUNT, 10)
+    await restore()
+    expect(Object.fromEntries(host.sysctls)).toMatchObject({ ...before, [COUNT]: 10 })
+  })
+
+  test.each<[string, Record<string, number>, Partial<Machine>]>([
+    ['ports are reused on a kernel that would delay them', { [REUSE]: 0, 'net.ipv4.vs.conntrack': 1 }, { release: '5.8.18' }],
+    ['the reverse path is loose', { [ALL]: 2, 'net.ipv4.conf.eth0.rp_filter': 1 }, {}],
+    ['it is not looked at', { [ALL]: 0, 'net.ipv4.conf.eth0.rp_filter': 0 }, {}],
+    ['the connection table has room', { [MAX]: 1_000, [COUNT]: 800 }, {}],
+    ['memory has room for no larger one', { [MAX]: 1_000, [COUNT]: 900 }, { memory: 1_000 * 320 * 16 }],
+    ['it is that of the host of a container', { [MAX]: 1_000, [COUNT]: 900 }, { mayResize: () => false }],
+  ])('stay as they are where %s', async (_, sysctls, machine) => {
+    const { lines, set } = await rig(sysctls, machine)
+    await set(TRANSLATED)
+    expect(lines).toEqual([])
+  })
+
+  test('are loose for all interfaces where one is strict, and not for services of IPv6 or direct routing', async () => {
+    const strict = { [ALL]: 0, 'net.ipv4.conf.eth0.rp_filter': 1 }
+    const loosened = await rig(strict)
+    await loosened.set(TRANSLATED)
+    expect(loosened.host.sysctls.get(ALL)).toBe(2)
+    const kept = await rig(strict)
+    await kept.set(
+      spec({ forwarding: { method: 'direct' } }),
+      spec({ identity: { ...identity(), address: '2001:db8::1' } as never }),
+    )
+    expect(kept.lines).toEqual([])
+  })
+
+  test('are a table that grows with what is in it, as far as memory allows, and stays while it is full', async () => {
+    const { host, lines, set, restore, restart } = await rig({ [MAX]: 1_000, [COUNT]: 900 }, { memory: 3_000 * 320 * 16 })
+    await set(TRANSLATED)
+    host.sysctls.set(COUNT, 1_900)
+    await restart()
+    await set(TRANSLATED)
+    expect(host.sysctls.get(MAX)).toBe(3_000)
+    await restore()
+    expect(lines.at(-1)).toMatch(/nf_conntrack_max stays 3000, because 1900 connections are tracked: it was 1000 before/)
+    host.sysctls.set(COUNT, 0)
+    await restore()
+    expect(host.sysctls.get(MAX)).toBe(1_000)
   })
 })

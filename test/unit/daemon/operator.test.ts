@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { controlSocket } from '../../../src/admin/control.ts'
+import { controlSocket } from '../../../src/admin/control-socket-name.ts'
 import type { StatusAnswer, WhyAnswer } from '../../../src/admin/standing.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
 import { currentPlace } from '../../../src/store/ownership.ts'
@@ -229,7 +229,11 @@ describe('command lines that make no sense', () => {
     [['weight', 'web', '10.0.1.1:80'], 33, /^pointsman: No weight is given/],
     [['weight', 'web', '10.0.1.1:80', '65536'], 33, /^pointsman: weight: "65536" is no whole number from 0 to 65535/],
     [['weight', 'web', '10.0.1.1:80', '1', '--steps', '3'], 33, /--steps says how --over is divided/],
+    [['weight', 'web', '10.0.1.1:80', '1', '--over', '30m', '--for', '10m'], 33, /--for 10m ends before the last step/],
+    [['weight', 'web', '10.0.1.1:80', '1', '--over', '30m', '--for', '30m'], 33, /make --for longer than --over/],
+    [['weight', 'web', '10.0.1.1:80', '1', '--over', '30m', '--for', '31m'], 45, /daemon/i],
     [['weight', 'web', '10.0.1.1:80', '1', '--unset'], 33, /leave 1 out/],
+    [['weight', 'web', '10.0.1.1:80', '--unset', '--for', '5m'], 33, /leave --for out/],
     [['weight', 'web'], 2, /missing required argument 'backend'/],
     [['why', 'web'], 2, /missing required argument 'backend'/],
     [['status', 'web', 'more'], 2, /too many arguments/],
@@ -302,6 +306,8 @@ describe('status and why', () => {
       weight: 5,
       kernel: { weight: 5, active: 0 },
       changed: { from: 'absent', to: 'weight 5' },
+      times_down: 0,
+      downtime: { seconds: 0 },
     })
   })
 

@@ -117,7 +117,13 @@ describe('the totals of a service', () => {
 })
 
 describe("the last check in HAProxy's words", () => {
-  const passed = (kind: LastResult['kind'], at = 1_000): LastResult => ({ kind, result: { outcome: 'passed' }, took: 12.4, at })
+  const passed = (kind: LastResult['kind'], at = 1_000): LastResult => ({
+    kind,
+    result: { outcome: 'passed' },
+    took: 12.4,
+    at,
+    failures: 0,
+  })
   const failed = (
     kind: LastResult['kind'],
     failure: 'refused' | 'timed-out' | 'tls' | 'no-answer' | 'wrong-answer',
@@ -126,6 +132,7 @@ describe("the last check in HAProxy's words", () => {
     result: { outcome: 'failed', failure, message: 'no' },
     took: 3,
     at: 500,
+    failures: 1,
   })
 
   test.each<[string, LastResult]>([
@@ -139,7 +146,7 @@ describe("the last check in HAProxy's words", () => {
     ['L7TOUT', failed('http', 'no-answer')],
     ['L7RSP', failed('http', 'wrong-answer')],
     ['L7RSP', failed('tcp', 'wrong-answer')],
-    ['UNK', { kind: 'http', result: { outcome: 'unknown', message: 'no' }, took: 0, at: 0 }],
+    ['UNK', { kind: 'http', result: { outcome: 'unknown', message: 'no' }, took: 0, at: 0, failures: 0 }],
   ])('%s', (code, result) => {
     expect(checkReport([result])?.code).toBe(code)
   })
@@ -249,23 +256,23 @@ describe('the last changes', () => {
       cause: 'probe',
       reasons: ['refused'],
     })
-    expect(changes.timesDown(vip, '10.0.1.1:80')).toBe(250)
-    expect(changes.timesDown(vip, '10.0.1.2:80')).toBe(0)
+    expect(changes.outages(vip, '10.0.1.1:80').times).toBe(250)
+    expect(changes.outages(vip, '10.0.1.2:80').times).toBe(0)
   })
 
   test('a pool that changes all its members for ever does not fill the memory', () => {
     const changes = new RecentChanges(() => 0)
     const asked = new Set<string>()
     for (let at = 0; at < 5_000; at++) {
-      changes.note(down(`10.0.${at >> 8}.${at & 255}:80`), (_, backend) => {
+      changes.note(down(`10.0.${at >> 8}.${at & 255}:80`), (_, backend = '') => {
         asked.add(backend)
         return backend === '10.0.0.7:80'
       })
     }
     // All that had gone were asked about and dropped; who is there keeps its number.
     expect(asked.size).toBeGreaterThan(4_000)
-    expect(changes.timesDown(vip, '10.0.0.7:80')).toBe(1)
-    expect(changes.timesDown(vip, '10.0.0.8:80')).toBe(0)
+    expect(changes.outages(vip, '10.0.0.7:80').times).toBe(1)
+    expect(changes.outages(vip, '10.0.0.8:80').times).toBe(0)
   })
 })
 
@@ -317,7 +324,7 @@ test('a kernel that cannot be asked is said, and the rest is there', async () =>
     lastTurn: () => undefined,
     servesSince: () => undefined,
     lastResults: () => () => [],
-    changes: { last: [], timesDown: () => 0 },
+    changes: { last: [], outages: () => ({ times: 0, ended: 0 }) },
     now: () => 0,
   }
   expect(await new Overview(parts).collect()).toMatchObject({ kernel_error: 'It is stuck.', services: [] })

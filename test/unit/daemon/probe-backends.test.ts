@@ -245,6 +245,22 @@ describe('probing backends', () => {
     expect(made.health(elsewhere)).toEqual({ [key(1)]: 'down' })
   })
 
+  it('takes a refusal for one where the server has answered there before, and not where silence is an answer', async () => {
+    const direct = spec({ checks: [check], forwarding: { method: 'direct' } })
+    made.follow(standing(direct, members(1)))
+    await made.until(2_000)
+    expect(made.health(direct)).toEqual({ [key(1)]: 'up' })
+    made.answer(REFUSED, 'tcp', 1)
+    await made.until(6_000)
+    expect(made.health(direct)).toEqual({ [key(1)]: 'down' })
+    const silent = spec({ checks: [{ ...check, probe: { kind: 'udp', send: 'x' } }], forwarding: { method: 'direct' } })
+    made.follow(standing(silent, members(2)))
+    await made.until(8_000)
+    made.answer(REFUSED, 'udp', 2)
+    await made.until(14_000)
+    expect(made.health(silent)).toEqual({ [key(2)]: 'up' })
+  })
+
   it('asks nobody without a port, nobody of a service without checks, and nobody any more who has left', async () => {
     const unchecked = spec({ identity: identity(2), name: 'unchecked', checks: [] })
     made.follow(standing(web, members(1, 2)), standing(unchecked, members(3)))

@@ -29,10 +29,10 @@ function rig() {
         if (kernel.broken) throw new Error('the netlink socket is gone')
         return kernel.rules
       },
-      probeFor: (_: unknown, target: ProbeTarget) => async () => {
-        asked.push(target)
-        return { outcome: 'passed' } as const
-      },
+    },
+    probeFor: (_: unknown, target: ProbeTarget) => async () => {
+      asked.push(target)
+      return { outcome: 'passed' } as const
     },
     settings: () => ({ marks: { from: 100, to: 109 }, sources: [kernel.source] }),
     record: ownership.record,

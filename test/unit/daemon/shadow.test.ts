@@ -54,6 +54,17 @@ test('a shadow tells what it would do beside a holder of the table, and does not
   expect(existsSync(mark)).toBe(false)
 })
 
+test('with slow_start both weights are those of the kernel', async () => {
+  const slow = SERVICE.replace('scheduler: rr', 'scheduler: wlc, slow_start: 30s')
+  const rig = await startDaemon((d, port) => yamlOf(d, port, slow), { host: beside(), shadow: true })
+  await until(() => would(rig).length).toBe(3)
+  expect(would(rig).toSorted()).toEqual([
+    expect.stringMatching(/^would: web 10\.0\.1\.1:8080: weight 3, nat, thresholds 0\/0 -> weight 500, nat, thresholds 0\/0 \(/),
+    expect.stringMatching(/^would: web 10\.0\.1\.2:8080: absent -> weight 100, nat, thresholds 0\/0 \(/),
+    expect.stringMatching(/^would: web: rr -> wlc \(/),
+  ])
+})
+
 test('what the other one does in the meantime is no longer told as wanted, and nothing is told twice', async () => {
   const host = beside()
   const rig = await startDaemon((d, port) => yamlOf(d, port, SERVICE), { host, shadow: true })
@@ -65,6 +76,29 @@ test('what the other one does in the meantime is no longer told as wanted, and n
   const families = parseExposition((await rig.fetch('/metrics')).text)
   expect(sampleOf(families, 'pointsman_shadow_changes', { kind: 'edit-destination' })).toBe(0)
   expect(host.kernel.written).toEqual([])
+})
+
+test('what happens to a backend is told as discovered, what stands is told once under the cause that it had', async () => {
+  const host = beside()
+  const list = (weight: number) =>
+    JSON.stringify([
+      { address: '10.0.1.1:8080', weight },
+      { address: '10.0.1.2:8080', weight: 1 },
+    ])
+  const directory = await temporaryDirectory()
+  const file = join(directory, 'list.json')
+  await writeFile(file, list(5))
+  const source = SERVICE.replace(/backends: .*\]/, `source: { file: ${file} }`)
+  const rig = await startDaemon((d, port) => yamlOf(d, port, source), { host, directory, shadow: true })
+  await until(() => would(rig).length).toBe(2)
+  await writeFile(file, list(7))
+  await until(() => would(rig).length).toBe(4)
+  expect(would(rig)[2]).toMatch(/^would: web 10\.0\.1\.1:8080: weight 3, .* -> weight 7, .* \(\w+: /)
+  expect(would(rig)[3]).toMatch(/^would no longer: web 10\.0\.1\.1:8080: weight 3, .* -> weight 5, /)
+  host.kernel.tamper({ kind: 'delete-destination', service: WEB, destination: held('10.0.1.1:8080') })
+  rig.reload$.next()
+  await until(() => would(rig).length).toBe(6)
+  expect(would(rig)[4]).toMatch(/^would: web 10\.0\.1\.1:8080: absent -> weight 7, .* \(discovery: /)
 })
 
 test('a reload of the configuration is followed', async () => {

@@ -26,6 +26,7 @@ const common = 'debounce: { min: 0s, max: 0s }, drain: { timeout: 0s }, health_c
 const web = `\n  - { name: web, listen: 10.0.0.1:80, ${common}, full_nat: true, virtual_address: true, backends: [10.0.1.1:80] }`
 const shop = `\n  - { name: shop, listen: 10.0.0.2:80, ${common}, backends: [10.0.1.2:80] }`
 const NO_NFT = new PointsmanError('NFT_MISSING', 'There is no nftables here: install it.')
+const NEITHER = `${NO_NFT.message} iptables, which would do instead, cannot be had either: There is no iptables here.`
 
 const until = (look: () => unknown) => expect.poll(look, { interval: 10, timeout: 4_000 })
 const ready = (rig: DaemonRig) => until(() => rig.host.told.some((each) => each.startsWith('READY=1'))).toBe(true)
@@ -128,7 +129,7 @@ describe('a daemon with source NAT and addresses', () => {
     expect(JSON.parse(text)).toMatchObject({ status: 'degraded', reasons: [{ reason: 'object-failing' }] })
     expect(text).toContain(NO_NFT.message)
     expect(await statusOf(rig)).toEqual([
-      [WEB, [NO_NFT.message]],
+      [WEB, [NEITHER]],
       [SHOP, undefined],
     ])
     expect(rig.log).toContainEqual(expect.objectContaining({ level: 'error', object: WEB, code: 'NFT_MISSING' }))
@@ -252,6 +253,15 @@ describe('a daemon with source NAT and addresses', () => {
     await rig.stop()
   })
 
+  test('keeps source ports off what the host listens on, and a plan says nothing of it afterwards', async () => {
+    const host = hostWithNetwork()
+    host.listening = [22, 60_000]
+    const rig = await startDaemon((directory, port) => yamlOf(directory, port, web), { host })
+    await ready(rig)
+    const table = await host.nftables.readTable('inet', 'pointsman')
+    expect(JSON.stringify(table)).toContain('"port":{"range":[32768,59999]}')
+  })
+
   test('with iptables alone, where the configuration says so', async () => {
     const host = hostWithNetwork()
     host.iptables.failure = undefined
@@ -278,6 +288,18 @@ describe('a daemon with source NAT and addresses', () => {
     const rig = await startDaemon((directory, port) => yamlOf(directory, port, web, global), { host })
     await ready(rig)
     expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(1)
+    await rig.stop()
+    expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(0)
+  })
+
+  test('sets sysctls again at the next resync where somebody set them back, and knows what they were at first', async () => {
+    const host = hostWithNetwork()
+    host.sysctls.set('net.ipv4.vs.conntrack', 0)
+    const global = 'manage_sysctls: true\non_exit: remove\nresync_interval: 1s'
+    const rig = await startDaemon((directory, port) => yamlOf(directory, port, web, global), { host })
+    await ready(rig)
+    host.sysctls.set('net.ipv4.vs.conntrack', 0)
+    await until(() => host.sysctls.get('net.ipv4.vs.conntrack')).toBe(1)
     await rig.stop()
     expect(host.sysctls.get('net.ipv4.vs.conntrack')).toBe(0)
   })
@@ -362,7 +384,7 @@ describe('one pass', () => {
     const host = hostWithNetwork()
     host.noNftables = NO_NFT
     const configuration = await oneShot(web + shop)
-    expect((await planNow(host, configuration)).notes).toEqual([`What becomes of source NAT cannot be said: ${NO_NFT.message}`])
+    expect((await planNow(host, configuration)).notes).toEqual([`What becomes of source NAT cannot be said: ${NEITHER}`])
     host.kernel.break(undefined)
     const { report } = await passOnce(host, 'once', configuration, { probing: 'off' })
     expect(report.failed).toMatchObject([{ object: WEB, code: 'NFT_MISSING' }])

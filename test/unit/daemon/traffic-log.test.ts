@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { VirtualTimeScheduler } from 'rxjs'
 import { describe, expect, it } from 'vitest'
 import type { TrafficLine } from '../../../src/admin/traffic-deltas.ts'
@@ -54,6 +55,9 @@ describe('the traffic log', () => {
       ['s0', 10, 5],
       ['s0', 10, 5],
     ])
+    const [, shown = ''] = /```json\n(.*?)```/s.exec(readFileSync('docs/configuration.md', 'utf8')) ?? []
+    const ofEveryLine = ['level', 'time', 'pid', 'msg']
+    expect(Object.keys(lines[0] ?? {})).toEqual(Object.keys(JSON.parse(shown)).filter((key) => !ofEveryLine.includes(key)))
   })
 
   it('makes up for a reading that failed with a longer interval, and tells of it once', async () => {

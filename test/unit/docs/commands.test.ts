@@ -1,21 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { describedProgram } from '../../../src/cli/program.ts'
-
-interface Line {
-  readonly place: string
-  readonly words: readonly string[]
-}
-
-const pages = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync('docs', { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => join('docs', name))
-    .toSorted(),
-]
+import { examplesOf, PAGES, placeOf } from '../../support/doc-examples.ts'
 
 /** Words as a shell makes them, up to a comment, a pipe, a redirection or the next command. */
 function wordsOf(line: string): string[] {
@@ -27,19 +12,10 @@ function wordsOf(line: string): string[] {
   return words
 }
 
-/** Command lines of this program in blocks of code. */
-const lines = pages.flatMap((page): Line[] => {
-  const text = readFileSync(page, 'utf8')
-  return [...text.matchAll(/^```(?:sh|console)?\n(.*?)^```/gms)].flatMap((block) => {
-    const first = text.slice(0, block.index).split('\n').length + 1
-    return (block[1] ?? '')
-      .replaceAll(/\\\n/g, ' ')
-      .split('\n')
-      .flatMap((line, at) =>
-        /^pointsman [a-z]/.test(line) ? [{ place: `${page}:${first + at}`, words: wordsOf(line).slice(1) }] : [],
-      )
-  })
-})
+/** Command lines of this program. */
+const lines = PAGES.flatMap(examplesOf)
+  .filter(({ command }) => /^pointsman [a-z]/.test(command))
+  .map((example) => ({ place: placeOf(example), words: wordsOf(example.command.replaceAll(/\\\n/g, ' ')).slice(1) }))
 
 /** What the program would say of a command line before it ran anything; undefined where it would run. */
 function refusal([name = '', ...args]: readonly string[]): string | undefined {

@@ -194,7 +194,7 @@ describe('tunnels', () => {
     ],
     ['{ type: vxlan }', '57: [0].forwarding.tunnel.type: "vxlan" is not known; write ipip, gue or gre'],
     ['{ type: gue, prt: 6080 }', '62: [0].forwarding.tunnel.prt: the key prt is not known here; did you mean port?'],
-    ['gue', '49: [0].forwarding.tunnel: "gue" stands where a mapping is due; write a mapping with type, port, checksum'],
+    ['gue', '49: [0].forwarding.tunnel: a text stands where a mapping is due; write a mapping with type, port, checksum'],
   ])('refuses %s', (tunnel, sentence) => {
     expect(complaints(`- { address: 10.1.0.1:80, forwarding: { tunnel: ${tunnel} } }`)).toEqual([`web.yaml:1:${sentence}`])
   })

@@ -77,7 +77,7 @@ describe('a document that is none', () => {
     [
       'an alias without its anchor',
       'a: 1\nb: *web\n',
-      'pointsman.yaml:2:4: the alias *web names an anchor that is not there; write &web before it is used',
+      'pointsman.yaml:2:4: the alias that begins with * names an anchor that is not there; put the text in quotes if it is none, or write the anchor before it is used',
     ],
     [
       'a zero byte',
@@ -142,7 +142,7 @@ describe('a document that is none', () => {
   it('breaks on several lines, each told once', () => {
     expect(complaints('a: @x\nb: "\\q"\nc: 1\nc: 2\n')).toEqual([
       'pointsman.yaml:1:4: a value may not begin with this character; put the value in quotes',
-      'pointsman.yaml:2:5: this is not YAML (Invalid escape sequence \\q); correct the line, or put the value in quotes',
+      'pointsman.yaml:2:5: this is not YAML (Invalid escape sequence); correct the line, or put the value in quotes',
       'pointsman.yaml:4:1: the key is written twice; keep one of the two',
     ])
   })
@@ -162,6 +162,7 @@ describe('a document', () => {
     expect(locate(text, ['services', 0, 'name'], 'value')).toBe('2:11')
     expect(locate(text, ['services', 0, 'drain', 'timeout'], 'value')).toBe('3:23')
     expect(locate(text, ['services', 1], 'value')).toBe('4:5')
+    expect(locate(text, ['services', 1], 'key')).toBe('4:5')
   })
 
   it('tells the nearest place around what is not written', () => {
@@ -191,7 +192,7 @@ describe('a document', () => {
   it('shows the line with a caret below', () => {
     const result = parseDocument('a: 1\nb: @x\n', { path: 'a.yaml' })
     expect(result.ok ? '' : formatIssueWithExcerpt(result.issues[0] as never)).toBe(
-      'a.yaml:2:4: a value may not begin with this character; put the value in quotes\n    2 | b: @x\n           ^',
+      'a.yaml:2:4: a value may not begin with this character; put the value in quotes\n    2 | b: ***\n           ^',
     )
   })
 
@@ -199,11 +200,36 @@ describe('a document', () => {
     const result = parseDocument(`a: [${'1, '.repeat(200)}@x]\n`, { path: 'a.yaml' })
     const [text = '', caret = ''] = (result.ok ? '' : (result.issues[0]?.excerpt ?? '')).split('\n')
     expect(text.length).toBeLessThanOrEqual(118)
-    expect(text[caret.indexOf('^')]).toBe('@')
+    expect(text[caret.indexOf('^')]).toBe('*')
   })
 
   it('may begin with a byte order mark and end lines as Windows does', () => {
     const result = parseDocument(Buffer.from('\ufeffa: 1\r\nb: 2\r\n'), { path: 'a.yaml' })
     expect(result.ok && result.document.value).toEqual({ a: 1, b: 2 })
+  })
+})
+
+describe('which lines begin within brackets', () => {
+  it.each([
+    ['a mapping over lines', 'a: {\n b: 1,\n c: [\n 2 ] }\nd: 1\n', [2, 3, 4]],
+    ['two lists', 'a: [1,\n 2]\nb:\n  - [3\n    ]\n  - 4\n', [2, 5]],
+    ['brackets in text', 'a: "x ["\nb: y {\nc: |\n  [\n  z\n', []],
+    ['JSON', '{\n  "a": [\n    1\n  ]\n}\n', [2, 3, 4, 5]],
+  ])('%s', (_, text, within) => {
+    const result = parseDocument(text, { path: 'p' })
+    if (!result.ok) throw new Error(result.issues.map(formatIssue).join())
+    const lines = Array.from({ length: 8 }, (_each, at) => at + 1)
+    expect(lines.filter((line) => result.document.withinBrackets?.(line))).toEqual(within)
+  })
+
+  it('also where one is not closed, so that the caret stands below its place', () => {
+    const result = parseDocument('services:\n  - { name: web,\n      token: hunter2, listen: &x\n  - { name: dns }\n', {
+      path: 'p',
+    })
+    expect(result.ok ? [] : result.issues.map(formatIssueWithExcerpt).join('\n')).not.toContain('hunter2')
+    const twice = parseDocument('a: { b: 1,\n  token: hunter2, b: 2,\n  b: 3 }\n', { path: 'p' })
+    expect(twice.ok ? '' : twice.issues.map(({ excerpt }) => excerpt).join('\n')).toBe(
+      '    2 |   token: ***, b: 2,\n                      ^\n    3 |   b: 3 }\n          ^',
+    )
   })
 })

@@ -38,6 +38,21 @@ describe('the failure that a check is down by', () => {
   })
 })
 
+describe('of several checks that are down', () => {
+  const refused: ProbeResult = { outcome: 'failed', failure: 'refused', message: 'refuses connections' }
+  const http = { kind: 'http', standing: standingAfter(passed, sick) } as const
+  const tcp = { kind: 'tcp', standing: standingAfter(passed, refused) } as const
+
+  it.each([[[http, tcp]], [[tcp, http]]])('the one that cannot connect is told, wherever it stands', (checks) => {
+    expect(together(checks)).toMatchObject({ health: 'down', failure: 'refused', message: 'tcp: refuses connections' })
+  })
+
+  it('a connection that is refused once makes nobody dead who is not down by that', () => {
+    const wavering = { kind: 'tcp', standing: afterResult(standingAfter(passed), refused, { ...rules, fall: 3 }, 9) } as const
+    expect(together([http, wavering])).toMatchObject({ health: 'down', failure: 'wrong-answer' })
+  })
+})
+
 describe('an agent that was asked and never said anything', () => {
   const silent = { kind: 'agent', standing: standingAfter(learntNothing) } as const
 

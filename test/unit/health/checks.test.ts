@@ -179,6 +179,37 @@ describe('running checks', () => {
     subscription.unsubscribe()
   })
 
+  it('leaves the deadline to whoever it is handed to, and adds what the question waited for there', async () => {
+    const late: number[] = []
+    const results: CheckResult[] = []
+    const checks$ = new Subject<ReadonlyMap<string, Check>>()
+    const options = { limit: 1, scheduler: asyncScheduler, onBegin: (milliseconds: number) => late.push(milliseconds) }
+    const subscription = checks$.pipe(runChecks(options)).subscribe((result) => results.push(result))
+    const left: (number | undefined)[] = []
+    let isAborted = () => false
+    const elsewhere: Probe = async (signal) => {
+      isAborted = () => signal.aborted
+      await new Promise((resolve) => setTimeout(resolve, 40))
+      const errand = signal.handOver?.()
+      left.push(errand?.left)
+      await new Promise((resolve) => setTimeout(resolve, 2_000))
+      errand?.asked(1_700, 300)
+      return PASSED
+    }
+    checks$.next(new Map([['a', check(elsewhere, { interval: 60_000 })]]))
+    await pass(1_900)
+    expect([results, isAborted()]).toEqual([[], false])
+    await pass(200)
+    expect(results).toEqual([{ key: 'a', result: PASSED, took: 300 }])
+    expect([left, late]).toEqual([[460], [1_700]])
+    checks$.next(new Map([['b', check(elsewhere)]]))
+    await pass(1_000)
+    expect(isAborted()).toBe(false)
+    checks$.next(new Map())
+    expect(isAborted()).toBe(true)
+    subscription.unsubscribe()
+  })
+
   it('aborts what leaves and says nothing more of it; what stays goes on, with its new settings from the next time on', async () => {
     const made = bench()
     const [a, b, c] = [new Scripted(50), new Scripted(50), new Scripted(50)]

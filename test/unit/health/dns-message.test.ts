@@ -42,6 +42,12 @@ describe('an answer', () => {
     expect(read(message, asked)?.data).toEqual(['a\\.\\032\\255\\".b.'])
   })
 
+  it('has the bytes of types that are not read', () => {
+    const asked = { name: 'a.b', type: 'DS' } as const
+    const message = answer('c00c 002b 0001 0000003c 0006 beef 08 02 abcd', { asked: '01 61 01 62 00 002b 0001' })
+    expect(read(message, asked)?.data).toEqual(['\\# 6 BEEF0802ABCD'])
+  })
+
   it.each([
     ['another id', hex(`dead 8180 0001 0000 0000 0000 ${ASKED}`)],
     ['a query', answer('', { flags: '0100', count: 0 })],
@@ -100,6 +106,8 @@ describe('data are the same', () => {
     ['TXT', '"v=spf1 -all"', 'v=spf1 -all', true],
     ['TXT', '"a" "b"', 'a b', false],
     ['TXT', '"A"', '"a"', false],
+    ['HTTPS', '\\# 6 BEEF0802ABCD', '\\# 6 beef 0802abcd ', true],
+    ['HTTPS', '\\# 6 BEEF0802ABCD', '\\# 6 BEEF0802ABCE', false],
     ['CAA', '0 issue "Ca.example"', '0 issue "ca.example"', false],
   ] as const)('%s %s and %s: %s', (type, one, other, same) => {
     expect(comparable(one, type) === comparable(other, type)).toBe(same)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { requestText } from '../../../src/health/http-exchange.ts'
-import { LONGEST_HEAD } from '../../../src/health/http1-head.ts'
+import { type HttpHeaders, LONGEST_HEAD } from '../../../src/health/http1-head.ts'
 import { Http1Reader } from '../../../src/health/http1-reader.ts'
 
 interface Read {
@@ -11,13 +11,21 @@ interface Read {
   readonly fault: string | undefined
 }
 
+const NAMES = ['content-length', 'upgrade', 'a', 'set-cookie', 'b', '__proto__', 'constructor']
+
+/** What is said under the names that the answers of these tests use, and under one that every object knows. */
+function askedOf(headers: HttpHeaders): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(NAMES.flatMap((name) => (headers.get(name) === undefined ? [] : [[name, headers.get(name)]])))
+}
+
 /** What is made of an answer in these pieces, after which the connection ends. */
 function read(pieces: readonly (string | Buffer)[], method = 'GET'): Read {
   const heads: [number, Readonly<Record<string, unknown>>][] = []
   const body: Buffer[] = []
   let ends = 0
   const answer = {
-    head: (status: number, headers: object) => void heads.push([status, { ...headers }]),
+    isDecided: false,
+    head: (status: number, headers: HttpHeaders) => void heads.push([status, askedOf(headers)]),
     body: (chunk: Buffer) => void body.push(Buffer.from(chunk)),
     end: () => void ends++,
   }
@@ -71,6 +79,17 @@ describe('an answer', () => {
       { heads: [[101, { upgrade: 'x' }]], body: '', ended: true },
     ],
     ['with short line ends', 'HTTP/1.1 200 OK\nA: b\n\nabc', { heads: [[200, { a: 'b' }]], body: 'abc', ended: true }],
+    [
+      'with headers that are alike',
+      'HTTP/1.1 200 OK\r\nX-A: 1\r\n Upgrade: 2\r\nB:\r\nAB: a: 3\r\n\r\n',
+      { heads: [[200, { b: '' }]], ended: true },
+    ],
+    ['of status line and nothing else', 'HTTP/1.0 200 OK\n\n', { heads: [[200, {}]], ended: true }],
+    [
+      'with a name that objects have',
+      'HTTP/1.1 200 OK\r\n\tA: b\r\nConstructor: c\r\n\r\n',
+      { heads: [[200, { constructor: 'c' }]], ended: true },
+    ],
     [
       'with headers of every form',
       'HTTP/1.1 200 OK\r\nA:b\r\nSet-Cookie: x\r\nSet-Cookie: y:z\r\nB:  c \r\n d\r\n__proto__: e\r\n\r\n',
@@ -162,7 +181,7 @@ describe('an answer', () => {
 it('the body is handed on once for each piece that comes in, whatever it is cut into, and before its end', () => {
   const told: string[] = []
   const reader = new Http1Reader(
-    { head: () => told.push('head'), body: (part) => told.push(part.toString()), end: () => told.push('end') },
+    { isDecided: false, head: () => told.push('head'), body: (part) => told.push(part.toString()), end: () => told.push('end') },
     false,
   )
   const chunks = '1\r\na\r\n'.repeat(1_000)
@@ -171,7 +190,7 @@ it('the body is handed on once for each piece that comes in, whatever it is cut 
   expect(reader.read(Buffer.from('1\r\nb\r\nx\r\n'))).toBe('a chunk has no length')
   expect(told.slice(2)).toEqual(['b'])
   const whole = new Http1Reader(
-    { head: () => {}, body: (part) => told.push(part.toString()), end: () => told.push('end') },
+    { isDecided: false, head: () => {}, body: (part) => told.push(part.toString()), end: () => told.push('end') },
     false,
   )
   whole.read(Buffer.from(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nc\r\n1\r\nd\r\n0\r\n\r\n`))

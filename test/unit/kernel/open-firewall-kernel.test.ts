@@ -4,7 +4,7 @@ import { openFirewallKernel } from '../../../src/kernel/open-firewall-kernel.ts'
 
 test('a kernel without nftables has an empty ruleset', async () => {
   await using kernel = await openFirewallKernel(() => Promise.reject(nftMissingInKernel('EOPNOTSUPP')))
-  expect(await kernel.nftables.readRuleset()).toEqual([])
+  expect(await kernel.nftables.readFilters()).toEqual([])
   await expect(kernel.nftables.apply([{}])).rejects.toMatchObject({ code: 'NFT_MISSING' })
 })
 

@@ -33,6 +33,29 @@ describe('iptables', () => {
     expect(await open({ variant: 'iptables-legacy' }).saveNat('ipv6')).toEqual(['legacy', ''])
   })
 
+  it('is the first variant that gets an answer, for both families and for writing, where none was asked for', async () => {
+    program('iptables-save', 'echo "iptables/1.8.9 Failed to initialize nft: Protocol not supported" >&2; exit 1')
+    program('iptables-legacy-save', 'echo legacy')
+    program('ip6tables-legacy-save', 'echo legacy6')
+    program('iptables-legacy-restore', `cat >${folder}/input`)
+    const kernel = open()
+    expect(await kernel.saveNat('ipv4')).toEqual(['legacy', ''])
+    expect(await kernel.saveNat('ipv6')).toEqual(['legacy6', ''])
+    await kernel.restoreNat('ipv4', ['-A MINE -j RETURN'])
+    expect(readFileSync(`${folder}/input`, 'utf8')).toContain('-A MINE -j RETURN')
+    program('iptables-nft-save', 'echo nft')
+    expect(await open().saveNat('ipv4')).toEqual(['nft', ''])
+    expect(await kernel.saveNat('ipv4')).toEqual(['legacy', ''])
+  })
+
+  it('tells why the first that is installed gets no answer, where none does', async () => {
+    program('iptables-legacy-save', "echo \"can't initialize iptables table 'nat'\" >&2; exit 3")
+    await expect(open().saveNat('ipv4')).rejects.toMatchObject({
+      code: 'KERNEL_REFUSED',
+      message: expect.stringContaining("iptables-legacy-save refused: can't initialize"),
+    })
+  })
+
   it.each([
     [
       'echo "iptables-restore v1.8.9 (nf_tables): Invalid address" >&2; echo "Error occurred at line: 2" >&2; exit 2',

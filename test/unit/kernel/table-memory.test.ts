@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { IpvsCommand } from '../../../src/kernel/for-sinks.ts'
 import { encodeBatches } from '../../../src/kernel/ipvs/batches.ts'
 import { COMMAND } from '../../../src/kernel/ipvs/constants.ts'
@@ -245,5 +245,60 @@ describe('a reading that is to give way', () => {
     const delta = read()
     expect(delta.whole).toBe(true)
     expect(changedServices(delta)).toBe(1)
+  })
+
+  /** Reads until it has asked for the destinations of so many services, and gives way. */
+  function giveWayAfter({ it, kernel, control }: ReturnType<typeof thread>, services: number, generation: number) {
+    let questions = 0
+    const { send } = kernel
+    kernel.send = (bytes) => {
+      if (bytes[16] === COMMAND.getDest && ++questions === services) control[CONTROL.giveWay] = 1
+      send.call(kernel, bytes)
+    }
+    expect(it.run('read-table', { generation, statistics: false })).toBe(GAVE_WAY)
+    kernel.send = send
+    control[CONTROL.giveWay] = 0
+  }
+
+  const questionsFor = (kernel: ScriptedKernel, from: number) =>
+    kernel.sends.slice(from).filter((bytes) => bytes[16] === COMMAND.getDest).length
+
+  test('goes on where it was, but for what was changed meanwhile', () => {
+    const all = thread()
+    const { it, kernel, write, read } = all
+    it.run('open', {})
+    const services = Array.from({ length: 10 }, (_, number) => tcp(`10.0.1.${number + 1}`))
+    write(services.flatMap((service) => pool(service, 3)))
+    read()
+    const { generation } = read()
+    giveWayAfter(all, 6, generation)
+    const [second] = services.slice(1)
+    write([{ kind: 'edit-destination', service: second as typeof A, destination: destination('10.1.0.1', 8080, { weight: 7 }) }])
+    const before = kernel.sends.length
+    const delta = read()
+    expect(questionsFor(kernel, before), 'four that were not read, and the one that was written').toBe(5)
+    expect(changedServices(delta)).toBe(1)
+    expect(delta).toMatchObject({ whole: false, gone: [] })
+    expect(changedServices(read())).toBe(0)
+  })
+
+  test('begins anew after a change that names nothing it knows, and when what it has read is old', () => {
+    const all = thread()
+    const { it, kernel, write, read } = all
+    it.run('open', {})
+    write([...pool(A, 3), ...pool(B, 2)])
+    read()
+    const { generation } = read()
+    giveWayAfter(all, 1, generation)
+    write(pool(tcp('10.0.0.9'), 1))
+    let before = kernel.sends.length
+    expect(changedServices(read())).toBe(1)
+    expect(questionsFor(kernel, before)).toBe(3)
+    giveWayAfter(all, 2, generation + 1)
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 2_001)
+    before = kernel.sends.length
+    expect(changedServices(read())).toBe(0)
+    expect(questionsFor(kernel, before)).toBe(3)
+    clock.mockRestore()
   })
 })

@@ -77,6 +77,39 @@ services: []
     expect(text).toContain('# ezlb removes its services when it ends.')
   })
 
+  it('in words that ezlb reads as true and false means the same here', async () => {
+    const { configuration, leftOut } = await imported(`global: { cleanup_on_exit: "true" }
+services:
+  - { name: a, listen: 10.0.0.1:80, backends: [], full_nat: "true", traffic_log: "1", health_check: { enabled: "false" } }
+  - { name: b, listen: 10.0.0.1:81, backends: [], full_nat: perhaps }`)
+    const [a, b] = configuration.services
+    expect(configuration.settings.onExit).toBe('remove')
+    expect(a).toMatchObject({ fullNat: true, checks: [], trafficLog: { backends: true } })
+    expect(b?.fullNat).toBe(false)
+    expect(leftOut).toEqual([expect.stringMatching(/:4: full_nat: perhaps: it is neither true nor false; write one of the two/)])
+  })
+
+  it('of the second service and backend has the line of that one', async () => {
+    const { leftOut } = await imported(`services:
+  - name: a
+    listen: 10.0.0.1:80
+    backends:
+      - { address: 10.0.1.1:80 }
+      - { address: "http://me:hunter2@x:80" }
+  - listen: 10.0.0.1:81
+    backends: []`)
+    expect(leftOut).toEqual([
+      expect.stringMatching(/:6: backend http:\/\/\*\*\*@x:80 of a: /),
+      expect.stringMatching(/:7: service 10.0.0.1:81: the service has no name/),
+    ])
+    expect(leftOut.join()).not.toContain('hunter2')
+  })
+
+  it('of the whole has its line where it is refused', async () => {
+    const { leftOut } = await imported('global:\n  log_level: loud\n  admin_address: nowhere\nservices: []\n')
+    expect(leftOut).toEqual([expect.stringMatching(/:2: log_level: "loud" is not known/), expect.stringMatching(/:3: admin: /)])
+  })
+
   it.each([
     ['', { interval: 15_000, backends: true, idle: false }],
     ['traffic: { interval: 30s }', { interval: 30_000, backends: true, idle: false }],

@@ -118,6 +118,13 @@ describe('a saved table', () => {
     expect([...service.backends.values()]).toMatchObject([expected])
   })
 
+  it('timeouts and daemons that cannot be have their lines', async () => {
+    const { leftOut } = await imported(
+      '-A -t 10.0.0.1:80\n--set 900 0 99999999\n--start-daemon master --mcast-interface eth1 --syncid 999\n',
+    )
+    expect(leftOut).toEqual([expect.stringMatching(/:2: ipvs.udp_timeout: /), expect.stringMatching(/:3: ipvs.sync_daemons: /)])
+  })
+
   it('timeouts and daemons, as scripts set them', async () => {
     const { configuration } = await imported('--set 900 0 300\n--start-daemon master --mcast-interface eth1 --syncid 3\n-C\n')
     expect(configuration.ipvs).toEqual({

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how parameters are written
 import { describe, expect, it } from 'vitest'
 import { importIpvsctl } from '../../../src/migrate/ipvsctl.ts'
 import { renderImported } from '../../../src/migrate/render.ts'
@@ -91,4 +92,15 @@ describe('what cannot be carried over', () => {
     expect(leftOut).toHaveLength(1)
     expect(leftOut[0]).toMatch(sentence)
   })
+})
+
+it.each([
+  ['tcp://${some.ip}:80', true],
+  ['tcp://10.0.0.1:${ports[0]}', true],
+  ['tcp://${host.lo}:${env.PORT}', false],
+])('documents that were not named are asked for: %s', (address, asks) => {
+  const model = parsed(`services: [{ address: "${address}" }]`)
+  const isSaid = ({ head }: { readonly head: readonly string[] }) => head.some((line) => line.includes('--params-file'))
+  expect(isSaid(importIpvsctl(model, NONE))).toBe(asks)
+  expect(isSaid(importIpvsctl(model, { files: ['/etc/params.yaml'], urls: [] }))).toBe(false)
 })

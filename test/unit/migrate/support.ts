@@ -55,9 +55,10 @@ export async function keepalived(
   return outcome(await importKeepalived(CONF, { files, configId: more.configId }))
 }
 
-/** One virtual server on 10.0.0.1:80 with this block. */
+/** One virtual server on 10.0.0.1:80 with this block; of TCP where it names no protocol. */
 export function virtualServer(block: string): Promise<Outcome> {
-  return keepalived(`virtual_server 10.0.0.1 80 {\n${block}\n}\n`)
+  const protocol = /\bprotocol /.test(block) ? '' : ' protocol TCP'
+  return keepalived(`virtual_server 10.0.0.1 80 {${protocol}\n${block}\n}\n`)
 }
 
 export function parsed(text: string, path = 'input.yaml'): Document {

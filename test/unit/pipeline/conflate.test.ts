@@ -293,7 +293,7 @@ describe('a full pass that runs while something else comes', () => {
     expect(answers[5]).toEqual({ emit: undefined, wakeAt: 61_200 })
   })
 
-  it('gives way once: whatever comes while it is made after all waits for its end', () => {
+  it('gives way as often as changes come, for a second: then it is made, and what comes waits for its end', () => {
     const { answers } = play(
       [
         [31_010, WAKE],
@@ -301,19 +301,24 @@ describe('a full pass that runs while something else comes', () => {
         [31_025, GAVE_WAY],
         [31_030, done],
         [31_080, WAKE],
-        [31_090, desired(one)],
-        [31_100, done],
-        [31_130, WAKE],
-        [31_140, done],
-        [61_200, WAKE],
-        [61_210, desired(two)],
+        [31_900, desired(one)],
+        [31_905, GAVE_WAY],
+        [31_910, done],
+        [31_960, WAKE],
+        [32_020, desired(two)],
+        [32_100, done],
+        [32_140, done],
+        [62_200, WAKE],
+        [62_210, desired(one)],
       ],
       idle,
     )
-    expect(answers[5]?.emit).toBeUndefined()
-    expect(answers[7]?.emit).toMatchObject({ scope: 'changes', desired: one })
-    expect(answers[9]?.emit).toMatchObject({ scope: 'full' })
-    expect(answers[10]?.emit, 'the next one may again').toEqual({ kind: 'give-way' })
+    expect(answers[5]?.emit, 'once more').toEqual({ kind: 'give-way' })
+    expect(answers[8]?.emit).toMatchObject({ scope: 'full' })
+    expect(answers[9]?.emit, 'a second is over').toBeUndefined()
+    expect(answers[10]?.emit).toMatchObject({ scope: 'changes', desired: two })
+    expect(answers[12]?.emit).toMatchObject({ scope: 'full' })
+    expect(answers[13]?.emit, 'the next one may again').toEqual({ kind: 'give-way' })
   })
 
   it('is asked once only, and goes on as usual where it did not give way', () => {

@@ -105,6 +105,50 @@ describe('what a source takes away', () => {
   })
 })
 
+describe('members that probes call down or the operator maintains', () => {
+  const away = (seconds: number, ...list: number[]) => ({
+    away: () => new Map(list.map((number) => [key(number), seconds * 1_000] as const)),
+    failing: () => new Set(list.map(key)),
+  })
+
+  it('do not count among those who remain: the healthy rest of a pool is guarded by its own number', () => {
+    const pool = new Pool().says(0, range(1, 12)).says(600, range(1, 8), away(300, ...range(1, 8)))
+    expect(pool.held).toEqual(keys(10, 11, 12))
+    const half = new Pool().says(0, range(1, 12)).says(600, range(1, 8), away(300, ...range(1, 6)))
+    expect(half.held).toEqual(keys(11, 12))
+  })
+
+  it('count in what the rest is measured by for the window in which they fell', () => {
+    const fell = (seconds: number) => new Pool().says(0, range(1, 12)).says(600, range(1, 8), away(seconds, ...range(1, 6))).held
+    expect(fell(541)).toEqual(keys(9, 10, 11, 12))
+    expect(fell(540)).toEqual(keys(11, 12))
+  })
+
+  it('count again when they are well', () => {
+    const pool = new Pool()
+      .says(0, range(1, 12))
+      .says(10, range(1, 13), away(5, ...range(1, 6)))
+      .says(1_000, range(1, 6))
+    expect(pool.held).toEqual(keys(11, 12, 13))
+  })
+
+  it('may leave, and what later removals are measured by never counted them', () => {
+    const down = away(300, ...range(1, 6))
+    const pool = new Pool().says(0, range(1, 12)).says(600, range(7, 12), down)
+    expect(pool).toMatchObject({ passed: keys(...range(7, 12)), held: [] })
+    expect(pool.says(601, range(7, 10), down).held).toEqual([])
+    expect(pool.says(602, range(7, 9), down).held).toEqual(keys(10))
+  })
+
+  it('pay for what is held when they are well again', () => {
+    const pool = new Pool().says(0, range(1, 12)).says(600, range(1, 6), away(300, 1, 2))
+    expect(pool.held).toEqual(keys(10, 11, 12))
+    pool.says(610, range(1, 6), { review: 'again' })
+    expect(pool.held).toEqual(keys(12))
+    expect([...pool.state.released.values()]).toEqual(['paid', 'paid'])
+  })
+})
+
 describe('what arrives', () => {
   it('is always believed', () => {
     const pool = new Pool().says(0, [1]).says(0, range(1, 500))

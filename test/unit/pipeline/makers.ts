@@ -115,7 +115,7 @@ export function provenance(of: ServiceSpec, more: Partial<ServiceProvenance> = {
     waiting: 0,
     operational: new Map(),
     admin: new Map(),
-    pool: { mode: 'normal', heldFailures: new Set() },
+    pool: { mode: 'normal', heldFailures: new Map() },
     ...more,
   }
 }

@@ -1,4 +1,4 @@
-import { NEVER, Observable, of, Subject, VirtualTimeScheduler } from 'rxjs'
+import { concat, NEVER, Observable, of, Subject, throwError, VirtualTimeScheduler } from 'rxjs'
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_POLICY } from '../../../src/model/policy-spec.ts'
 import type { ServiceSpec } from '../../../src/model/service-spec.ts'
@@ -355,6 +355,60 @@ describe('telling how the sources stand', () => {
     made.fail('/lists/web.yaml')
     expect(made.changes.at(-1)).toMatchObject({ status: { state: 'stale', records: 2, failure: { code: 'INTERNAL' } } })
     expect(made.destinations()).toEqual([key(1), key(2)])
+  })
+
+  it('opens such a source again after half a minute, and never gives up', () => {
+    const made = bench(listed)
+    made.say(fresh([1], { at: 1 }))
+    for (const end of [30_000, 60_000]) {
+      made.fail('/lists/web.yaml')
+      made.until(end - 1)
+      made.say(fresh([2], { at: 2 }))
+      expect(made.destinations()).toEqual([key(1)])
+      made.until(end)
+    }
+    expect(made.opened).toHaveLength(3)
+    made.say(fresh([1, 3], { at: 3 }))
+    expect(made.changes.at(-1)).toMatchObject({ status: { state: 'up', records: 2 } })
+    expect(made.destinations()).toEqual([key(1), key(3)])
+    made.stop()
+    expect(made.closed).toHaveLength(3)
+  })
+
+  it.each([
+    [
+      'that cannot be opened at all',
+      (): Observable<SourceEvent> => {
+        throw new Error('of the test')
+      },
+    ],
+    ['that fails while it is being opened', () => throwError(() => new Error('of the test'))],
+    [
+      'that says something and fails while it is being opened',
+      () =>
+        concat(
+          of(fresh([1])),
+          throwError(() => new Error('of the test')),
+        ),
+    ],
+  ])('does not spin over one %s', (_, open) => {
+    const scheduler = new VirtualTimeScheduler(undefined, 0)
+    scheduler.maxFrames = 95_000
+    let opened = 0
+    const codes: (string | undefined)[] = []
+    const subscription = desiredState(
+      of({ services: [listed] }),
+      () => {
+        opened++
+        return open()
+      },
+      { scheduler, onSource: (change) => change.kind === 'status' && codes.push(change.status.failure?.code) },
+    ).subscribe()
+    expect(opened).toBe(1)
+    expect(codes.at(-1)).toBe('INTERNAL')
+    scheduler.flush()
+    expect(opened).toBe(4)
+    subscription.unsubscribe()
   })
 
   it('hears a source that speaks while it is being opened', () => {

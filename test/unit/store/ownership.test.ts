@@ -254,7 +254,7 @@ describe('the ownership record', () => {
     expect([...again.record.services.keys()], 'all of it is there, not the last edit alone').toEqual([serviceKey(WEB)])
   })
 
-  it('survives a process that is killed while it writes, at whatever moment', async () => {
+  it('survives a process that is killed while it writes, at whatever moment', { timeout: 120_000 }, async () => {
     const script = `
       import { openOwnership } from ${JSON.stringify(new URL('../../../src/store/ownership.ts', import.meta.url).pathname)}
       const store = await openOwnership({ directory: process.argv[1], place: { bootId: 'boot-1', netns: '4026531840' } })

@@ -50,7 +50,7 @@ describe('a text', () => {
     ['${backends.${env.NONE}}', '11: ${env.NONE} is not in the environment'],
     ['${env.NONE:-${env.NEITHER}}', '12: ${env.NEITHER} is not in the environment'],
     ['${backends}', '0: ${backends} stands for a mapping, which cannot stand in a text'],
-    ['${backends:-x}', '0: ${backends:-x} stands for a mapping, which cannot stand in a text'],
+    ['${backends:-x}', '0: ${backends:-...} stands for a mapping, which cannot stand in a text'],
     [`${'${'.repeat(11)}a${'}'.repeat(11)}`, '20: parameters are nested too deeply'],
   ])('%s stands for nothing', (text, sentence) => {
     expect(outcome(text)).toBe(sentence)
@@ -113,6 +113,8 @@ describe('a text', () => {
     expect(resolveText(`${asWritten('env.A')}:${asWritten('env.NONE:-80')}`, surroundings)).toEqual({
       ok: true,
       text: 'one:80',
+      // A default may be a secret.
+      shown: '${env.A}:${env.NONE:-...}',
       outsiders: [{ written: '${env.A}', value: 'one' }],
     })
   })

@@ -13,6 +13,10 @@ describe('a section', () => {
     ['dns: { name: www.example }', { ...USUAL.dns, name: 'www.example' }],
     ['dns: { name: ".", type: SOA, transport: tcp }', { ...USUAL.dns, name: '.', type: 'SOA', transport: 'tcp' }],
     ['dns: { name: gone.example, rcode: NXDOMAIN }', { ...USUAL.dns, name: 'gone.example', rcode: 3 }],
+    [
+      "dns: { name: x.example, type: DS, answer: '\\# 6 BEEF 0802ABCD' }",
+      { ...USUAL.dns, name: 'x.example', type: 'DS', answer: '\\# 6 BEEF 0802ABCD' },
+    ],
     ['dns: { name: gone.example, rcode: 9 }', { ...USUAL.dns, name: 'gone.example', rcode: 9 }],
     ['dns: { name: x.example, answer: 10.0.0.1 }', { ...USUAL.dns, name: 'x.example', answer: '10.0.0.1' }],
     [
@@ -52,6 +56,10 @@ describe('a section', () => {
     ['dns: { name: x.example, rcode: 16 }', '16 is above 15'],
     ['dns: { name: x.example, rcode: 3, answer: 10.0.0.1 }', 'a failure has no data; remove answer, or rcode'],
     ['dns: { name: x.example, answer: "::1" }', '::1 is no IPv4 address, and no other data have the type A'],
+    [
+      'dns: { name: x.example, type: DS, answer: 48879 8 2 ABCD }',
+      '"48879 8 2 ABCD" is not in the form in which data of the type DS are compared; write it as dig +unknownformat prints it',
+    ],
     ['dns: { name: x.example, type: AAAA, answer: 10.0.0.1 }', '10.0.0.1 is no IPv6 address'],
     ['type: udp', 'udp sends nothing; write what backends answer'],
     ['udp: { send: "€" }', 'more than one byte'],
@@ -62,10 +70,10 @@ describe('a section', () => {
     ['grpc: { tls: { server_name: 10.0.0.1 } }', 'the server_name 10.0.0.1 is an address'],
     ['smtp: { helo: "a b" }', '"a b" has the part "a b"'],
     ['type: exec', 'exec has no command; write exec: { command: [/usr/local/bin/check, --fast] }'],
-    ['exec: { command: /bin/check }', '"/bin/check" is not a command; write a list'],
+    ['exec: { command: /bin/check }', 'a text is not a command; write a list'],
     ['exec: { command: [check] }', '"check" is not the whole path of a program'],
     ['exec: { command: [] }', 'the list is empty'],
-    ['exec: { command: [/bin/check, 5] }', 'put it in quotes: "5"'],
+    ['exec: { command: [/bin/check, 5] }', 'a number is not text; put it in quotes'],
     ['exec: { command: [/bin/check], user: "a:b" }', '"a:b" is not the name of a user'],
     ['agent: { sent: x }', 'the key sent is not known here; did you mean send?'],
   ])('%s is refused in one sentence', (section, sentence) => {

@@ -120,8 +120,19 @@ describe('a section', () => {
     ],
     ['tls: { cert: a.pem }', 'tls has a certificate without its key; write key: too'],
     ['http: { path: healthz }', '"healthz" does not begin with a slash; write /healthz'],
-    ['http: { path: "/a b" }', '"/a b" holds blanks or letters beyond ASCII; write /a%20b'],
-    ['http: { path: "/a#b" }', '"/a#b" has a fragment, which is not sent; write /a'],
+    [
+      'http: { path: "/a b" }',
+      '"/a b" holds blanks or letters beyond ASCII; write %20 for a blank, and other letters in this way, too',
+    ],
+    [
+      'http: { path: "https://u:pw@www.example/x?t=1" }',
+      '"https://***@www.example/x?..." does not begin with a slash; write what stands behind the host, from its slash on',
+    ],
+    [
+      'http: { host: "https://u:p/w@www.example/?t=1" }',
+      '"https://***@www.example/?..." is not a host; write a name, with its port where it has one, such as www.example:8080',
+    ],
+    ['http: { path: "/a#b" }', '"/a#b" has a fragment, which is not sent; remove all from # on'],
     ['http: { method: CONNECT }', '"CONNECT" is not known; write GET, HEAD, OPTIONS or POST'],
     ['http: { version: 3 }', '3 is no version; write 1.1 or 2'],
     ['http: { status: [] }', 'the list of statuses is empty; write [200-299]'],
@@ -132,6 +143,18 @@ describe('a section', () => {
     [
       'http: { host: "http://www.example" }',
       '"http://www.example" is not a host; write a name, with its port where it has one, such as www.example:8080',
+    ],
+    [
+      'http: { version: 2, host: 10.0.0.256 }',
+      '"10.0.0.256" is not a host; write a name, with its port where it has one, such as www.example:8080',
+    ],
+    [
+      'http: { host: "www.example:99999" }',
+      '"www.example:99999" is not a host; write a name, with its port where it has one, such as www.example:8080',
+    ],
+    [
+      'tls: { server_name: "www example" }',
+      'the server_name "www example" is no name of a host; write a name such as www.example',
     ],
     ['http: { headers: { Host: x } }', 'Host has a key of its own; write host: beside headers'],
     ['http: { headers: { Connection: close } }', 'the header Connection is set by the probe itself; remove it'],

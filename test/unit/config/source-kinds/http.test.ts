@@ -57,7 +57,7 @@ describe('an http source in a configuration', () => {
     ],
     ['http+unix://run/web.json', '.http: the url names no socket; write its absolute path with %2F for each slash'],
     ['"http+unix://%2Frun%FF/web.json"', '.http: the url names no socket'],
-    ['{ url: "https://inventory/#web" }', '.http.url: #web is not sent to the server; remove it from the url'],
+    ['{ url: "https://inventory/#web" }', '.http.url: what stands behind # is not sent to the server; remove it from the url'],
     ['{ url: https://x/, interval: 30 }', '.http.interval: 30 has no unit; write 30s for seconds'],
     ['{ url: https://x/, interval: 500ms }', '.http.interval: 500ms is below 1s'],
     ['{ url: https://x/, max_size: 0 }', '.http.max_size: 0 is below 1'],

@@ -45,9 +45,22 @@ describe('times', () => {
     expect(await checkOf('HTTP_GET { url { path / }\n nb_get_retry 3 }', above)).toMatchObject({ fall: 4 })
   })
 
-  it('stay within what a configuration may say', async () => {
-    expect(await checkOf('TCP_CHECK { }', 'delay_loop 7200')).toMatchObject({ interval: 3_600_000 })
-    expect(await checkOf('TCP_CHECK { delay_before_retry 0\n retry 4000 }')).toMatchObject({ fastInterval: 100, fall: 1000 })
+  it('between tries are kept also where they are longer than those between checks', async () => {
+    expect(await checkOf('TCP_CHECK { delay_before_retry 5 }', 'delay_loop 1')).toMatchObject({
+      interval: 1_000,
+      fastInterval: 5_000,
+    })
+  })
+
+  it.each([
+    ['TCP_CHECK { }', 'delay_loop 7200', { interval: 3_600_000 }, /:2: delay_loop 7200: it is no number of seconds from 0.1/],
+    ['TCP_CHECK { delay_before_retry 0\n retry 4000 }', '', { fastInterval: 100, fall: 1000 }, /:5: retry 4000: it is no number/],
+    ['TCP_CHECK { connect_timeout 5s }', '', { timeout: 5_000 }, /connect_timeout 5s: it is no number of seconds/],
+    ['MISC_CHECK { misc_path /bin/x\n misc_timeout 4000 }', '', { timeout: 3_600_000 }, /misc_timeout 4000: it is no number/],
+  ])('%s stay within what a configuration may say, and that is told', async (checker, above, expected, sentence) => {
+    const { checks, leftOut } = await checksOf(checker, above)
+    expect(checks).toMatchObject([expected])
+    expect(leftOut).toEqual([expect.stringMatching(sentence)])
   })
 })
 
@@ -208,6 +221,7 @@ describe('other kinds', () => {
   it('name servers', async () => {
     expect((await checkOf('DNS_CHECK { }')).probe).toMatchObject({ kind: 'dns', name: '.', type: 'SOA' })
     expect((await checkOf('DNS_CHECK { name www.example\n type a }')).probe).toMatchObject({ name: 'www.example', type: 'A' })
+    expect((await checkOf('DNS_CHECK { type DNSKEY }')).probe).toMatchObject({ name: '.', type: 'DNSKEY' })
   })
 
   it.each<[string, string[]]>([
@@ -259,7 +273,7 @@ describe('other kinds', () => {
       /user a a: only a Pointsman that is root can run a check as a; run it as root/,
     ],
     ['MISC_CHECK { misc_path /bin/x\n user a b }', /as a, and its group is that of \/etc\/passwd, not b; run it as root/],
-    ['UDP_CHECK { require_reply zz }', /require_reply zz/],
+    ['UDP_CHECK { require_reply zz }', /require_reply \*\*\*/],
     ['UDP_CHECK { min_reply_length 4 }', /lengths of answers are not compared/],
     ['TCP_CHECK { log_all_failures }', /log_all_failures/],
   ])('%j is listed', async (checker, sentence) => {

@@ -153,7 +153,36 @@ describe('secrets in lines for some hosts', () => {
   })
 })
 
+describe('bytes that are not UTF-8', () => {
+  const latin = (text: string) => {
+    const files = filesOf({})
+    return readLines(CONF, { ...files, read: async () => ({ ok: true, bytes: Buffer.from(text, 'latin1') }) as const }, undefined)
+  }
+
+  it("in comments are nobody's business", async () => {
+    const read = await latin('# détour\nweight 1 ! à vérifier\n')
+    expect(read.lines.map(({ text }) => text)).toEqual(['weight 1'])
+    expect(read.leftOut).toEqual([])
+  })
+
+  it('elsewhere are Latin 1, and listed without what they say', async () => {
+    const read = await latin('path /é\npassword né\n')
+    expect(read.lines.map(({ text }) => text)).toEqual(['path /é', 'password né'])
+    expect(read.leftOut).toMatchObject([
+      { line: 1, directive: 'path', reason: 'the file is not UTF-8, and was read as Latin 1' },
+      { line: 2, directive: 'password' },
+    ])
+  })
+})
+
 describe('include', () => {
+  it('may name files by parameters', async () => {
+    const files = { '/etc/keepalived/sites/a.conf': 'first', '/etc/keepalived/sites/b.conf': 'second' }
+    const { texts, leftOut } = await lines(`$DIR=sites\ninclude \${DIR}/a.conf\ninclude "\${_PWD}/sites/b*.conf"`, { files })
+    expect(texts).toEqual(['first', 'second'])
+    expect(leftOut).toEqual([])
+  })
+
   const files = {
     '/etc/keepalived/conf.d/b.conf': 'second\ninclude more/*.conf',
     '/etc/keepalived/conf.d/a.conf': `first \${_PWD}`,

@@ -4,11 +4,11 @@ import { keepalived } from '../support.ts'
 
 describe('programs that are told of quorums', () => {
   const quorate = (address: string, block: string) =>
-    `virtual_server ${address} 80 {\n ${block}\n real_server 10.0.1.1 80 { }\n}\n`
+    `virtual_server ${address} 80 { protocol TCP\n ${block}\n real_server 10.0.1.1 80 { }\n}\n`
 
   it('one program for all quorums is carried over as it is', async () => {
     const script = 'quorum_up "/bin/tell up"'
-    const unasked = 'virtual_server 10.0.0.3 80 { real_server 10.0.1.1 80 { } }\n'
+    const unasked = 'virtual_server 10.0.0.3 80 { protocol TCP\n real_server 10.0.1.1 80 { } }\n'
     const same = await keepalived(quorate('10.0.0.1', script) + quorate('10.0.0.2', script) + unasked)
     expect(same.configuration.hooks).toMatchObject({ quorumUp: ['/bin/tell', 'up'] })
     expect(same.configuration.services.map(({ policy }) => policy.quorum)).toEqual([

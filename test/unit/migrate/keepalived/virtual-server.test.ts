@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { keepalived, virtualServer } from '../support.ts'
 
-const REAL = 'real_server 10.0.1.1 80 { weight 1 }'
+const REAL = 'real_server 10.0.1.1 80 { }'
 
 async function serviceOf(block: string) {
   const { configuration, leftOut } = await virtualServer(block)
@@ -41,8 +41,8 @@ describe('a virtual server', () => {
     ['persistence_timeout', { persistence: { timeout: 360 } }],
     ['persistence_granularity 255.255.255.0', { persistence: { timeout: 360, mask: 0xffffff00 } }],
     ['protocol UDP\npersistence_timeout 9\npersistence_engine sip', { persistence: { timeout: 9, engine: 'sip' } }],
-    ['quorum 7\nhysteresis 2', { policy: { quorum: { by: 'weight', min: 7, hysteresis: 2 } } }],
-    ['hysteresis 0\nquorum 2', { policy: { quorum: { by: 'weight', min: 2, hysteresis: 0 } } }],
+    ['weight 9\nquorum 7\nhysteresis 2', { policy: { quorum: { by: 'weight', min: 7, hysteresis: 2 } } }],
+    ['weight 9\nhysteresis 0\nquorum 2', { policy: { quorum: { by: 'weight', min: 2, hysteresis: 0 } } }],
     ['sorry_server 10.0.9.9 8080', { policy: { sorryServer: { address: '10.0.9.9', port: 8080 } } }],
     ['sorry_server 10.0.9.9', { policy: { sorryServer: { address: '10.0.9.9', port: 80 } } }],
     ['snmp_name shop', { name: 'shop' }],
@@ -63,13 +63,67 @@ describe('a virtual server', () => {
     ['ops', /one_packet of tcp\/10\.0\.0\.1:80: one_packet is for UDP/],
     ['sorry_server nobody', /sorry_server nobody/],
     ['persistence_timeout soon', /persistence_timeout soon/],
-    ['hysteresis 3\nquorum 2', /quorum of tcp.*would never be lost/],
     ['warmup 10', /warmup 10: first probes are spread/],
     ['frobnicate yes', /keepalived\.conf:2: frobnicate yes: nothing is known of it here; look it up in keepalived\.conf\(5\)/],
   ])('%j cannot be carried over, and is listed', async (block, sentence) => {
     const { leftOut } = await serviceOf(`${block}\n${REAL}`)
     expect(leftOut).toHaveLength(1)
     expect(leftOut[0]).toMatch(sentence)
+  })
+})
+
+describe('what keepalived sets right by itself', () => {
+  it('a virtual server that names no protocol is one of UDP', async () => {
+    const { configuration, text, leftOut } = await keepalived(`virtual_server 10.0.0.1 80 { ${REAL} }`)
+    expect(configuration.services).toMatchObject([{ name: 'udp/10.0.0.1:80', identity: { protocol: 'udp' } }])
+    expect(text).toContain(
+      '# It names no protocol, which is UDP for keepalived and the kernel. Write protocol: tcp if that was meant.',
+    )
+    expect(leftOut).toEqual([])
+  })
+
+  it('a quorum is no more than all servers weigh, and a hysteresis is below it', async () => {
+    const { configuration, text } = await virtualServer('weight 5\nquorum 20\nhysteresis 5\nreal_server 10.0.1.1 80 { }')
+    expect(configuration.services[0]?.policy.quorum).toEqual({ by: 'weight', min: 5, hysteresis: 4 })
+    expect(text).toContain('# keepalived lowers the quorum from 20 to 5')
+    expect(text).toContain('# keepalived lowers the hysteresis from 5 to 4')
+  })
+
+  it('weight is that of servers that have none of their own', async () => {
+    const { service, leftOut } = await serviceOf(`weight 7\nreal_server 10.0.1.1 80 { weight 2 }\nreal_server 10.0.1.2 80 { }`)
+    expect([...service.backends.values()].map(({ weight }) => weight)).toEqual([2, 7])
+    expect(leftOut).toEqual([])
+  })
+
+  it('in a group, one address without a port makes all of it persistent', async () => {
+    const { configuration } = await keepalived(`virtual_server_group G { 10.0.0.1 80
+ 10.0.0.2
+ fwmark 3 }
+virtual_server group G { protocol TCP\n ${REAL} }`)
+    const persistent = { persistence: { timeout: 360 } }
+    expect(configuration.services).toMatchObject([persistent, persistent, persistent])
+  })
+})
+
+describe('names', () => {
+  const named = (address: string) => `virtual_server ${address} 80 { protocol TCP\n snmp_name shop\n ${REAL} }`
+
+  it('that several services would have are given to none of them', async () => {
+    const { configuration, leftOut } = await keepalived(`${named('10.0.0.1')}\n${named('10.0.0.2')}`)
+    expect(configuration.services.map(({ name }) => name)).toEqual(['tcp/10.0.0.1:80', 'tcp/10.0.0.2:80'])
+    expect(leftOut).toEqual([
+      expect.stringMatching(/:2: snmp_name shop: several services/),
+      expect.stringMatching(/:5: snmp_name/),
+    ])
+  })
+
+  it('of a group are given to none of its services', async () => {
+    const group = 'virtual_server_group G { 10.0.0.1-2 80 }\n'
+    const { configuration, leftOut } = await keepalived(
+      `${group}virtual_server group G { snmp_name shop\n protocol TCP\n ${REAL} }`,
+    )
+    expect(configuration.services.map(({ name }) => name)).toEqual(['tcp/10.0.0.1:80', 'tcp/10.0.0.2:80'])
+    expect(leftOut).toEqual([expect.stringMatching(/snmp_name shop: several services would have the name/)])
   })
 })
 
@@ -91,12 +145,24 @@ virtual_server fwmark 3 { ip_family inet6
     expect(leftOut).toEqual([])
   })
 
+  it.each([
+    ['lvs_method TUN\n persistence_granularity 64\n real_server 10.0.1.1 { }', 'ipv6'],
+    ['lvs_method TUN\n persistence_granularity 255.255.0.0\n real_server fd00::1 { }', 'ipv4'],
+    ['lvs_method TUN\n real_server fd00::1 { }\n real_server 10.0.1.1 { }', 'ipv4'],
+    ['lvs_method TUN\n real_server 10.0.1.1 { }\n real_server fd00::1 { lvs_method DR }', 'ipv6'],
+  ])('of a mark has the family that keepalived finds: %j', async (block, family) => {
+    const { configuration, leftOut } = await keepalived(`virtual_server fwmark 1 {\n ${block}\n}`)
+    expect(configuration.services.map(({ identity }) => identity)).toEqual([{ kind: 'fwmark', fwmark: 1, family }])
+    expect(leftOut).toEqual([])
+  })
+
   it('may be every port of an address', async () => {
     const { configuration } = await keepalived('virtual_server 10.0.0.1 { persistence_timeout 9\n real_server 10.0.1.1 { } }')
     expect(configuration.services[0]?.identity).toMatchObject({ address: '10.0.0.1', port: 0 })
-    const without = await keepalived('virtual_server 10.0.0.1 { real_server 10.0.1.1 { } }')
-    expect(without.configuration.services).toEqual([])
-    expect(without.leftOut[0]).toMatch(/keepalived\.conf:1: service tcp\/10\.0\.0\.1:0: port 0 \(every port\) needs persistence/)
+    // keepalived makes it persistent by itself.
+    const without = await keepalived('virtual_server 10.0.0.1 { protocol TCP\n real_server 10.0.1.1 { } }')
+    expect(without.configuration.services[0]).toMatchObject({ name: 'tcp/10.0.0.1:0', persistence: { timeout: 360 } })
+    expect(without.leftOut).toEqual([])
   })
 
   it('may be a group of addresses, ranges and marks', async () => {
@@ -109,6 +175,7 @@ virtual_server_group G {
   fwmark 7
 }
 virtual_server group G {
+  protocol TCP
   lb_kind NAT
   real_server 10.0.9.1 80 { TCP_CHECK { digest abc } }
 }`)
@@ -125,7 +192,8 @@ virtual_server group G {
   it('may be a range of IPv6', async () => {
     const { configuration } = await keepalived(`
 virtual_server_group G { fd00::9-c 80 }
-virtual_server group G { real_server fd00:1::1 80 { } }`)
+virtual_server group G { protocol TCP
+ real_server fd00:1::1 80 { } }`)
     expect(configuration.services.map(({ name }) => name)).toEqual(['9', 'a', 'b', 'c'].map((last) => `tcp/[fd00::${last}]:80`))
   })
 
@@ -148,7 +216,7 @@ virtual_server group G { real_server fd00:1::1 80 { } }`)
     expect(configuration.services).toHaveLength(1)
     expect(leftOut).toEqual([
       expect.stringMatching(
-        /keepalived\.conf:3: service tcp\/10\.0\.0\.1:80: the name "tcp.*" is taken by a service before it; write/,
+        /keepalived\.conf:3: service udp\/10\.0\.0\.1:80: the name "udp.*" is taken by a service before it; write/,
       ),
     ])
   })
@@ -209,7 +277,7 @@ real_server 10.0.1.4 { }`)
 describe('what belongs to the whole', () => {
   it('timeouts and sync daemons of IPVS are carried over', async () => {
     const { configuration, leftOut } = await keepalived(
-      'global_defs {\n lvs_timeouts tcp 900 udp 60\n lvs_sync_daemon eth1 id 7 maxlen 1400 ttl 3 group 224.0.0.90 port 9000\n}',
+      'global_defs {\n lvs_timeouts tcp 900 tcpfin 0 udp 60\n lvs_sync_daemon eth1 id 7 maxlen 1400 ttl 3 group 224.0.0.90 port 9000\n}',
     )
     expect(configuration.ipvs).toEqual({
       timeouts: { tcp: 900, udp: 60 },

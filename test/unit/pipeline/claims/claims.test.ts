@@ -262,6 +262,41 @@ describe('a start', () => {
   })
 })
 
+describe('a token that may not see every name', () => {
+  const claim = { catalog: 'consul', service: 'web', words: { listen: '10.0.0.1:80' }, since: 5 }
+
+  it('leaves undecided for ever what nobody has wanted since the start, and nothing else', () => {
+    const made = new ClaimsBench(configuration(), { claims: [claim], owned: [identity(1), identity(2)] })
+    made.names(['web', 'b'], 'truncated')
+    made.hears('web', { kind: 'unmarked' })
+    expect(made.wanted()).toEqual([])
+    expect(made.undecided()).toEqual(['tcp/10.0.0.1:80', 'tcp/10.0.0.2:80'])
+    made.hears('b', { kind: 'unmarked' })
+    expect(made.undecided()).toEqual(['tcp/10.0.0.2:80'])
+    made.names(['web', 'b'])
+    expect(made.undecided()).toEqual([])
+  })
+
+  it('makes a list that was whole one that is not: who had not answered and is named no longer may claim still', () => {
+    const made = new ClaimsBench(configuration(), { owned: [identity(1)] })
+    made.names(['web'])
+    made.names([], 'truncated')
+    expect(made.undecided()).toEqual(['tcp/10.0.0.1:80'])
+    made.names([])
+    expect(made.undecided()).toEqual([])
+  })
+
+  it('has those asked no longer that it does not name any more, but for who holds something', () => {
+    const made = new ClaimsBench()
+    made.names(['web', 'idle'], 'truncated')
+    made.says('web', 1)
+    made.hears('idle', { kind: 'unmarked' })
+    made.names([], 'truncated')
+    expect(made.closed).toEqual(['idle'])
+    expect(made.wanted()).toEqual(['10.0.0.1 web'])
+  })
+})
+
 describe('a new configuration', () => {
   it('keeps the questions and what is held, and takes away what it no longer allows', () => {
     const made = saying({ a: 1, b: 2 })

@@ -176,10 +176,15 @@ describe('wishes to be let go', () => {
     },
   )
 
-  it('are obeyed one after the other, where they were there at a start, and with max_ejection: 100%', () => {
+  it('are obeyed one after the other but for the last, and to the last where they were there at a start, and with max_ejection: 100%', () => {
     const rig = new Rig(checked(six)).up(...ALL)
     for (const number of ALL) rig.wait(10_000).found('up', [number], drain)
-    expect(rig.weights).toEqual(all(0))
+    expect(rig.weights).toEqual({ ...all(0), 6: 1 })
+    expect(rig.approve().weights).toEqual(all(0))
+    expect(rig.wait(60_000).up(6).weights).toEqual({ ...all(0), 6: 1 })
+    const trusting = new Rig(checked(six, { maxEjection: 100 })).up(...ALL)
+    for (const number of ALL) trusting.wait(10_000).found('up', [number], drain)
+    expect(trusting.weights).toEqual(all(0))
     const started = new Rig(checked(six)).found('up', ALL, drain)
     expect(started.weights).toEqual(all(0))
     expect(started.wait(60_000).found('up', ALL, { ...drain, turns: 1 }).weights).toEqual(all(0))
@@ -191,6 +196,25 @@ describe('wishes to be let go', () => {
     const rig = new Rig(checked(six)).up(...ALL)
     for (const number of [4, 5, 6]) rig.wait(10_000).found('up', [number], drain)
     expect(rig.wait(60_000).sick(1, 2).weights).toEqual({ ...all(0), 1: 1, 2: 1, 3: 1 })
+  })
+
+  it('count with those that failed in the same round and ask as soon as they answer again', () => {
+    const half = () => new Rig(checked(six)).up(...ALL).sick(1, 2, 3)
+    expect(half().found('up', [1, 2, 3], drain).found('up', [4], drain).weights).toEqual({ ...all(1), 1: 0, 2: 0, 3: 0 })
+    expect(half().found('up', [1, 2, 3], drain).sick(4).weights).toEqual({ ...all(1), 1: 0, 2: 0, 3: 0 })
+    expect(half().wait(8_001).found('up', [1, 2, 3, 4], drain).weights).toEqual({ ...all(0), 5: 1, 6: 1 })
+    expect(half().up(1, 2, 3).found('up', [4], drain).weights).toEqual({ ...all(1), 4: 0 })
+    const again = new Rig(checked(six))
+      .up(...ALL)
+      .found('up', [1, 2, 3], drain)
+      .sick(1, 2, 3)
+      .found('up', [1, 2, 3], drain)
+    expect(again.found('up', [4], drain).weights).toEqual({ ...all(1), 1: 0, 2: 0, 3: 0 })
+  })
+
+  it('do not count with those that were dead in the same round', () => {
+    const rig = new Rig(checked(six)).up(...ALL).down(1, 2, 3)
+    expect(rig.found('up', [1, 2, 3], drain).found('up', [4], drain).weights).toEqual({ ...all(0), 5: 1, 6: 1 })
   })
 
   it('are let go when the backend dies, and held no longer by the operator', () => {
@@ -266,6 +290,117 @@ describe('wishes that are held', () => {
     const rig = new Rig(checked(six, { damping: { halfLife: 60_000 } })).up(...ALL)
     for (let fall = 0; fall < 3; fall++) rig.down(1).up(1)
     expect(rig.found('up', ALL, drain).weights).toEqual({ ...all(1), 1: 0 })
+  })
+})
+
+describe('the wish of the last one that can serve', () => {
+  const drain = { report: { wish: 'drain' } } as const
+  const four = { backends: backends(1, 2, 3, 4) }
+
+  it('is held, says why, and is obeyed once approved', () => {
+    const rig = new Rig(checked({ backends: backends(1) })).up(1).found('up', [1], drain)
+    expect(rig.weights).toEqual({ 1: 1 })
+    expect(rig.reasons(1)[0]).toBe('its wish is held until somebody else has served for a while')
+    expect([...rig.state.pool.ejections.held]).toHaveLength(1)
+    rig.writes = 0
+    rig.wait(3_600_000).found('up', [1], drain)
+    expect(rig.writes).toBe(0)
+    expect(rig.approve().weights).toEqual({ 1: 0 })
+    expect(rig.wait(60_000).weights).toEqual({ 1: 0 })
+  })
+
+  it('is obeyed when another has served for as long as a recovery takes', () => {
+    const rig = new Rig(checked({ backends: backends(1, 2) })).up(1).down(2).found('up', [1], drain)
+    expect(rig.weights).toEqual({ 1: 1, 2: 0 })
+    expect(rig.up(2).wait(15_999).weights).toEqual({ 1: 1, 2: 1 })
+    expect(rig.wait(1).weights).toEqual({ 1: 0, 2: 1 })
+  })
+
+  it('is held beside one that nobody has seen at work, until that serves', () => {
+    const rig = new Rig(checked({ backends: backends(1) })).up(1).configure(checked({ backends: backends(1, 2) }))
+    expect(rig.weights).toEqual({ 1: 1, 2: 0 })
+    expect(rig.found('up', [1], drain).weights).toEqual({ 1: 1, 2: 0 })
+    expect(rig.wait(32_000).weights).toEqual({ 1: 1, 2: 1 })
+    expect(rig.wait(16_000).weights).toEqual({ 1: 0, 2: 1 })
+  })
+
+  it('is held when the others fail, or are kept out by the operator', () => {
+    const rig = new Rig(checked(four)).up(1, 2, 3, 4)
+    for (const number of [1, 2]) rig.wait(10_000).sick(number)
+    rig.word(3, { state: 'drain' }).wait(10_000)
+    expect(rig.found('up', [4], drain).weights).toEqual({ 1: 0, 2: 0, 3: 0, 4: 1 })
+    expect(rig.mode).toBe('normal')
+  })
+
+  it('is taken back when the others die, those that asked last first, and obeyed again when somebody is up', () => {
+    const rig = new Rig(checked(four)).up(1, 2, 3, 4)
+    for (const number of [1, 2]) rig.wait(10_000).found('up', [number], drain)
+    expect(rig.wait(3_600_000).down(3).weights).toEqual({ 1: 0, 2: 0, 3: 0, 4: 1 })
+    expect(rig.down(4).weights).toEqual({ 1: 0, 2: 1, 3: 0, 4: 0 })
+    expect(rig.mode).toBe('normal')
+    expect(rig.wait(60_000).down(2).weights).toEqual({ 1: 1, 2: 0, 3: 0, 4: 0 })
+    expect(rig.up(4).wait(16_000).weights).toEqual({ 1: 0, 2: 0, 3: 0, 4: 1 })
+  })
+
+  it('does not bring back who asked later and fails', () => {
+    const rig = new Rig(checked({ backends: backends(1, 2, 3) })).up(1, 2, 3).found('up', [1], drain).wait(30_000)
+    rig.found('down', [2], { ...drain, failure: 'wrong-answer', message: 'http said 503' })
+    expect(rig.wait(30_000).down(3).weights).toEqual({ 1: 1, 2: 0, 3: 0 })
+    expect(rig.reasons(2)[0]).toBe('the backend asks for drain')
+    expect(rig.word(3, { state: 'drain' }).weights).toEqual({ 1: 1, 2: 0, 3: 0 })
+    expect(rig.reasons(2)[0]).toBe('the backend asks for drain')
+  })
+
+  it('of two who asked at once is obeyed again of both', () => {
+    const rig = new Rig(checked(four)).up(1, 2, 3, 4).found('up', [1, 2], drain).wait(3_600_000)
+    expect(rig.down(3, 4).weights).toEqual({ 1: 1, 2: 1, 3: 0, 4: 0 })
+    expect(rig.up(4).wait(16_000).weights).toEqual({ 1: 0, 2: 0, 3: 0, 4: 1 })
+  })
+
+  it('is one of many when others ask at once before that', () => {
+    const rig = new Rig(checked(six)).up(1, 2).down(3, 4, 5, 6).wait(60_000)
+    rig.found('up', [1], drain).wait(10_000).found('up', [2], drain)
+    expect(rig.weights).toEqual({ ...all(0), 2: 1 })
+    rig.up(3, 4, 5, 6).wait(1_000).found('up', [3, 4, 5], drain)
+    expect(rig.weights).toEqual({ ...all(1), 1: 0 })
+    expect(rig.wait(3_600_000).weights).toEqual({ ...all(1), 1: 0 })
+  })
+
+  it('of one that asked before it was up here is obeyed', () => {
+    const rig = new Rig(checked({ backends: backends(1, 2) })).found('up', [1], drain).up(2)
+    expect(rig.found('up', [2], drain).weights).toEqual({ 1: 0, 2: 1 })
+    expect(rig.down(2).weights).toEqual({ 1: 0, 2: 1 })
+    expect(rig.mode).toBe('panic')
+  })
+})
+
+describe('what was believed of a part of the pool', () => {
+  const drain = { report: { wish: 'drain' } } as const
+  const four = { backends: backends(1, 2, 3, 4) }
+  const left = { 1: 0, 2: 0, 4: 1 }
+
+  it.each([
+    ['fails', (rig: Rig) => rig.sick(1, 2)],
+    ['asks to be let go', (rig: Rig) => rig.found('up', [1, 2], drain)],
+  ])('and %s is believed on when the others become fewer', (_, turn) => {
+    const rig = () => turn(new Rig(checked(four)).up(1, 2, 3, 4)).wait(3_600_000)
+    expect(rig().down(3).weights).toEqual({ ...left, 3: 0 })
+    expect(rig().word(3, { state: 'drain' }).weights).toEqual({ ...left, 3: 0 })
+    expect(rig().configure(checked({ backends: backends(1, 2, 4) })).weights).toEqual(left)
+  })
+
+  it('is not believed where others die within the same round', () => {
+    const rig = new Rig(checked(four)).up(1, 2, 3, 4).sick(1, 2).wait(1_000).down(3)
+    expect(rig.weights).toEqual({ 1: 1, 2: 1, 3: 0, 4: 1 })
+  })
+
+  it('is believed of those that were dead and answer wrongly while they begin', () => {
+    const rig = new Rig(checked(six))
+      .up(...ALL)
+      .down(1, 2, 3, 4)
+      .wait(30_000)
+    expect(rig.sick(1, 2, 3, 4).weights).toEqual({ ...all(0), 5: 1, 6: 1 })
+    expect(rig.wait(8_000).sick(5).weights).toEqual({ ...all(0), 6: 1 })
   })
 })
 

@@ -19,6 +19,13 @@ const service = (more: Parameters<typeof backends> = [1, 2, 3]) => checked({ bac
 /** The same, where a backend may ask for a part of its weight. */
 const asking = () => ({ ...service(), checks: [{ ...tcpCheck, probe: { kind: 'agent' as const } }] })
 
+it('names why probes find nothing out, where they were tried', () => {
+  const rig = new Rig(checked({ backends: backends(1, 2) })).found('unknown', [1], { message: '/no/such does not exist' })
+  expect(rig.weights).toEqual({ 1: 1, 2: 1 })
+  expect(rig.reasons(1)[0]).toBe('nothing found by probes yet, and no better backend is known (/no/such does not exist)')
+  expect(rig.reasons(2)[0]).toBe('nothing found by probes yet, and no better backend is known')
+})
+
 describe('the first weight', () => {
   it('is the whole one at a cold start, until the first result of each', () => {
     const rig = new Rig(service())

@@ -257,9 +257,55 @@ describe('whatever happens', () => {
           held += rig.state.pool.ejections.held.size
         })
       }),
-      { numRuns: 200 },
+      {
+        numRuns: 200,
+        examples: [
+          [
+            [
+              [{ kind: 'sick', who: [1] }, 0],
+              [{ kind: 'leaving', who: [1, 5] }, 0],
+            ],
+            { scheduler: 'wlc' },
+            1,
+          ],
+        ],
+      },
     )
     expect(held).toBeGreaterThan(1_000)
+  })
+
+  it('a wish takes nobody out while nobody else can serve, whoever asks, fails and returns', () => {
+    const kinds = ['up', 'refused', 'sick', 'leaving', 'sick and leaving'] as const
+    const turns = fc.array(fc.tuple(fc.record({ kind: fc.constantFrom(...kinds), who: some }), wait), { maxLength: 25 })
+    const rules = fc.record({ maxEjection: fc.constantFrom(1, 50, 99), panic: fc.constantFrom('off' as const, { percent: 0 }) })
+    let last = 0
+    fc.assert(
+      fc.property(turns, shape, rules, (lived, more, by) => {
+        const witness = new Witness(more, { ...by, damping: 'off' })
+        const { rig } = witness
+        rig.up(...NUMBERS).wait(10_000)
+        const weightOf = (number: number) => rig.table.get(key(number)) ?? 0
+        const members = NUMBERS.map((number) => ({ number, healthy: true, asks: false, served: false }))
+        const look = () => {
+          if (!members.some(({ healthy, asks, served }) => healthy && (!asks || served))) return
+          expect(NUMBERS.some((number) => weightOf(number) > 0)).toBe(true)
+          if (members.every(({ healthy, asks }) => !healthy || asks)) last++
+        }
+        for (const [happened, milliseconds] of lived) {
+          const asks = happened.kind === 'leaving' || happened.kind === 'sick and leaving'
+          for (const member of members.filter(({ number }) => happened.who.includes(number))) {
+            if (asks && !member.asks) member.served = member.healthy && weightOf(member.number) > 0
+            Object.assign(member, { asks, healthy: happened.kind === 'up' || happened.kind === 'leaving' })
+          }
+          witness.live(happened)
+          look()
+          rig.wait(milliseconds)
+          look()
+        }
+      }),
+      { numRuns: 300 },
+    )
+    expect(last).toBeGreaterThan(100)
   })
 
   it('a pool of two that both ask to be let go at once serves on when one of them dies, whichever and whenever', () => {

@@ -233,10 +233,10 @@ describe('what others do', () => {
     await using sink = sinkOn(firewall, { mayRepair: () => mayRepair })
     await pass(sink)
     const reading = Promise.withResolvers<void>()
-    const readRuleset = firewall.nftables.readRuleset.bind(firewall.nftables)
-    firewall.nftables.readRuleset = async () => {
+    const readFilters = firewall.nftables.readFilters.bind(firewall.nftables)
+    firewall.nftables.readFilters = async () => {
       reading.resolve()
-      return readRuleset()
+      return readFilters()
     }
     const told = new Promise<void>((resolve) => sink.onDisturbed(resolve))
     firewall.byOthers(flushed)

@@ -93,9 +93,15 @@ describe('a table of nftables', () => {
   test.each<[string, FakeFirewall, RegExp]>([
     ['that its program owns', owned('site', ['owner', 'persist']), /owns this table \(flags owner\).*`pointsman doctor`/],
     ['that its program owns, as later versions of nft print it', owned('site', 'owner'), /flags owner/],
-    ['of firewalld', owned('firewalld'), /firewall-cmd/],
+    ['of firewalld from version 2 on', owned('firewalld', ['owner', 'persist']), /flags owner/],
   ])('%s is not written, and the failure says what is to be run', async (_, firewall, words) => {
     expect((await openedBy(firewall)).failed).toMatchObject([{ message: expect.stringMatching(words) as unknown }])
+    expect(firewall.transactions).toEqual([])
+  })
+
+  test('in which nothing is to pass, as firewalld wants it while it reloads, is no failure', async () => {
+    const firewall = owned('firewalld_policy_drop')
+    expect((await openedBy(firewall)).failed).toEqual([])
     expect(firewall.transactions).toEqual([])
   })
 

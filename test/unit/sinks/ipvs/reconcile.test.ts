@@ -8,6 +8,21 @@ import { rig } from './rig.ts'
 const WEB = 'tcp/10.0.0.1:80'
 const webKey = serviceKey(identity(WEB))
 
+it('weights that the kernel has a hundred times are told as they are written', async () => {
+  const { sink, written, transitions } = rig()
+  const web = (weight: number) => state([service(WEB, [wanted('10.1.0.1:80', { weight })], { weightScale: 100 })])
+  await sink.reconcile(web(100), 'changes', 1_000)
+  await sink.reconcile(web(250), 'changes', 2_000)
+  await sink.reconcile(state([]), 'changes', 3_000)
+  expect(written().filter((text) => text.includes('destination'))).toEqual([
+    'add-destination tcp/10.0.0.1:80 10.1.0.1:80 weight 100',
+    'edit-destination tcp/10.0.0.1:80 10.1.0.1:80 weight 250',
+    'edit-destination tcp/10.0.0.1:80 10.1.0.1:80 weight 0',
+  ])
+  const turns = transitions.filter((one) => one.destination !== undefined).map(({ from, to }) => `${from} -> ${to}`)
+  expect(turns).toEqual(['absent -> weight 1', 'weight 1 -> weight 2.5', 'weight 2.5 -> draining'])
+})
+
 describe('the IPVS sink', () => {
   it('creates a service before its backends, after recording the intent', async () => {
     const { sink, ownership, kernel, written } = rig()

@@ -47,7 +47,7 @@ describe('source NAT by iptables', () => {
       '-p tcp -m conntrack --ctorigdst 10.9.0.1 -j SNAT --to-source 10.0.0.9-10.0.0.12:32768-60999 --random-fully',
       '-p udp -m conntrack --ctorigdst fd00:9::1 --ctorigdstport 53 -j SNAT --to-source [fd00::9]:32768-60999 --random-fully',
     ])
-    expect(kernel.rules('ipv4', 'POSTROUTING')).toEqual([`-j ${CHAIN}`, '-o eth0 -j MASQUERADE'])
+    expect(kernel.rules('ipv4', 'POSTROUTING')).toEqual([`-m conntrack ! --ctstate INVALID -j ${CHAIN}`, '-o eth0 -j MASQUERADE'])
   })
 
   it('writes what changed in one transaction of its family, and takes all of ours away in the end', async () => {
@@ -88,6 +88,27 @@ describe('source NAT by iptables', () => {
     expect(opened.driftRepaired).toBeGreaterThan(0)
     expect([rules(), kernel.rules('ipv4', 'POSTROUTING')?.[0]]).toEqual([before, way])
     expect((await pass(desired, 'full')).opened).toMatchObject({ applied: {}, driftRepaired: 0 })
+  })
+
+  it('puts right at once what a change that it is told of has taken away, and is not disturbed by its own', async () => {
+    const { pass, kernel, sink, rules } = rig()
+    const desired = state([translated(WEB), translated(DNS)])
+    await pass(desired)
+    const before = rules()
+    let times = 0
+    const disturbed = new Promise<void>((resolve) => {
+      sink.onDisturbed(() => {
+        times += 1
+        resolve()
+      })
+    })
+    kernel.byOthers('ipv4', [`-F ${CHAIN}`])
+    await disturbed
+    expect(rules()).toEqual(before)
+    const { opened } = await pass(desired, 'full')
+    expect(opened).toMatchObject({ applied: { 'add-element': 1 }, driftRepaired: 1 })
+    await sink[Symbol.asyncDispose]()
+    expect([times, kernel.watched]).toEqual([1, false])
   })
 
   it('counts connections, over the protocols of a mark too', async () => {

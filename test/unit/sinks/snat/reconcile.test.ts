@@ -184,7 +184,7 @@ describe('the ports of translated connections', () => {
   ]
 
   it('keep off the ports of virtual services and reserved ones, and follow them in one transaction', async () => {
-    const { pass, transactions } = rig({ reservedPorts: [40_000] })
+    const { pass, transactions } = rig({ reservedPorts: () => [40_000] })
     await pass(state([translated(WEB)]))
     expect(ranges(transactions())).toEqual(['40001,60999'])
     await pass(state([translated(WEB), service('tcp/10.9.0.2:50000'), translated('tcp/10.9.0.3:80', '10.0.0.1-10.0.0.3')]))
@@ -195,8 +195,22 @@ describe('the ports of translated connections', () => {
     expect(opened).toMatchObject({ applied: { 'write-rules': 1 }, driftRepaired: 0 })
   })
 
+  it('follow what the director listens on at full passes', async () => {
+    const reserved: number[] = []
+    const { pass, transactions } = rig({ reservedPorts: () => [...reserved] })
+    await pass(state([translated(WEB)]))
+    expect(ranges(transactions())).toEqual(['32768,60999'])
+    reserved.push(60_000)
+    await pass(state([translated(WEB)]))
+    expect(transactions()).toEqual([])
+    const { opened } = await pass(state([translated(WEB)]), 'full')
+    expect(opened).toMatchObject({ applied: { 'write-rules': 1 }, driftRepaired: 0 })
+    expect(ranges(transactions())).toEqual(['32768,59999'])
+    expect((await pass(state([translated(WEB)]), 'full')).opened.applied).toEqual({})
+  })
+
   it('are the whole range where nothing of it is free', async () => {
-    const { pass, transactions } = rig({ ports: { first: 80, last: 81 }, reservedPorts: [81] })
+    const { pass, transactions } = rig({ ports: { first: 80, last: 81 }, reservedPorts: () => [81] })
     await pass(state([translated(WEB)]))
     expect(ranges(transactions())).toEqual(['80,81'])
   })

@@ -12,22 +12,63 @@ const inTable = (name: string) => ({ family: 'inet', table: 'pointsman', name })
 const element = (map: string, ...concat: unknown[]) => ({ delete: { element: { ...inTable(map), elem: [{ concat }] } } })
 
 describe('what others do to the table', () => {
-  it('nft flush ruleset is told at once, healed in one transaction, counted, and connections begun meanwhile are deleted', async () => {
+  it('nft flush ruleset is healed at once in one transaction, connections begun meanwhile are deleted, and the next pass counts it', async () => {
     const { pass, kernel, sink, elements, transactions, cleaned } = rig()
     await pass(DESIRED, 'changes', ALL_SERVED)
     const [before] = [elements(), transactions(), cleaned()]
-    const disturbed = vi.fn()
-    sink.onDisturbed(disturbed)
+    const disturbed = new Promise<void>((resolve) => sink.onDisturbed(resolve))
     kernel.flushRuleset()
-    expect(disturbed).toHaveBeenCalledTimes(1)
-    const { opened } = await pass(DESIRED, 'full', ALL_SERVED)
-    expect(opened).toMatchObject({ applied: { 'add-table': 1, 'add-element': 3, 'delete-connection': 3 }, driftRepaired: 4 })
-    expect(opened.unconfirmed).toEqual(keys())
+    await disturbed
     expect(elements()).toEqual(before)
     expect(transactions()).toHaveLength(1)
     expect(cleaned().sort()).toEqual([WEB, DNS, MAIL].sort())
+    const { opened } = await pass(DESIRED, 'full', ALL_SERVED)
+    expect(opened).toMatchObject({ applied: { 'add-table': 1, 'add-element': 3, 'delete-connection': 3 }, driftRepaired: 4 })
+    expect(opened.unconfirmed).toEqual(keys())
     const again = await pass(DESIRED, 'full', ALL_SERVED)
     expect([again.opened.driftRepaired, again.opened.applied, transactions(), cleaned()]).toEqual([0, {}, [], []])
+  })
+
+  it('while nothing may be written between passes it is told, and healed by the next full one', async () => {
+    const { pass, kernel, sink, elements, transactions } = rig({ mayRepair: () => false })
+    await pass(DESIRED, 'changes', ALL_SERVED)
+    const [before] = [elements(), transactions()]
+    const disturbed = new Promise<void>((resolve) => sink.onDisturbed(resolve))
+    kernel.flushRuleset()
+    await disturbed
+    expect([kernel.tables(), transactions()]).toEqual([[], []])
+    const { opened } = await pass(DESIRED, 'full', ALL_SERVED)
+    expect(opened).toMatchObject({ applied: { 'add-table': 1, 'add-element': 3, 'delete-connection': 3 }, driftRepaired: 4 })
+    expect([elements(), transactions().length]).toEqual([before, 1])
+  })
+
+  it('a repair that was begun can be waited for, and one that nftables refuses is tried again by a later pass', async () => {
+    const { pass, kernel, sink, elements, wait } = rig()
+    await pass(DESIRED, 'changes', ALL_SERVED)
+    const before = elements()
+    const apply = kernel.apply.bind(kernel)
+    const [writing, mayWrite] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    kernel.apply = async (commands) => {
+      writing.resolve()
+      await mayWrite.promise
+      return apply(commands)
+    }
+    kernel.flushRuleset()
+    await writing.promise
+    const settled = sink.settled()
+    mayWrite.resolve()
+    await settled
+    expect(elements()).toEqual(before)
+
+    const disturbed = new Promise<void>((resolve) => sink.onDisturbed(resolve))
+    kernel.refuse = () => true
+    kernel.flushRuleset()
+    await disturbed
+    expect(kernel.tables()).toEqual([])
+    kernel.refuse = undefined
+    wait(2_000)
+    await pass(DESIRED, 'full', ALL_SERVED)
+    expect(elements()).toEqual(before)
   })
 
   it('a deleted element is put back, and only its connections are looked at', async () => {

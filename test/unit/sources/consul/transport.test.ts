@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TlsSpec } from '../../../../src/model/tls-spec.ts'
 import { ConsulAgents } from '../../../../src/sources/consul/agents.ts'
 import { ConsulFault } from '../../../../src/sources/consul/fault.ts'
+import { AT_ONCE } from '../../../../src/sources/consul/prompt-gate.ts'
 import { healthQuery, requestTarget } from '../../../../src/sources/consul/query.ts'
 import { ConsulTransport } from '../../../../src/sources/consul/transport.ts'
 import { type Certificate, type CertificateAuthority, makeAuthority } from '../../../peers/certificates.ts'
@@ -270,4 +271,23 @@ describe('TLS to an agent', () => {
       writeFileSync(keyFile, key)
       await asked.get('/v1/x')
     }))
+})
+
+describe('many questions at once', () => {
+  it('are asked in turn, but for those that must not wait behind the ones that hang', async () => {
+    await withAgent(
+      ({ path }) => (path === '/hang' ? 'hang' : {}),
+      async (agent, { transport }) => {
+        const ended = new AbortController()
+        const parts = { token: undefined, blocking: false, deadline: 10_000, signal: ended.signal }
+        const ask = (target: string, urgent: boolean) => transport.get(transport.agents.current, { ...parts, target, urgent })
+        const hanging = Array.from({ length: AT_ONCE + 5 }, () => ask('/hang', false).catch(() => 'ended'))
+        await expect.poll(() => agent.asked.length).toBe(AT_ONCE)
+        await ask('/v1/x', true)
+        expect(agent.asked.map(({ path }) => path)).toEqual([...new Array(AT_ONCE).fill('/hang'), '/v1/x'])
+        ended.abort(new Error('nobody listens'))
+        expect(await Promise.all(hanging)).toEqual(new Array(AT_ONCE + 5).fill('ended'))
+      },
+    )
+  })
 })

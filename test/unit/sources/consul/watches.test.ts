@@ -13,9 +13,13 @@ import { ScriptedCatalog } from './scripted-catalog.ts'
 class Audience implements Disposable {
   readonly #subscriptions: Subscription[] = []
   readonly last = new Map<string, HealthHeard>()
-  readonly watches = new ConsulWatches()
+  readonly watches: ConsulWatches
   confirmations = 0
   faults = 0
+
+  constructor(watches = new ConsulWatches()) {
+    this.watches = watches
+  }
 
   follow(count: number, url: string, more: Partial<ConsulSourceSpec> = {}): this {
     for (let number = 1; number <= count; number++) {
@@ -70,6 +74,8 @@ describe('watches over one agent', () => {
         true,
       )
     }
+    // A question may still be on its way.
+    await sleep(300)
     const { length } = catalog.agent.asked
     await sleep(1_300)
     expect(catalog.agent.asked).toHaveLength(length)
@@ -149,6 +155,8 @@ describe('the names of all services', { timeout: 20_000 }, () => {
     await expect.poll(() => heard.length, { timeout: 10_000 }).toBeGreaterThan(2)
     expect(new Set(heard)).toEqual(new Set(['answer']))
     asked.unsubscribe()
+    // A question may still be on its way.
+    await sleep(300)
     const { length } = catalog.agent.asked
     await sleep(1_300)
     expect(catalog.agent.asked).toHaveLength(length)
@@ -165,12 +173,9 @@ describe('more services than connections', { timeout: 20_000 }, () => {
     expect(audience.faults).toBe(0)
   })
 
-  async function settled(
-    use: (catalog: ScriptedCatalog, audience: Audience) => Promise<void>,
-    more: Partial<ConsulSourceSpec> = {},
-  ) {
+  async function settled(use: (catalog: ScriptedCatalog, audience: Audience) => Promise<void>) {
     await using catalog = await ScriptedCatalog.with(MANY)
-    using audience = new Audience().follow(MANY, catalog.agent.url, { ...FEW_CONNECTIONS, wait: 60_000, ...more })
+    using audience = new Audience().follow(MANY, catalog.agent.url, { ...FEW_CONNECTIONS, wait: 60_000 })
     await expect.poll(() => audience.last.size, { timeout: 10_000 }).toBe(MANY)
     await expect.poll(() => catalog.agent.asked.some(({ path }) => path === '/v1/health/state/passing')).toBe(true)
     await quiet(catalog)
@@ -203,14 +208,13 @@ describe('more services than connections', { timeout: 20_000 }, () => {
       expect(catalog.reads - reads).toBe(1)
     }))
 
-  it('confirm all once in a wait although nothing happens', () =>
-    settled(
-      async (_catalog, audience) => {
-        const { confirmations } = audience
-        await expect.poll(() => audience.confirmations - confirmations, { timeout: 8_000 }).toBeGreaterThanOrEqual(MANY)
-      },
-      { wait: 1_000 },
-    ))
+  it('confirm all once in a wait although nothing happens', async () => {
+    await using catalog = await ScriptedCatalog.with(MANY)
+    using audience = new Audience().follow(MANY, catalog.agent.url, { ...FEW_CONNECTIONS, wait: 1_000 })
+    await expect.poll(() => audience.last.size, { timeout: 10_000 }).toBe(MANY)
+    // More than what the start asks for: its own questions, and those of the sweep once the triggers have answered.
+    await expect.poll(() => audience.confirmations, { timeout: 8_000 }).toBeGreaterThanOrEqual(3 * MANY)
+  })
 
   it('hear of an outage, all of them, and are exact when it is over', () =>
     settled(async (catalog, audience) => {
@@ -226,13 +230,29 @@ describe('more services than connections', { timeout: 20_000 }, () => {
       expect(audience.weight(`svc-${MANY}`)).toBe(44)
     }))
 
+  it('do not wait for questions that an outage has swallowed', () =>
+    settled(async (catalog, audience) => {
+      const { script } = catalog.agent
+      catalog.agent.script = async (asked, number) => (asked.parameters.has('index') ? script(asked, number) : 'hang')
+      // All are due, and hang; so does the list of passing checks.
+      catalog.register(`svc-${MANY}`, { instances: 2, weight: 66 })
+      await sleep(500)
+      catalog.agent.script = () => 'hang'
+      catalog.agent.disconnect()
+      await expect.poll(() => [...audience.last.values()].filter(({ kind }) => kind === 'fault').length).toBe(MANY)
+      catalog.agent.script = script
+      // Far below the deadline of a question.
+      await expect
+        .poll(() => [...audience.last.values()].filter(({ kind }) => kind === 'answer').length, { timeout: 4_000 })
+        .toBe(MANY)
+      await expect.poll(() => audience.weight(`svc-${MANY}`), { timeout: 1_000 }).toBe(66)
+    }))
+
   it('go on with fewer listeners, each with a query of its own', async () => {
     await using catalog = await ScriptedCatalog.with(MANY)
     using audience = new Audience().follow(4, catalog.agent.url, FEW_CONNECTIONS)
     {
-      using crowd = new Audience()
-      const { watches } = audience
-      Object.assign(crowd, { watches })
+      using crowd = new Audience(audience.watches)
       crowd.follow(MANY, catalog.agent.url, FEW_CONNECTIONS)
       await expect.poll(() => crowd.last.size, { timeout: 10_000 }).toBe(MANY)
     }
@@ -247,12 +267,12 @@ describe('more services than connections', { timeout: 20_000 }, () => {
 
   /** An agent that takes 20 questions at once, and tells of that or not; `busy` times it does not even answer. */
   async function crowded(tells: boolean, busy = 0) {
-    const counts = { open: 0, most: 0, refused: 0, askedLimit: 0 }
+    const counts = { takes: 20, open: 0, most: 0, refused: 0, askedLimit: 0 }
     const agent = await scripted(async ({ path, parameters }) => {
       if (path === '/v1/agent/self' && counts.askedLimit++ < busy) return 'cut'
       if (path === '/v1/agent/self')
         return tells ? { body: JSON.stringify({ DebugConfig: { HTTPMaxConnsPerClient: 20 } }) } : { status: 403, headers: {} }
-      if (counts.open >= 20) {
+      if (counts.open >= counts.takes) {
         counts.refused++
         return { status: 429, headers: {}, body: 'Your IP is issuing too many concurrent connections' }
       }
@@ -300,5 +320,16 @@ describe('more services than connections', { timeout: 20_000 }, () => {
     counts.refused = 0
     await sleep(1_000)
     expect(counts.refused).toBe(0)
+  })
+
+  it('take more connections again when nobody has been refused for a while', async () => {
+    const { agent, counts } = await crowded(false)
+    await using _ = agent
+    using audience = new Audience(new ConsulWatches(2_000)).follow(40, agent.url, { maxWatches: 40 })
+    await expect.poll(() => counts.refused, { timeout: 10_000 }).toBeGreaterThan(0)
+    counts.takes = 100
+    // More than are used after the first refusal: four fifths of 40.
+    await expect.poll(() => counts.most, { timeout: 10_000 }).toBeGreaterThan(32)
+    expect(audience.last.size).toBe(40)
   })
 })

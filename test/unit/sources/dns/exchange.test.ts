@@ -132,11 +132,12 @@ describe('an answer that does not fit', () => {
     })
     const silent = await scriptedServer(({ over, packet }) => (over === 'tcp' ? [] : truncated({ over, packet })))
     const begun = performance.now()
-    expect(await ask(silent)).toMatchObject({
+    expect(await ask(silent, { timeout: 2_000 })).toMatchObject({
       ok: false,
-      what: expect.stringContaining('gives no answer over TCP within 300 ms'),
+      what: expect.stringContaining('gives no answer over TCP within 2000 ms'),
     })
-    expect(performance.now() - begun).toBeLessThan(450)
+    // Both ways together have the time of one.
+    expect(performance.now() - begun).toBeLessThan(3_500)
     const always = await scriptedServer(({ packet }) => [reply(packet, { header: { tc: 1 } })])
     expect(await ask(always)).toMatchObject({ ok: false, trouble: 'servfail', what: 'truncates its answer even over TCP' })
   })

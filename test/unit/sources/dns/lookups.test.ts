@@ -1,8 +1,9 @@
 import { firstValueFrom } from 'rxjs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { DnsNetwork } from '../../../../src/model/dns-source-spec.ts'
 import { Lookups } from '../../../../src/sources/dns/lookups.ts'
 import type { Answer } from '../../../../src/sources/dns/resolver.ts'
+import { SCOUT_GAP } from '../../../../src/sources/recovery.ts'
 import { records } from './support.ts'
 
 const network: DnsNetwork = { transport: 'auto', timeout: 2_000 }
@@ -37,6 +38,29 @@ describe('questions that many ask', () => {
     expect(running).toHaveLength(2)
     running[1]?.answer(records([], { at: 9 }))
     expect(await again).toMatchObject({ at: 9 })
+  })
+
+  it('are asked beside one that may hang by whoever does not ask for the first time, and the late answer is not lost', async () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0)
+    try {
+      const { lookups, running } = bench()
+      const hung = firstValueFrom(lookups.ask(question, network, never))
+      clock.mockReturnValue(SCOUT_GAP - 1)
+      lookups.ask(question, network, never, 'beside').subscribe().unsubscribe()
+      expect(running).toHaveLength(1)
+      clock.mockReturnValue(SCOUT_GAP)
+      lookups.ask(question, network, never, 'first').subscribe().unsubscribe()
+      expect(running).toHaveLength(1)
+      const besides = [lookups.ask(question, network, never, 'beside'), lookups.ask(question, network, never, 'anew')]
+      const answers = besides.map((one) => firstValueFrom(one))
+      expect(running).toHaveLength(2)
+      running[1]?.answer(records([], { at: 9 }))
+      expect(await Promise.all(answers)).toMatchObject([{ at: 9 }, { at: 9 }])
+      running[0]?.answer(records([], { at: 10 }))
+      expect(await hung).toMatchObject({ at: 10 })
+    } finally {
+      clock.mockRestore()
+    }
   })
 
   it('are different for another name, type, server or transport', () => {

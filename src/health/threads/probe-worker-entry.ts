@@ -1,0 +1,3 @@
+import { runProbeWorkerIfAsked } from './probe-worker.ts'
+
+runProbeWorkerIfAsked()

@@ -1,0 +1,41 @@
+import type { DestinationKey } from '../../model/destination.ts'
+import { isFoundDown } from '../../model/operational.ts'
+import { isConnectFailure } from '../../model/probe-result.ts'
+import type { Candidate } from './candidate.ts'
+import type { Exposed } from './ejection.ts'
+import type { KernelHeld } from './kernel-known.ts'
+import { type Memories, servedAsUp } from './memory.ts'
+
+const NEVER = Number.POSITIVE_INFINITY
+
+/** What the guard against correlated failures is to see of a member; whoever asks and fails is there twice, whoever serves and does neither not at all. */
+export function exposedOf(
+  { key, found, asks, health }: Candidate,
+  { memories, kernel }: { readonly memories: Memories; readonly kernel: KernelHeld },
+  now: number,
+): Exposed[] {
+  const memory = memories.get(key)
+  const { upUntil, lostAt, leaving = { since: now, served: servedAsUp(memory) } } = memory ?? {}
+  const isNew = upUntil === NEVER
+  const { failure, since = now, siblingsDue = false } = found ?? {}
+  const isDown = found !== undefined && isFoundDown(found)
+  const isUnreachable = failure !== undefined && isConnectFailure(failure)
+  if (isUnreachable && isDown) return [{ key, how: 'unreachable', since, wasUp: false, isNew, siblingsDue: false }]
+  const exposed: Exposed[] = []
+  const asksFirst = memory?.leaving === undefined
+  if (asks) {
+    const { since, served: wasUp } = leaving
+    const lost = !wasUp && lostAt !== undefined && { lostAt }
+    exposed.push({ key, how: 'leaving', since, wasUp, ...lost, isNew: asksFirst, siblingsDue: false })
+  }
+  if (failure !== undefined && !isUnreachable)
+    exposed.push({ key, how: isDown ? 'failing' : 'wavering', since, wasUp: upUntil !== undefined, isNew, siblingsDue })
+  const serves = health === 'up' || memory?.served === true || (kernel.weights.get(key) ?? 0) > 0
+  if (exposed.length === 0 && !serves) exposed.push({ key, how: 'idle', since, wasUp: false, isNew: false, siblingsDue: false })
+  return exposed
+}
+
+/** Whether a member serves now that did not when the guard looked: then it has to look again. */
+export function hasRisen(exposed: readonly Exposed[], serving: ReadonlySet<DestinationKey>): boolean {
+  return exposed.some(({ how, key }) => how === 'idle' && serving.has(key))
+}
