@@ -17,9 +17,11 @@ interface Chains {
   readonly exists: boolean
   /** How often POSTROUTING leads there. */
   readonly jumps: number
+  /** Whether it is led to once, and every rule is as we wrote it. */
+  readonly isSound: boolean
 }
 
-const NO_CHAINS: Chains = { exists: false, jumps: 0 }
+const NO_CHAINS: Chains = { exists: false, jumps: 0, isSound: true }
 
 /** Translations as rules in a chain of our own in the nat tables of iptables and ip6tables: for systems without nftables. */
 export class IptablesTable implements TranslationTable {
@@ -28,7 +30,7 @@ export class IptablesTable implements TranslationTable {
   readonly #chain: string
   readonly #chains: Record<AddressFamily, Chains> = { ipv4: NO_CHAINS, ipv6: NO_CHAINS }
   /** How each rule that we wrote is printed, once seen. */
-  readonly #printed = new Map<string, string>()
+  readonly #printed: Record<AddressFamily, Map<string, string>> = { ipv4: new Map(), ipv6: new Map() }
 
   constructor(kernel: IptablesKernel, chain: string) {
     this.#kernel = kernel
@@ -41,10 +43,13 @@ export class IptablesTable implements TranslationTable {
     let state: TableImage['state'] = 'sound'
     for (const family of FAMILIES) {
       const lines = await this.#save(family)
-      this.#chains[family] = this.#chainsIn(lines)
+      const { exists, jumps } = this.#chainsIn(lines)
       const rules = lines.map((line) => readRule(line, this.#chain)).filter((rule) => rule !== undefined)
-      if (this.#chains[family].exists && this.#chains[family].jumps !== 1) state = 'damaged'
-      if (!this.#take(rules, held, ports) && state === 'sound') state = 'rules'
+      const isLedTo = !exists || jumps === 1
+      const areRight = this.#take(rules, held, ports, this.#printed[family])
+      this.#chains[family] = { exists, jumps, isSound: isLedTo && areRight }
+      if (!isLedTo) state = 'damaged'
+      else if (!areRight && state === 'sound') state = 'rules'
     }
     if (FAMILIES.every((family) => !this.#chains[family].exists)) return NO_TABLE
     return { state, held, ranges: new Set<Target>(), ports }
@@ -52,15 +57,18 @@ export class IptablesTable implements TranslationTable {
 
   async write(image: TableImage, edit: TableEdit): Promise<TableImage> {
     const held = heldAfter(image, edit)
-    const anew = image.state !== 'sound' || !samePorts(image.ports, edit.ports)
+    const otherPorts = !samePorts(image.ports, edit.ports)
     for (const family of FAMILIES) {
+      const { exists, isSound } = this.#chains[family]
       const mine = [...held.values()].filter((translation) => isOfFamily(translation, family))
-      const whole = anew || !this.#chains[family].exists
+      // Of the other family's damage this one knows nothing: its rules stay, and go on counting.
+      const whole = otherPorts || !exists || !isSound
       const lines = whole ? this.#everything(family, mine, edit.ports) : this.#changes(family, image, edit)
       if (lines.length > 0) await this.#kernel.restoreNat(family, lines)
-      if (lines.length > 0 && whole) this.#chains[family] = { exists: true, jumps: 1 }
+      if (lines.length === 0 || !whole) continue
+      this.#chains[family] = { exists: true, jumps: 1, isSound: true }
+      this.#printed[family].clear()
     }
-    if (anew) this.#printed.clear()
     return { state: 'sound', held, ranges: new Set(), ports: edit.ports }
   }
 
@@ -87,7 +95,7 @@ export class IptablesTable implements TranslationTable {
     }
   }
 
-  #chainsIn(lines: readonly string[]): Chains {
+  #chainsIn(lines: readonly string[]): Omit<Chains, 'isSound'> {
     const jumps = lines.filter((line) => line.endsWith(`] ${this.#jump('-A')}`)).length
     return { exists: lines.some((line) => line.startsWith(`:${this.#chain} `)), jumps }
   }
@@ -102,7 +110,12 @@ export class IptablesTable implements TranslationTable {
   }
 
   /** Whether the rules are as we wrote them, once each. */
-  #take(rules: readonly (ReadRule | 'strange')[], held: Map<MatchKey, HeldTranslation>, ports: PortRange): boolean {
+  #take(
+    rules: readonly (ReadRule | 'strange')[],
+    held: Map<MatchKey, HeldTranslation>,
+    ports: PortRange,
+    knownPrints: Map<string, string>,
+  ): boolean {
     const seen = new Map<MatchKey, number>()
     let right = true
     for (const rule of rules) {
@@ -115,8 +128,8 @@ export class IptablesTable implements TranslationTable {
       const before = held.get(key)
       seen.set(key, (seen.get(key) ?? 0) + 1)
       if (hash !== hashFor(rule, protocol, ports) || (before !== undefined && before.target !== target)) right = false
-      const known = this.#printed.get(`${key} ${target} ${protocol} ${hash}`)
-      if (known === undefined) this.#printed.set(`${key} ${target} ${protocol} ${hash}`, printed)
+      const known = knownPrints.get(`${key} ${target} ${protocol} ${hash}`)
+      if (known === undefined) knownPrints.set(`${key} ${target} ${protocol} ${hash}`, printed)
       else if (known !== printed) right = false
       held.set(key, { match, target, connections: rule.connections + (before?.connections ?? 0n) })
     }

@@ -90,6 +90,21 @@ describe('source NAT by iptables', () => {
     expect((await pass(desired, 'full')).opened).toMatchObject({ applied: {}, driftRepaired: 0 })
   })
 
+  it.each([
+    ['all is flushed', [`-F ${CHAIN}`, '-F POSTROUTING']],
+    ['a rule is strange', [`-A ${CHAIN} -j ACCEPT`]],
+  ])('leaves the rules of IPv4 as they stand while those of IPv6 are put right: %s', async (_, lines) => {
+    const { pass, kernel, rules, transactions } = rig()
+    const desired = state([translated(WEB), translated('tcp/10.9.0.1:81'), translated(DNS)])
+    await pass(desired)
+    const before = rules()
+    transactions()
+    kernel.byOthers('ipv6', lines)
+    await pass(desired, 'full', ALL_SERVED)
+    expect(transactions().map(([family]) => family)).toEqual(['ipv6'])
+    expect(rules()).toEqual(before)
+  })
+
   it('puts right at once what a change that it is told of has taken away, and is not disturbed by its own', async () => {
     const { pass, kernel, sink, rules } = rig()
     const desired = state([translated(WEB), translated(DNS)])
