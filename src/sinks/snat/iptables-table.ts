@@ -58,14 +58,17 @@ export class IptablesTable implements TranslationTable {
   async write(image: TableImage, edit: TableEdit): Promise<TableImage> {
     const held = heldAfter(image, edit)
     const otherPorts = !samePorts(image.ports, edit.ports)
+    const written: AddressFamily[] = []
     for (const family of FAMILIES) {
       const { exists, isSound } = this.#chains[family]
       const mine = [...held.values()].filter((translation) => isOfFamily(translation, family))
       // Of the other family's damage this one knows nothing: its rules stay, and go on counting.
       const whole = otherPorts || !exists || !isSound
       const lines = whole ? this.#everything(family, mine, edit.ports) : this.#changes(family, image, edit)
-      if (lines.length > 0) await this.#kernel.restoreNat(family, lines)
-      if (lines.length === 0 || !whole) continue
+      if (lines.length === 0) continue
+      await this.#restore(family, lines, written)
+      written.push(family)
+      if (!whole) continue
       this.#chains[family] = { exists: true, jumps: 1, isSound: true }
       this.#printed[family].clear()
     }
@@ -83,6 +86,16 @@ export class IptablesTable implements TranslationTable {
 
   onChange(listener: (certainty: 'changed' | 'perhaps') => void): () => void {
     return this.#kernel.onChange(() => listener('perhaps'))
+  }
+
+  /** What was written of the same edit before a refusal is believed by nobody, and is written anew with the next edit. */
+  async #restore(family: AddressFamily, lines: readonly string[], before: readonly AddressFamily[]): Promise<void> {
+    try {
+      await this.#kernel.restoreNat(family, lines)
+    } catch (error) {
+      for (const each of before) this.#chains[each] = { ...this.#chains[each], isSound: false }
+      throw error
+    }
   }
 
   /** A kernel without IPv6 has nothing of it. */

@@ -146,6 +146,22 @@ describe('source NAT by iptables', () => {
     expect((await other(state([translated(WEB)]))).closed.failed).toMatchObject([{ code: 'NFT_MISSING' }])
   })
 
+  it('writes no rule of IPv4 twice where one of IPv6 in the same edit is refused', async () => {
+    const { pass, kernel, rules } = rig()
+    kernel.refuse = (line) => line.includes('10.0.0.66') || line.includes('fd00::66')
+    const services = [
+      translated(WEB, '10.0.0.66'),
+      translated('tcp/10.9.0.2:80'),
+      translated(DNS, 'fd00::66'),
+      translated('tcp/10.9.0.3:80'),
+    ]
+    const { opened } = await pass(state(services))
+    expect(opened.unconfirmed).toEqual(keys(WEB, DNS))
+    expect(rules().map((rule) => / --ctorigdst (\S+)/.exec(rule)?.[1])).toEqual(['10.9.0.3', '10.9.0.2'])
+    const { opened: again } = await pass(state(services), 'full')
+    expect(again.driftRepaired).toBe(0)
+  })
+
   it('goes from any table to any other, also after a restart, and leaves the rules of others', async () => {
     const place = (text: string, nats: readonly string[], backends: readonly string[] = []) =>
       fc.constantFrom(undefined, ...nats.map((nat) => translated(text, nat, backends)))
