@@ -98,12 +98,13 @@ export class IptablesTable implements TranslationTable {
     }
   }
 
-  /** A kernel without IPv6 has nothing of it. */
+  /** A kernel without IPv6 has nothing of it. Where something of ours was there, or nobody can see whether it is, a refusal says nothing of the kind. */
   async #save(family: AddressFamily): Promise<readonly string[]> {
     try {
       return await this.#kernel.saveNat(family)
     } catch (error) {
-      if (family === 'ipv6' && error instanceof PointsmanError && error.code === 'KERNEL_REFUSED') return []
+      const isRefused = error instanceof PointsmanError && error.code === 'KERNEL_REFUSED' && error.detail['unreadable'] !== true
+      if (family === 'ipv6' && isRefused && !this.#chains.ipv6.exists) return []
       throw error
     }
   }

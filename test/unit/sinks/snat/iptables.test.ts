@@ -162,6 +162,33 @@ describe('source NAT by iptables', () => {
     expect(again.driftRepaired).toBe(0)
   })
 
+  it.each([
+    ['IPv4', 'ipv4', { unreadable: true }],
+    ['IPv6', 'ipv6', { unreadable: true }],
+    ['IPv6, for a moment', 'ipv6', {}],
+  ] as const)(
+    'writes nothing where it cannot be seen what is there, and leaves nothing unsaid: %s',
+    async (_, family, detail) => {
+      const { pass, kernel, sink, rules, transactions } = rig()
+      const desired = state([translated(WEB), translated(DNS)])
+      await pass(desired)
+      const before = rules()
+      transactions()
+      kernel.hides = { family, detail }
+      const { opened } = await pass(desired, 'full', ALL_SERVED)
+      expect(opened).toMatchObject({ failed: [{ code: 'KERNEL_REFUSED' }], driftRepaired: 0, unconfirmed: keys() })
+      expect(
+        (await pass(state([translated(WEB), translated(DNS), translated('tcp/10.9.0.2:80')]), 'full')).opened.unconfirmed,
+      ).toEqual(keys('tcp/10.9.0.2:80'))
+      await expect(sink.remove()).rejects.toMatchObject({ code: 'KERNEL_REFUSED' })
+      kernel.hides = undefined
+      expect([transactions().filter(([of]) => of === family), rules()]).toEqual([
+        [],
+        family === 'ipv6' ? before.slice(1) : before,
+      ])
+    },
+  )
+
   it('goes from any table to any other, also after a restart, and leaves the rules of others', async () => {
     const place = (text: string, nats: readonly string[], backends: readonly string[] = []) =>
       fc.constantFrom(undefined, ...nats.map((nat) => translated(text, nat, backends)))
