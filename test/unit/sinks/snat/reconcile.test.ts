@@ -210,9 +210,33 @@ describe('the ports of translated connections', () => {
   })
 
   it('are the whole range where nothing of it is free', async () => {
-    const { pass, transactions } = rig({ ports: { first: 80, last: 81 }, reservedPorts: () => [81] })
-    await pass(state([translated(WEB)]))
+    const { pass, transactions, warnings } = rig({ ports: { first: 80, last: 81 }, reservedPorts: () => [81] })
+    await pass(state([translated(WEB), service('tcp/10.9.0.2:81')]))
     expect(ranges(transactions())).toEqual(['80,81'])
+    expect(warnings()).toEqual([expect.stringContaining('finds no port from 80 to 81')])
+    await pass(state([translated(WEB), service('tcp/10.9.0.2:81')]), 'full')
+    expect(warnings()).toEqual([])
+  })
+
+  it('keep off those of virtual services even where the host keeps the whole range for itself', async () => {
+    const ports = { first: 40_000, last: 40_999 }
+    const reservedPorts = () => Array.from({ length: 1_000 }, (_, index) => 40_000 + index)
+    const { pass, transactions, warnings } = rig({ ports, reservedPorts })
+    await pass(state([translated('tcp/10.9.0.1:40300')]))
+    expect(ranges(transactions())).toEqual(['40301,40999'])
+    expect(warnings()).toHaveLength(1)
+  })
+
+  it('that are few are told of once, and only where anybody is translated', async () => {
+    const scattered = Array.from({ length: 300 }, (_, index) => 32_800 + index * 100)
+    const { pass, transactions, warnings } = rig({ reservedPorts: () => scattered })
+    await pass(state([service(WEB)]))
+    expect(warnings()).toEqual([])
+    await pass(state([translated(WEB)]))
+    expect(ranges(transactions())).toEqual(['32801,32899'])
+    expect(warnings()).toEqual([expect.stringContaining('99 ports alone (32801-32899)')])
+    await pass(state([translated(WEB), translated(DNS)]), 'full')
+    expect(warnings()).toEqual([])
   })
 })
 
