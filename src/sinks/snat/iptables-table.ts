@@ -6,7 +6,7 @@ import { hashFor, isOfFamily, protocolsOf, type ReadRule, readRule, rulesOf } fr
 import { samePorts } from './port-range.ts'
 import { NO_TABLE, type TableImage } from './table-image.ts'
 import { type HeldTranslation, type MatchKey, matchKey, type Target, type Translation } from './translation.ts'
-import { heldAfter, type TableEdit, type TranslationTable } from './translation-table.ts'
+import { heldAfter, notOurs, type TableEdit, type TranslationTable } from './translation-table.ts'
 
 const FAMILIES = ['ipv4', 'ipv6'] as const
 /** Bytes of the name of a chain that iptables takes (XT_EXTENSION_MAXNAMELEN). */
@@ -42,9 +42,7 @@ export class IptablesTable implements TranslationTable {
     const held = new Map<MatchKey, HeldTranslation>()
     let state: TableImage['state'] = 'sound'
     for (const family of FAMILIES) {
-      const lines = await this.#save(family)
-      const { exists, jumps } = this.#chainsIn(lines)
-      const rules = lines.map((line) => readRule(line, this.#chain)).filter((rule) => rule !== undefined)
+      const { exists, jumps, rules } = await this.#found(family)
       const isLedTo = !exists || jumps === 1
       const areRight = this.#take(rules, held, ports, this.#printed[family])
       this.#chains[family] = { exists, jumps, isSound: isLedTo && areRight }
@@ -77,7 +75,7 @@ export class IptablesTable implements TranslationTable {
 
   async remove(): Promise<void> {
     for (const family of FAMILIES) {
-      const { exists, jumps } = this.#chainsIn(await this.#save(family))
+      const { exists, jumps } = await this.#found(family)
       const lines = [...this.#jumpsAway(jumps), ...(exists ? [`-F ${this.#chain}`, `-X ${this.#chain}`] : [])]
       if (lines.length > 0) await this.#kernel.restoreNat(family, lines)
       this.#chains[family] = NO_CHAINS
@@ -109,9 +107,14 @@ export class IptablesTable implements TranslationTable {
     }
   }
 
-  #chainsIn(lines: readonly string[]): Omit<Chains, 'isSound'> {
+  /** Rejects where the chain is somebody else's, who has given it the same name. */
+  async #found(family: AddressFamily): Promise<Omit<Chains, 'isSound'> & { readonly rules: readonly (ReadRule | 'strange')[] }> {
+    const lines = await this.#save(family)
+    const exists = lines.some((line) => line.startsWith(`:${this.#chain} `))
     const jumps = lines.filter((line) => line.endsWith(`] ${this.#jump('-A')}`)).length
-    return { exists: lines.some((line) => line.startsWith(`:${this.#chain} `)), jumps }
+    const rules = lines.map((line) => readRule(line, this.#chain)).filter((rule) => rule !== undefined)
+    if (jumps > 0 || rules.length === 0 || rules.some((rule) => rule !== 'strange')) return { exists, jumps, rules }
+    throw notOurs(`${this.name} (${family === 'ipv4' ? 'iptables' : 'ip6tables'} -t nat)`)
   }
 
   /** It looks at the state of connections, so that they are tracked, and those that live translated, also while no rule of ours is left that needs it. */

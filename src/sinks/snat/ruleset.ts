@@ -114,6 +114,11 @@ export function ruleComment(rule: readonly Json[]): string {
   return `pointsman ${VERSION} ${createHash('sha256').update(JSON.stringify(rule)).digest('hex').slice(0, 12)}`
 }
 
+/** Whether a comment is from a rule that we wrote, of whatever version. */
+export function isOurComment(comment: string): boolean {
+  return /^pointsman \d+ /.test(comment)
+}
+
 /** Whether a comment is from a rule of a table whose maps have another shape. */
 export function isOtherVersion(comment: string): boolean {
   const version = /^pointsman (\d+) /.exec(comment)?.[1]

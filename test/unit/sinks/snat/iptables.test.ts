@@ -189,6 +189,19 @@ describe('source NAT by iptables', () => {
     },
   )
 
+  it('leaves a chain of the same name that somebody else made, and opens nothing', async () => {
+    const { pass, kernel, sink, rules } = rig()
+    kernel.byOthers('ipv4', [
+      `:${CHAIN} - [0:0]`,
+      `-A ${CHAIN} -s 10.3.0.0/16 -j MASQUERADE`,
+      `-A POSTROUTING -o eth1 -j ${CHAIN}`,
+    ])
+    const { opened } = await pass(state([translated(WEB)]))
+    expect(opened).toMatchObject({ unconfirmed: keys(WEB), failed: [{ code: 'KERNEL_REFUSED' }] })
+    await expect(sink.remove()).rejects.toMatchObject({ code: 'KERNEL_REFUSED' })
+    expect([kernel.transactions, rules()]).toEqual([[], ['-s 10.3.0.0/16 -j MASQUERADE']])
+  })
+
   it('goes from any table to any other, also after a restart, and leaves the rules of others', async () => {
     const place = (text: string, nats: readonly string[], backends: readonly string[] = []) =>
       fc.constantFrom(undefined, ...nats.map((nat) => translated(text, nat, backends)))

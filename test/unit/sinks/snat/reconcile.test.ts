@@ -110,6 +110,30 @@ describe('the source NAT sink', () => {
     },
   )
 
+  it('leaves a table of the same name that somebody else made, and opens nothing', async () => {
+    const { pass, sink, kernel, transactions } = rig()
+    const at = { family: 'inet', table: 'pointsman' }
+    const theirs = [
+      { add: { table: { family: 'inet', name: 'pointsman' } } },
+      { add: { chain: { ...at, name: 'input', type: 'filter', hook: 'input', prio: 0, policy: 'accept' } } },
+      { add: { rule: { ...at, chain: 'input', expr: [{ drop: null }] } } },
+    ]
+    kernel.byOthers(theirs)
+    const before = await kernel.readTable('inet', 'pointsman')
+    const { opened } = await pass(state([translated(WEB)]))
+    expect(opened).toMatchObject({ unconfirmed: keys(WEB), failed: [{ code: 'KERNEL_REFUSED' }] })
+    expect(opened.failed[0]?.message).toContain('left to whoever made it')
+    await expect(sink.remove()).rejects.toMatchObject({ code: 'KERNEL_REFUSED' })
+    expect([transactions(), await kernel.readTable('inet', 'pointsman')]).toEqual([[], before])
+  })
+
+  it('makes what is missing in a table of that name that is empty', async () => {
+    const { pass, kernel, elements } = rig()
+    kernel.byOthers([{ add: { table: { family: 'inet', name: 'pointsman' } } }])
+    expect((await pass(state([translated(WEB)]))).opened.unconfirmed).toEqual(keys())
+    expect(elements()).toHaveLength(1)
+  })
+
   it('empties a table of another version in one transaction', async () => {
     const { pass, kernel, elements } = rig()
     await pass(state([translated(WEB)]))
