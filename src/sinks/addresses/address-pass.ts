@@ -113,6 +113,7 @@ export class AddressPass {
       else if (verdict.kind === 'held') {
         const detail = { address, interface: link.name, holder: verdict.holder }
         const message = `The address ${address} is taken off ${link.name}, because the host with the hardware address ${verdict.holder} has had it since the interface lost its carrier.`
+        memory.conflictsSeen++
         log?.error({ code: 'ADDRESS_CONFLICT', ...detail }, message)
         taken.push(owned)
       } else if (verdict.kind !== 'asking') {

@@ -402,7 +402,7 @@ describe('what others do', () => {
     expect(kernel.announced).toEqual(['2001:db8::50 eth0 5'])
     expect(report.failed).toEqual([expect.objectContaining({ object: VIP, code: 'ADDRESS_CONFLICT' })])
     expect(messages('error')[0]).toContain(`is taken off eth0, because the host with the hardware address ${HOLDER}`)
-    expect(sink.facts()).toMatchObject({ held: 1, conflicts: 1, repairs: 0 })
+    expect(sink.facts()).toMatchObject({ held: 1, conflicts: 1, conflictsSeen: 2, repairs: 0 })
     kernel.holders.clear()
     now += 1_000
     expect((await settle(state([WEB, WEB6]))).failed).toEqual([])
