@@ -13,6 +13,8 @@ export class FakeIptables implements IptablesKernel {
   /** Transactions by the sink: the family, then the lines. */
   readonly transactions: (readonly string[])[] = []
   failure: PointsmanError | undefined
+  /** A family whose programs are not installed. */
+  lacks: AddressFamily | undefined
   /** Refuses to show the table of a family. */
   hides: { readonly family: AddressFamily; readonly detail: Readonly<Record<string, unknown>> } | undefined
   refuse: ((line: string) => boolean) | undefined
@@ -24,6 +26,7 @@ export class FakeIptables implements IptablesKernel {
 
   async saveNat(family: AddressFamily): Promise<readonly string[]> {
     if (this.failure) throw this.failure
+    this.#require(family)
     if (this.hides?.family === family) throw refusal('it cannot be shown', this.hides.detail)
     const { chains } = this.#tables[family]
     return [
@@ -40,6 +43,7 @@ export class FakeIptables implements IptablesKernel {
 
   async restoreNat(family: AddressFamily, lines: readonly string[]): Promise<void> {
     if (this.failure) throw this.failure
+    this.#require(family)
     if (this.refuse && lines.some(this.refuse)) throw refusal('Invalid argument')
     this.#change(family, lines)
     this.transactions.push([family, ...lines])
@@ -59,6 +63,10 @@ export class FakeIptables implements IptablesKernel {
 
   get watched(): boolean {
     return this.#listeners.size > 0
+  }
+
+  #require(family: AddressFamily): void {
+    if (this.lacks === family) throw new PointsmanError('NFT_MISSING', `The programs for ${family} are not installed.`)
   }
 
   #change(family: AddressFamily, lines: readonly string[]): void {

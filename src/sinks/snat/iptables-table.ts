@@ -96,13 +96,12 @@ export class IptablesTable implements TranslationTable {
     }
   }
 
-  /** A kernel without IPv6 has nothing of it. Where something of ours was there, or nobody can see whether it is, a refusal says nothing of the kind. */
+  /** A kernel without IPv6, or a system without ip6tables, has nothing of it. Where something of ours was there, or nobody can see whether it is, a refusal says nothing of the kind. */
   async #save(family: AddressFamily): Promise<readonly string[]> {
     try {
       return await this.#kernel.saveNat(family)
     } catch (error) {
-      const isRefused = error instanceof PointsmanError && error.code === 'KERNEL_REFUSED' && error.detail['unreadable'] !== true
-      if (family === 'ipv6' && isRefused && !this.#chains.ipv6.exists) return []
+      if (family === 'ipv6' && !this.#chains.ipv6.exists && isWithout(error)) return []
       throw error
     }
   }
@@ -179,4 +178,9 @@ export class IptablesTable implements TranslationTable {
     const verb = translation.match.port === 0 ? '-A' : '-I'
     return rulesOf(translation, ports).map((rule) => `${verb} ${this.#chain} ${rule}`)
   }
+}
+
+function isWithout(error: unknown): boolean {
+  if (!(error instanceof PointsmanError)) return false
+  return error.code === 'NFT_MISSING' || (error.code === 'KERNEL_REFUSED' && error.detail['unreadable'] !== true)
 }

@@ -69,8 +69,15 @@ describe('source NAT by iptables', () => {
 
   it('needs no ip6tables where nothing is translated over IPv6', async () => {
     const { pass, kernel } = rig()
-    await pass(state([translated(WEB)]))
+    kernel.lacks = 'ipv6'
+    expect((await pass(state([translated(WEB)]))).opened).toMatchObject({ failed: [], unconfirmed: keys() })
     expect(kernel.rules('ipv6', CHAIN)).toBeUndefined()
+    const { opened } = await pass(state([translated(WEB), translated(DNS), translated('tcp/10.9.0.2:80')]))
+    expect(opened.failed).toMatchObject([{ code: 'NFT_MISSING' }])
+    await pass(state([translated(WEB), translated(DNS), translated('tcp/10.9.0.2:80')]))
+    const third = await pass(state([translated(WEB), translated(DNS), translated('tcp/10.9.0.2:80')]))
+    expect(third.opened.unconfirmed).toEqual(keys(DNS))
+    expect(kernel.rules('ipv4', CHAIN)).toHaveLength(2)
   })
 
   it.each([
