@@ -6,7 +6,7 @@ import type { AddressFamily } from '../model/address.ts'
  */
 export interface IptablesKernel extends AsyncDisposable {
   readonly by: 'iptables'
-  /** Lines of iptables-save(8) for the nat table, with counters. */
+  /** Lines of iptables-save(8) for the nat table, with counters. KERNEL_REFUSED has `unreadable: true` in its detail where nft has written into that table what iptables cannot read. */
   saveNat(family: AddressFamily): Promise<readonly string[]>
   /** Lines for iptables-restore(8) without `*nat` and `COMMIT`; what they do not name stays. All of them or none. */
   restoreNat(family: AddressFamily, lines: readonly string[]): Promise<void>

@@ -34,6 +34,8 @@ const LONGEST = 300
 /** Words of iptables-nft about a table that nft wrote into: in some versions an error, in others a remark in its answer. */
 const INCOMPATIBLE = /table \S+ (is|contains) incompatible/i
 const REMARKED = /^# Table \S+ (is|contains) incompatible/im
+/** Those of them after which nothing of the table is shown, what is ours as little as the rest. */
+const UNREADABLE = /table \S+ is incompatible/i
 
 interface Answer {
   readonly code: number | null
@@ -44,8 +46,13 @@ interface Answer {
 /** iptables(8) in the network namespace of this process. Nothing is run before it is needed. */
 export function openIptablesKernel(options: OpenIptablesKernelOptions = {}): IptablesKernel {
   const run = runner(options)
-  const save = async (variant: Variant, family: AddressFamily) =>
-    (await run(variant, family, 'save', ['-c', '-t', 'nat'], '')).split('\n')
+  const save = async (variant: Variant, family: AddressFamily) => {
+    const output = await run(variant, family, 'save', ['-c', '-t', 'nat'], '').catch((error: PointsmanError) => {
+      throw UNREADABLE.test(error.message) ? unreadable(family) : error
+    })
+    if (output.split('\n').some((line) => line.startsWith('# ') && UNREADABLE.test(line))) throw unreadable(family)
+    return output.split('\n')
+  }
   let { variant } = options
   return {
     by: 'iptables',
@@ -73,6 +80,8 @@ async function firstThatAnswers(
       return { variant, lines: await save(variant) }
     } catch (error) {
       if (!(error instanceof PointsmanError) || !(error.code === 'NFT_MISSING' || error.code === 'KERNEL_REFUSED')) throw error
+      // It is there, and may hold what is ours.
+      if (isUnreadable(error)) throw error
       if (failure === undefined || (failure.code === 'NFT_MISSING' && error.code !== failure.code)) failure = error
     }
   }
@@ -165,6 +174,18 @@ function refused(program: string, words: string): PointsmanError {
   return new PointsmanError('KERNEL_REFUSED', `${program} refused: ${reason || 'it gave no reason'}. It is tried again.`, {
     detail: { reason },
   })
+}
+
+/** What an earlier look, or an earlier process, put there must not be taken for gone. */
+function unreadable(family: AddressFamily): PointsmanError {
+  const table = family === 'ipv4' ? 'ip nat' : 'ip6 nat'
+  const cure = `take its rules out (\`nft -a list table ${table}\` shows them), or write global.snat.by: nftables`
+  const message = `iptables cannot read the table ${table} any more, because nft has written into it besides iptables: ${cure}.`
+  return new PointsmanError('KERNEL_REFUSED', message, { detail: { unreadable: true } })
+}
+
+function isUnreadable({ detail }: PointsmanError): boolean {
+  return detail['unreadable'] === true
 }
 
 function notInstalled(program: string): PointsmanError {

@@ -51,6 +51,39 @@ describe.skipIf(!nftablesHere)('without a free descriptor', () => {
   )
 })
 
+describe.skipIf(!nftablesHere)('a ruleset with a table of ours', () => {
+  it('is read again by nft as it was printed, which is how people keep theirs', async () => {
+    const code = `
+      import { execSync } from 'node:child_process'
+      import { openNftablesKernel } from './src/kernel/for-daemon.ts'
+      import { createSnatSink } from './src/sinks/snat/snat-sink.ts'
+      import { state } from './test/support/desired.ts'
+      import { translated } from './test/support/source-nat.ts'
+      const kernel = await openNftablesKernel()
+      const sink = createSnatSink({ kernel })
+      const services = [
+        translated('tcp/10.9.0.1:80'),
+        translated('udp/10.9.0.1:0', '10.0.0.9'),
+        translated('fwmark/7/ipv4', '10.0.0.9-10.0.0.12', ['10.2.1.2:80']),
+        translated('sctp/[fd00:9::1]:80', 'fd00::9-fd00::c'),
+        translated('fwmark/7/ipv6', 'masquerade', ['[fd00:2::2]:0']),
+      ]
+      await sink.open(state(services), 'full', 0)
+      const printed = execSync('/usr/sbin/nft list ruleset').toString()
+      execSync('/usr/sbin/nft -f /dev/stdin', { input: 'flush ruleset\\n' + printed })
+      console.log(printed === execSync('/usr/sbin/nft list ruleset').toString())
+      await sink[Symbol.asyncDispose]()
+      const next = createSnatSink({ kernel })
+      console.log(JSON.stringify((await next.open(state(services), 'full', 0)).applied))
+      await next[Symbol.asyncDispose]()
+      await kernel[Symbol.asyncDispose]()
+    `
+    const script = 'exec "$0" --input-type=module-typescript --eval "$1"'
+    const { stdout } = await run('unshare', ['--net', 'sh', '-c', script, process.execPath, code])
+    expect(stdout).toBe('true\n{}\n')
+  })
+})
+
 describe.skipIf(!nftablesHere)('who listens to the ruleset', () => {
   const listenAnd = (then: string) => `
     import { spawnSync } from 'node:child_process'

@@ -211,6 +211,15 @@ describe('the table in the kernel', () => {
     await sink.remove()
   })
 
+  it('is read again by nft as it is printed, which is how people keep their rulesets', async () => {
+    await using sink = await SnatSinkInLab.start(lab, net.director.netns)
+    await sink.pass({ services: SERVICES })
+    const script = 'printed=$(nft list ruleset) && printf "flush ruleset\\n%s\\n" "$printed" | nft -c -f /dev/stdin'
+    const { code, stderr } = await net.run(net.director, ['sh', '-c', script])
+    expect(code, stderr).toBe(0)
+    await sink.remove()
+  })
+
   it('takes 5,000 more elements in one transaction and with the same rules', async () => {
     await using sink = await SnatSinkInLab.start(lab, net.director.netns)
     const [first] = SERVICES

@@ -87,7 +87,7 @@ export class FakeNftables implements NftablesKernel {
     elements.set(text, { ...element, packets: element.packets + packets })
   }
 
-  /** `tcp 10.0.0.1 80 => masquerade`, sorted, of all maps of a table; undefined where there is none. */
+  /** `tcp 10.0.0.1 80 => snat_masquerade`, sorted, of all maps of a table; undefined where there is none. */
   elements(table: string): string[] | undefined {
     const [family = '', name = ''] = table.split(' ')
     const there = this.#tables.get(table)
@@ -240,7 +240,7 @@ function printed(family: string, name: string, { maps, chains }: Table): NftObje
   ]
 }
 
-/** The elements of a table as it was read, from memory or from a kernel: `vip4 tcp 10.0.0.1 80 => masquerade`, sorted. */
+/** The elements of a table as it was read, from memory or from a kernel: `vip4 tcp 10.0.0.1 80 => snat_masquerade`, sorted. */
 export function elementsIn(objects: readonly NftObject[]): string[] {
   const maps = objects.flatMap(({ map }) => (map === undefined ? [] : [map as Body]))
   return maps

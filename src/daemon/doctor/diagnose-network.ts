@@ -27,7 +27,7 @@ function nftables({ nftables: answer, installer }: DoctorFacts): Finding[] {
   if (answer === undefined) return []
   if (!('problem' in answer)) return [ok('source NAT', `it can be made (${answer.by})`)]
   const isMissing = answer.problem.includes('install')
-  const install = isMissing && installer !== undefined ? { run: `${installer} nftables` } : {}
+  const install = isMissing && installer !== undefined ? { run: `${installer} ${answer.wanted ?? 'nftables'}` } : {}
   return [fail('source NAT', answer.problem, install)]
 }
 

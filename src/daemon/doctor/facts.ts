@@ -47,7 +47,9 @@ export interface DoctorFacts {
   /** As `Host.routesLostToForwarding`; empty while IPv6 is forwarded. */
   readonly routesLostToForwarding: readonly string[]
   /** What nftables said; absent where no service needs it. */
-  readonly nftables?: { readonly by: string } | { readonly problem: string }
+  readonly nftables?:
+    | { readonly by: string }
+    | { readonly problem: string /** What the configuration insists on. */; readonly wanted?: 'iptables' }
   /** Installs a package here: `apt-get install -y`; absent where that is not known. */
   readonly installer?: string
   /** Connections in the kernel's table, how many it takes, and the size of its hash table; absent where they are not tracked. */

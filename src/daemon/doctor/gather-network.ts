@@ -62,10 +62,12 @@ async function askNftables(host: Host, wanted: SnatSettings['by']): Promise<Doct
   try {
     const { by, kernel } = await openSnatWay(host, wanted)
     await using _ = kernel
-    const iptables = wanted === 'iptables' ? 'iptables' : 'iptables, because nftables is not here'
-    return { by: by === 'iptables' ? iptables : kernel.by }
+    if (by === 'nftables') return { by: kernel.by }
+    // Whether its programs are there, and show the table, is known once they were run.
+    await kernel.saveNat('ipv4')
+    return { by: wanted === 'iptables' ? 'iptables' : 'iptables, because nftables is not here' }
   } catch (error) {
-    return { problem: asPointsmanError(error).message }
+    return { problem: asPointsmanError(error).message, ...(wanted === 'iptables' && { wanted }) }
   }
 }
 
@@ -114,7 +116,9 @@ function arpOf(host: Host, links: Neighbourhood['links']): Neighbourhood['arp'] 
 
 /** Of services that go by iptables nothing is needed of nftables. */
 function neededModules(services: readonly ServiceSpec[], nftables: DoctorFacts['nftables']): Map<NeededModule, ModuleState> {
-  const byNftables = nftables !== undefined && !('by' in nftables && nftables.by.startsWith('iptables'))
+  const byIptables =
+    nftables !== undefined && ('by' in nftables ? nftables.by.startsWith('iptables') : nftables.wanted === 'iptables')
+  const byNftables = nftables !== undefined && !byIptables
   const needed: NeededModule[] = [
     ...(services.some(({ fullNat }) => fullNat) ? (['nf_conntrack'] as const) : []),
     ...(byNftables ? (['nft_chain_nat'] as const) : []),

@@ -52,6 +52,7 @@ export class AddressPass {
     const writes = this.#writes
     if (plan.needsOwnLink && (await writes.makeOwnLink())) return true
     await writes.switchOn(plan.switchOn)
+    if (await this.#giveUpTaken(plan.held, links)) return true
     const add = this.#ready(plan, links)
     if (!(await this.#recordIntents(add, plan))) return false
     const missed = await writes.addAll(add)
@@ -64,19 +65,25 @@ export class AddressPass {
   }
 
   /** What was read, as against what was last known. */
-  #learn({ held, remove, foreign }: AddressPlan, links: readonly NetworkLink[], addresses: readonly InterfaceAddress[]): void {
+  #learn(
+    { held, remove, foreign, awaited }: AddressPlan,
+    links: readonly NetworkLink[],
+    addresses: readonly InterfaceAddress[],
+  ): void {
     const { memory, log } = this.#tools
     const before = memory.links
     memory.present = held.length + remove.length
+    memory.awaited = new Set(awaited)
     memory.links = new Map(links.map((link) => [link.index, link]))
     for (const owned of held) {
       memory.held.add(ownedKey(owned))
       const [was, is] = [before.get(owned.link), memory.links.get(owned.link)]
-      const cameBack = was !== undefined && is?.carrier === true && !was.carrier
-      if (cameBack || (was !== undefined && was.neighbourAddress !== is?.neighbourAddress)) {
-        memory.announcements.begin(owned.address, owned.link)
-      }
+      if (was === undefined) continue
+      if (is?.carrier === true && !was.carrier) memory.doubted.add(ownedKey(owned))
+      else if (was.neighbourAddress !== is?.neighbourAddress) memory.announcements.begin(owned.address, owned.link)
     }
+    const keys = new Set(held.map(ownedKey))
+    for (const key of memory.doubted) if (!keys.has(key)) memory.doubted.delete(key)
     for (const address of foreign) {
       if (memory.foreign.has(address)) continue
       const on = addresses.filter((one) => one.address === address).map(({ link }) => memory.links.get(link)?.name)
@@ -87,6 +94,37 @@ export class AddressPass {
     }
     memory.foreign = new Set(foreign)
     for (const address of memory.conflicts) if (!this.#wanted.has(address)) memory.conflicts.delete(address)
+  }
+
+  /**
+   * Whoever has no carrier hears nobody: an address whose link has one again is announced once no neighbour holds it, and taken off where one does. True where one was: whether
+   * it can be added again is asked from now on.
+   */
+  async #giveUpTaken(held: readonly OwnedAddress[], links: readonly NetworkLink[]): Promise<boolean> {
+    const { memory, log } = this.#tools
+    const taken: OwnedAddress[] = []
+    const unasked: { address: IpAddress; link: NetworkLink }[] = []
+    for (const owned of held) {
+      const { address } = owned
+      const link = memory.links.get(owned.link)
+      if (!memory.doubted.has(ownedKey(owned)) || link?.carrier !== true) continue
+      const verdict = link.neighbourAddress === undefined ? ({ kind: 'free' } as const) : memory.probes.verdict(address, link)
+      if (verdict.kind === 'unasked') unasked.push({ address, link })
+      else if (verdict.kind === 'held') {
+        const detail = { address, interface: link.name, holder: verdict.holder }
+        const message = `The address ${address} is taken off ${link.name}, because the host with the hardware address ${verdict.holder} has had it since the interface lost its carrier.`
+        memory.conflictsSeen++
+        log?.error({ code: 'ADDRESS_CONFLICT', ...detail }, message)
+        taken.push(owned)
+      } else if (verdict.kind !== 'asking') {
+        memory.doubted.delete(ownedKey(owned))
+        memory.announcements.begin(address, owned.link)
+      }
+    }
+    this.#ask(unasked, links)
+    const gone = await this.#writes.deleteAll(taken, links)
+    await this.#writes.forget(gone)
+    return gone.length > 0
   }
 
   /** The additions that can be made now: about the others the neighbours are asked, or have said no. */
@@ -108,12 +146,16 @@ export class AddressPass {
       else if (verdict.kind === 'failed') this.#writes.fail(address, link.index, verdict.cause)
       else if (verdict.kind === 'unasked') unasked.push(addition)
     }
-    const ours = new Set(links.flatMap(({ neighbourAddress }) => neighbourAddress ?? []))
-    for (const [link, additions] of Map.groupBy(unasked, (addition) => addition.link)) {
-      const addresses = additions.map(({ address }) => address)
-      memory.probes.ask(link, addresses, ours)
-    }
+    this.#ask(unasked, links)
     return ready
+  }
+
+  #ask(unasked: readonly { readonly address: IpAddress; readonly link: NetworkLink }[], links: readonly NetworkLink[]): void {
+    const ours = new Set(links.flatMap(({ neighbourAddress }) => neighbourAddress ?? []))
+    for (const [link, questions] of Map.groupBy(unasked, (question) => question.link)) {
+      const addresses = questions.map(({ address }) => address)
+      this.#tools.memory.probes.ask(link, addresses, ours)
+    }
   }
 
   #refuse({ address, link, lost }: Addition, holder: string): void {

@@ -148,7 +148,7 @@ class InterfaceAddresses implements AddressSink {
       case 'link': {
         const known = memory.links.get(event.index)
         if (known !== undefined && known.up === event.up && known.carrier === event.carrier) return false
-        return this.#hasAddressOn(event.index) || this.#isWanted(event.name)
+        return memory.awaited.has(event.index) || this.#hasAddressOn(event.index) || this.#isWanted(event.name)
       }
     }
   }

@@ -13,6 +13,8 @@ export class AddressMemory {
   readonly announcements = new Announcements()
   /** Keys of what this process has seen to be ours and there: what is missing of it was taken away by somebody. */
   readonly held = new Set<string>()
+  /** Keys of what is ours and there, and may have been taken by another host while its link had no carrier: nobody is told of it before that is asked. */
+  readonly doubted = new Set<string>()
   /** How many of ours are there. */
   present = 0
   /** What we deleted, until the kernel has said so. */
@@ -20,6 +22,8 @@ export class AddressMemory {
   readonly conflicts = new Set<IpAddress>()
   /** As last read. */
   links: ReadonlyMap<number, NetworkLink> = new Map()
+  /** As AddressPlan.awaited, of the last plan. */
+  awaited: ReadonlySet<number> = new Set()
   wanted: ReadonlyMap<IpAddress, SharedAddress> | undefined
   foreign: ReadonlySet<IpAddress> = new Set()
   /** False once the kernel has refused to make a dummy link. */

@@ -43,6 +43,8 @@ export interface AddressPlan {
   readonly forget: readonly OwnedAddress[]
   readonly foreign: readonly IpAddress[]
   readonly unplaced: readonly { readonly address: IpAddress; readonly reason: string }[]
+  /** Links by index that addresses wait for: they are there, and nothing can be added to them yet. */
+  readonly awaited: readonly number[]
   /** Links of our own: down although needed; there although not needed; recorded although not there. */
   readonly switchOn: readonly NetworkLink[]
   readonly deleteLinks: readonly NetworkLink[]
@@ -75,6 +77,7 @@ class Planning {
     forget: [],
     foreign: [],
     unplaced: [],
+    awaited: [],
     switchOn: [],
     deleteLinks: [],
     forgetLinks: [],
@@ -142,9 +145,12 @@ class Planning {
     this.#used.add(link.index)
     const lost = owned.filter((one) => !present.includes(one))
     const move = owned.some((one) => one.link !== link.index)
-    const reason = `the interface ${link.name} is down: set it up (ip link set ${link.name} up).`
-    if (link.up || link.index === this.#ownLink?.index) this.#plan.add.push({ address, link, services, move, lost })
-    else this.#plan.unplaced.push({ address, reason })
+    const reason = link.index === this.#ownLink?.index ? undefined : whyNotYet(link)
+    if (reason === undefined) this.#plan.add.push({ address, link, services, move, lost })
+    else {
+      this.#plan.unplaced.push({ address, reason })
+      this.#plan.awaited.push(link.index)
+    }
   }
 
   /** `own` is the link of our own where there is one, and lo where there can be none. */
@@ -205,4 +211,11 @@ class Planning {
     const { addresses, record } = this.#situation
     return addresses.some((one) => one.link === link.index && !isLinkLocal(one.address) && !record.addresses.has(ownedKey(one)))
   }
+}
+
+/** A bridge without a carrier has no ports, and so nobody who could hold anything. */
+function whyNotYet({ name, kind, up, carrier, neighbourAddress }: NetworkLink): string | undefined {
+  if (!up) return `the interface ${name} is down: set it up (ip link set ${name} up).`
+  if (carrier || neighbourAddress === undefined || kind === 'bridge') return undefined
+  return `the interface ${name} has no carrier, so that nobody can be asked who holds it: look at its cable, or at what it stands on.`
 }

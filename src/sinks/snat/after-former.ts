@@ -4,6 +4,7 @@ import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { SinkLog } from '../ipvs/transition.ts'
 import { joinedCounts } from '../reports.ts'
 import { wantsTranslation } from './plan.ts'
+import { CONNTRACK } from './snat-pass.ts'
 import type { SnatReport, SnatSink, StillServed } from './snat-sink.ts'
 
 /** A table of ours that an earlier process made in another way, or for another name of the instance. */
@@ -44,7 +45,8 @@ class SinkAfterFormer implements SnatSink {
 
   async open(desired: DesiredState, scope: 'changes' | 'full', now: number): Promise<SnatReport> {
     const report = await this.#sink.open(desired, scope, now)
-    this.#isInPlace = report.unconfirmed.size === 0 && report.failed.length === 0
+    // Entries of connections say nothing of what is in the table.
+    this.#isInPlace = report.unconfirmed.size === 0 && report.failed.every(({ object }) => object === CONNTRACK)
     return report
   }
 

@@ -6,7 +6,7 @@ import { hashFor, isOfFamily, protocolsOf, type ReadRule, readRule, rulesOf } fr
 import { samePorts } from './port-range.ts'
 import { NO_TABLE, type TableImage } from './table-image.ts'
 import { type HeldTranslation, type MatchKey, matchKey, type Target, type Translation } from './translation.ts'
-import { heldAfter, type TableEdit, type TranslationTable } from './translation-table.ts'
+import { heldAfter, notOurs, type TableEdit, type TranslationTable } from './translation-table.ts'
 
 const FAMILIES = ['ipv4', 'ipv6'] as const
 /** Bytes of the name of a chain that iptables takes (XT_EXTENSION_MAXNAMELEN). */
@@ -42,9 +42,7 @@ export class IptablesTable implements TranslationTable {
     const held = new Map<MatchKey, HeldTranslation>()
     let state: TableImage['state'] = 'sound'
     for (const family of FAMILIES) {
-      const lines = await this.#save(family)
-      const { exists, jumps } = this.#chainsIn(lines)
-      const rules = lines.map((line) => readRule(line, this.#chain)).filter((rule) => rule !== undefined)
+      const { exists, jumps, rules } = await this.#found(family)
       const isLedTo = !exists || jumps === 1
       const areRight = this.#take(rules, held, ports, this.#printed[family])
       this.#chains[family] = { exists, jumps, isSound: isLedTo && areRight }
@@ -58,14 +56,17 @@ export class IptablesTable implements TranslationTable {
   async write(image: TableImage, edit: TableEdit): Promise<TableImage> {
     const held = heldAfter(image, edit)
     const otherPorts = !samePorts(image.ports, edit.ports)
+    const written: AddressFamily[] = []
     for (const family of FAMILIES) {
       const { exists, isSound } = this.#chains[family]
       const mine = [...held.values()].filter((translation) => isOfFamily(translation, family))
       // Of the other family's damage this one knows nothing: its rules stay, and go on counting.
       const whole = otherPorts || !exists || !isSound
       const lines = whole ? this.#everything(family, mine, edit.ports) : this.#changes(family, image, edit)
-      if (lines.length > 0) await this.#kernel.restoreNat(family, lines)
-      if (lines.length === 0 || !whole) continue
+      if (lines.length === 0) continue
+      await this.#restore(family, lines, written)
+      written.push(family)
+      if (!whole) continue
       this.#chains[family] = { exists: true, jumps: 1, isSound: true }
       this.#printed[family].clear()
     }
@@ -74,7 +75,7 @@ export class IptablesTable implements TranslationTable {
 
   async remove(): Promise<void> {
     for (const family of FAMILIES) {
-      const { exists, jumps } = this.#chainsIn(await this.#save(family))
+      const { exists, jumps } = await this.#found(family)
       const lines = [...this.#jumpsAway(jumps), ...(exists ? [`-F ${this.#chain}`, `-X ${this.#chain}`] : [])]
       if (lines.length > 0) await this.#kernel.restoreNat(family, lines)
       this.#chains[family] = NO_CHAINS
@@ -85,19 +86,34 @@ export class IptablesTable implements TranslationTable {
     return this.#kernel.onChange(() => listener('perhaps'))
   }
 
-  /** A kernel without IPv6 has nothing of it. */
-  async #save(family: AddressFamily): Promise<readonly string[]> {
+  /** What was written of the same edit before a refusal is believed by nobody, and is written anew with the next edit. */
+  async #restore(family: AddressFamily, lines: readonly string[], before: readonly AddressFamily[]): Promise<void> {
     try {
-      return await this.#kernel.saveNat(family)
+      await this.#kernel.restoreNat(family, lines)
     } catch (error) {
-      if (family === 'ipv6' && error instanceof PointsmanError && error.code === 'KERNEL_REFUSED') return []
+      for (const each of before) this.#chains[each] = { ...this.#chains[each], isSound: false }
       throw error
     }
   }
 
-  #chainsIn(lines: readonly string[]): Omit<Chains, 'isSound'> {
+  /** A kernel without IPv6, or a system without ip6tables, has nothing of it. Where something of ours was there, or nobody can see whether it is, a refusal says nothing of the kind. */
+  async #save(family: AddressFamily): Promise<readonly string[]> {
+    try {
+      return await this.#kernel.saveNat(family)
+    } catch (error) {
+      if (family === 'ipv6' && !this.#chains.ipv6.exists && isWithout(error)) return []
+      throw error
+    }
+  }
+
+  /** Rejects where the chain is somebody else's, who has given it the same name. */
+  async #found(family: AddressFamily): Promise<Omit<Chains, 'isSound'> & { readonly rules: readonly (ReadRule | 'strange')[] }> {
+    const lines = await this.#save(family)
+    const exists = lines.some((line) => line.startsWith(`:${this.#chain} `))
     const jumps = lines.filter((line) => line.endsWith(`] ${this.#jump('-A')}`)).length
-    return { exists: lines.some((line) => line.startsWith(`:${this.#chain} `)), jumps }
+    const rules = lines.map((line) => readRule(line, this.#chain)).filter((rule) => rule !== undefined)
+    if (jumps > 0 || rules.length === 0 || rules.some((rule) => rule !== 'strange')) return { exists, jumps, rules }
+    throw notOurs(`${this.name} (${family === 'ipv4' ? 'iptables' : 'ip6tables'} -t nat)`)
   }
 
   /** It looks at the state of connections, so that they are tracked, and those that live translated, also while no rule of ours is left that needs it. */
@@ -162,4 +178,9 @@ export class IptablesTable implements TranslationTable {
     const verb = translation.match.port === 0 ? '-A' : '-I'
     return rulesOf(translation, ports).map((rule) => `${verb} ${this.#chain} ${rule}`)
   }
+}
+
+function isWithout(error: unknown): boolean {
+  if (!(error instanceof PointsmanError)) return false
+  return error.code === 'NFT_MISSING' || (error.code === 'KERNEL_REFUSED' && error.detail['unreadable'] !== true)
 }

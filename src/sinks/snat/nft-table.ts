@@ -6,7 +6,9 @@ import {
   type ChainShape,
   fixedChains,
   isOtherVersion,
+  isOurComment,
   MAPS,
+  mapNamed,
   PRIORITY,
   rangeChain,
   ruleComment,
@@ -14,7 +16,7 @@ import {
 } from './ruleset.ts'
 import { hold, NO_TABLE, property, readElements, type TableImage } from './table-image.ts'
 import { type HeldTranslation, type MatchKey, rangeOf, type Target } from './translation.ts'
-import { holdAfter, type TableEdit, type TranslationTable } from './translation-table.ts'
+import { holdAfter, notOurs, type TableEdit, type TranslationTable } from './translation-table.ts'
 
 /** Rules of one chain as they were read. */
 interface ReadRules {
@@ -37,7 +39,7 @@ export class NftTable implements TranslationTable {
   }
 
   async read(ports: PortRange): Promise<TableImage> {
-    const objects = await this.#kernel.readTable('inet', this.#table)
+    const objects = await this.#objects()
     if (objects === undefined) return NO_TABLE
     const held = new Map<MatchKey, HeldTranslation>()
     let readable = true
@@ -63,7 +65,14 @@ export class NftTable implements TranslationTable {
   }
 
   async remove(): Promise<void> {
-    if ((await this.#kernel.readTable('inet', this.#table)) !== undefined) await this.#kernel.apply(deleteTable(this.#table))
+    if ((await this.#objects()) !== undefined) await this.#kernel.apply(deleteTable(this.#table))
+  }
+
+  /** Rejects where the table is somebody else's, who has given it the same name. */
+  async #objects(): Promise<readonly NftObject[] | undefined> {
+    const objects = await this.#kernel.readTable('inet', this.#table)
+    if (objects === undefined || mayBeOurs(objects)) return objects
+    throw notOurs(this.name)
   }
 
   onChange(listener: (certainty: 'changed' | 'perhaps') => void): () => void {
@@ -104,6 +113,13 @@ function* bodies(objects: readonly NftObject[], kind: string): Iterable<NftObjec
     const body = object[kind]
     if (typeof body === 'object' && body !== null) yield body as NftObject
   }
+}
+
+/** One that is empty is, and so is one with any map or rule as we make them. */
+function mayBeOurs(objects: readonly NftObject[]): boolean {
+  const inIt = ['map', 'set', 'chain', 'rule'].flatMap((kind) => [...bodies(objects, kind)])
+  const isKnown = ({ name, comment }: NftObject) => mapNamed(String(name)) !== undefined || isOurComment(String(comment))
+  return inIt.length === 0 || inIt.some(isKnown)
 }
 
 function mapsAreOurs(objects: readonly NftObject[]): boolean {

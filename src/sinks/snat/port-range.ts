@@ -6,6 +6,44 @@ import type { ServiceKey } from '../../model/virtual-service.ts'
 /** The kernel's own choice for outgoing connections (net.ipv4.ip_local_port_range), above what is usually listened on. */
 export const DEFAULT_PORTS: PortRange = { first: 32_768, last: 60_999 }
 
+/** Ports that translated connections keep off. */
+export interface TakenPorts {
+  readonly virtual: readonly Port[]
+  /** What this host listens on, and keeps for that. */
+  readonly reserved: readonly Port[]
+}
+
+/** With fewer ports than this a busy backend runs out of them. */
+const FEWEST_PORTS = 256
+
+/**
+ * The ports of a range that translated connections come from: the longest stretch that nobody needs; where there is none, one without ports of virtual
+ * services, to which replies would be taken for new connections; else all of it.
+ */
+export function usablePorts(range: PortRange, { virtual, reserved }: TakenPorts): PortRange {
+  const free = freeStretch(range, [...virtual, ...reserved])
+  return hasOneOf(free, virtual) || hasOneOf(free, reserved) ? freeStretch(range, virtual) : free
+}
+
+/** What is to be said of the ports that are used of a range; undefined: nothing. */
+export function complaintOf(range: PortRange, used: PortRange, { virtual, reserved }: TakenPorts): string | undefined {
+  const remedy = 'give global.snat.port_range a range that is free'
+  if (hasOneOf(used, virtual) || hasOneOf(used, reserved)) {
+    return `Source NAT finds no port from ${range.first} to ${range.last} that is not that of a service or a listener, and replies may be taken for connections to those: ${remedy}.`
+  }
+  const count = countOf(used)
+  if (count >= Math.min(FEWEST_PORTS, countOf(range))) return undefined
+  return `Source NAT has ${count} ports alone (${used.first}-${used.last}), since services and listeners have those around them, and a busy backend runs out of them: ${remedy}.`
+}
+
+function hasOneOf({ first, last }: PortRange, ports: readonly Port[]): boolean {
+  return ports.some((port) => port >= first && port <= last)
+}
+
+function countOf({ first, last }: PortRange): number {
+  return last - first + 1
+}
+
 /**
  * The longest stretch of a range without any of the taken ports, the first of equal ones. NAT takes one unbroken range, and a translated
  * connection from the port of a virtual service would have its replies taken for new connections to that service. Where every port is taken the
@@ -24,9 +62,12 @@ export function freeStretch(range: PortRange, taken: Iterable<Port>): PortRange 
   return best.last < best.first ? range : best
 }
 
-/** The ports of all virtual services, with source NAT or not, and the reserved ones. */
-export function* takenPorts(desired: DesiredState, reserved: readonly Port[]): Iterable<Port> {
-  yield* reserved
+/** The ports of all virtual services, with source NAT or not. */
+export function virtualPorts(desired: DesiredState): Port[] {
+  return [...portsOf(desired)]
+}
+
+function* portsOf(desired: DesiredState): Iterable<Port> {
   for (const { identity } of desired.services.values()) if (identity.kind === 'address') yield identity.port
   for (const key of desired.undecided ?? []) {
     const port = portOf(key)

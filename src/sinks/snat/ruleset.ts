@@ -28,8 +28,11 @@ export interface ChainShape {
 /** Just before `srcnat` (100): the first chain that translates a connection wins, and container engines masquerade at 100. */
 export const PRIORITY = 95
 export const BASE_CHAIN = 'postrouting'
-const MASQUERADE_CHAIN = 'masquerade'
 const RANGE_PREFIX = 'snat_'
+/** No word of nft's own language: it reads none of them as a name, and people load what `nft list ruleset` printed. */
+const MASQUERADE_CHAIN = 'snat_masquerade'
+/** Its name in tables of earlier versions, which are made anew with what they hold. */
+const FORMER_MASQUERADE_CHAIN = 'masquerade'
 /** Counted up when a map changes its shape: a table with another number is made anew. */
 const VERSION = 1
 
@@ -77,7 +80,7 @@ export function chainOf(target: Target): string | undefined {
 
 /** The target that a chain carries out; undefined where the chain is none of that kind. */
 export function targetOfChain(name: string): Target | undefined {
-  if (name === MASQUERADE_CHAIN) return MASQUERADE
+  if (name === MASQUERADE_CHAIN || name === FORMER_MASQUERADE_CHAIN) return MASQUERADE
   const range = name.startsWith(RANGE_PREFIX) ? name.slice(RANGE_PREFIX.length).replaceAll('_', ':') : ''
   return /^[\da-f.:]+-[\da-f.:]+$/.test(range) ? (range as Target) : undefined
 }
@@ -109,6 +112,11 @@ export function rangeChain(target: Target, ports: PortRange): ChainShape {
 /** What a rule carries as its comment, so that it is known again whatever way a version of nft prints it. */
 export function ruleComment(rule: readonly Json[]): string {
   return `pointsman ${VERSION} ${createHash('sha256').update(JSON.stringify(rule)).digest('hex').slice(0, 12)}`
+}
+
+/** Whether a comment is from a rule that we wrote, of whatever version. */
+export function isOurComment(comment: string): boolean {
+  return /^pointsman \d+ /.test(comment)
 }
 
 /** Whether a comment is from a rule of a table whose maps have another shape. */

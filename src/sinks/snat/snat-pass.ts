@@ -25,7 +25,8 @@ export interface SnatTools {
   readonly log: SinkLog | undefined
 }
 
-const CONNTRACK = 'conntrack'
+/** The object of what fails with entries of connection tracking. */
+export const CONNTRACK = 'conntrack'
 /** Objects that a line of the log names. */
 const MOST_NAMED = 10
 /** As for the IPVS sink. */

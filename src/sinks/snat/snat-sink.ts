@@ -13,8 +13,8 @@ import { ConnectionCounts } from './connection-counts.ts'
 import { IptablesTable } from './iptables-table.ts'
 import { SnatMemory } from './memory.ts'
 import { NftTable } from './nft-table.ts'
-import { driftOf, isNone } from './plan.ts'
-import { DEFAULT_PORTS, freeStretch, takenPorts } from './port-range.ts'
+import { driftOf, isNone, wantsTranslation } from './plan.ts'
+import { complaintOf, DEFAULT_PORTS, type TakenPorts, usablePorts, virtualPorts } from './port-range.ts'
 import { SnatPass } from './snat-pass.ts'
 import { NO_TABLE } from './table-image.ts'
 import { TableWatch } from './table-watch.ts'
@@ -115,6 +115,8 @@ class TableSnatSink implements SnatSink {
   /** Ports of the director, as last asked. */
   #reserved: readonly Port[] = []
   #ports: { readonly desired: DesiredState; readonly range: PortRange } | undefined
+  /** What was said last of the ports. */
+  #complaint: string | undefined
 
   constructor(table: TranslationTable, options: Omit<SnatSinkOptions, 'kernel'>) {
     this.#table = table
@@ -189,9 +191,19 @@ class TableSnatSink implements SnatSink {
   /** Both halves of a pass ask for the same state. */
   #portsFor(desired: DesiredState): PortRange {
     const { ports = DEFAULT_PORTS } = this.#options
-    if (this.#ports?.desired !== desired)
-      this.#ports = { desired, range: freeStretch(ports, takenPorts(desired, this.#reserved)) }
+    if (this.#ports?.desired !== desired) {
+      const taken = { virtual: virtualPorts(desired), reserved: this.#reserved }
+      this.#ports = { desired, range: usablePorts(ports, taken) }
+      this.#complainOf(this.#ports, ports, taken)
+    }
     return this.#ports.range
+  }
+
+  /** Once for as long as it is so. */
+  #complainOf({ desired, range }: { desired: DesiredState; range: PortRange }, ports: PortRange, taken: TakenPorts): void {
+    const complaint = wantsTranslation(desired) ? complaintOf(ports, range, taken) : undefined
+    if (complaint !== undefined && complaint !== this.#complaint) this.#options.log?.warn({ ports: range }, complaint)
+    this.#complaint = complaint
   }
 
   /** Reads, and tells whether the table is otherwise than we left it. What is believed stays: the full pass that follows counts the drift. */

@@ -1,3 +1,4 @@
+import { PointsmanError } from '../../errors.ts'
 import type { PortRange } from '../../model/source-nat.ts'
 import type { TableImage } from './table-image.ts'
 import { type HeldTranslation, type MatchKey, matchKey, type Translation } from './translation.ts'
@@ -42,4 +43,10 @@ function changed(held: Map<MatchKey, HeldTranslation>, { put, drop }: TableEdit)
   for (const key of drop) held.delete(key)
   for (const { match, target } of put) held.set(matchKey(match), { match, target, connections: 0n })
   return held
+}
+
+/** Why a table, or a chain, that has nothing of ours in it is left as it is. */
+export function notOurs(name: string): PointsmanError {
+  const sentence = `The ${name} has nothing in it that Pointsman made, so it is left to whoever made it: give that one another name, or Pointsman another global.instance.`
+  return new PointsmanError('KERNEL_REFUSED', sentence)
 }

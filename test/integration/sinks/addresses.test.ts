@@ -195,6 +195,36 @@ describe.skipIf(!namespacesHere)("virtual addresses on this machine's interfaces
     await expectAddresses('10.77.0.51 eth0', `${VIP} eth0`, `${VIP6} eth0`)
   })
 
+  it('an address is not taken from a host that got it while this one had no carrier, at the start or later', async () => {
+    await link.plug('director', 'out')
+    await link.run('other', `ip addr add ${VIP}/32 dev eth0 && ip addr add ${VIP6}/128 dev eth0 nodad`)
+    await using director = new Director(link, directory)
+    director.want(WEB, WEB6)
+    const failed = (code: string, count: number) =>
+      until(
+        async () => director.last?.report.failed ?? [],
+        (found) => found.length === count && found.every((one) => one.code === code),
+      ).then((found) => expect(found.map((one) => one.code)).toEqual(Array(count).fill(code)))
+    await failed('ADDRESS_UNPLACED', 2)
+    await link.plug('director', 'in')
+    await failed('ADDRESS_CONFLICT', 2)
+    await expectAddresses()
+    await link.run('other', `ip addr del ${VIP6}/128 dev eth0 && ip addr del ${VIP}/32 dev eth0`)
+    await expectAddresses(`${VIP} eth0`, `${VIP6} eth0`)
+
+    await link.plug('director', 'out')
+    await link.run('other', `ip addr add ${VIP}/32 dev eth0`)
+    const theirs = await link.hardwareAddress('other')
+    expect([await answerAt(VIP), await neighbour('client', VIP)]).toEqual(['ECONNREFUSED', theirs])
+    const seen = watch('client', 'arp and arp[14:4] = 0x0a4d0032 and arp[6:2] = 1')
+    await seen.started
+    await link.plug('director', 'in')
+    await failed('ADDRESS_CONFLICT', 1)
+    await expectAddresses(`${VIP6} eth0`)
+    expect([await neighbour('client', VIP), seen.lines]).toEqual([theirs, []])
+    await seen.end()
+  })
+
   it('an address that is there before is left there, before, during and after', async () => {
     await link.run('director', `ip addr add ${VIP}/32 dev eth0 && ip addr add ${VIP6}/128 dev eth0 nodad`)
     // The kernel asks for its own link-local address meanwhile.

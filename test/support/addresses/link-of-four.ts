@@ -51,6 +51,11 @@ export class LinkOfFour implements AsyncDisposable {
     })
   }
 
+  /** Takes the carrier of a host's interface away, or gives it back. */
+  async plug(host: Host, state: 'in' | 'out'): Promise<void> {
+    await this.#run('switch', `ip link set ${host} ${state === 'in' ? 'up' : 'down'}`)
+  }
+
   async hardwareAddress(host: Host): Promise<string> {
     const [link] = await this.json<{ address: string }[]>(host, 'ip -j link show dev eth0')
     return link?.address ?? 'none'

@@ -13,6 +13,7 @@ import { gatherFacts } from '../../../src/daemon/doctor/gather.ts'
 import { installerIn, limitIn, mountOf } from '../../../src/daemon/doctor/gather-host.ts'
 import { findOtherPrograms, keepalivedHalf, seesEveryProcess } from '../../../src/daemon/doctor/other-programs.ts'
 import { abstractListener, hidesSockets, holderOfSocket, listenerOn, unitIn } from '../../../src/daemon/doctor/processes.ts'
+import { PointsmanError } from '../../../src/errors.ts'
 import type { IpAddress } from '../../../src/model/address.ts'
 import { FakeHost } from './fake-host.ts'
 
@@ -166,6 +167,26 @@ describe('what the doctor finds', () => {
       expect(said('full_nat: true', { nftables: { problem: 'Neither libnftables nor nft is here: install nftables.' } })).toEqual(
         ['fail Neither libnftables nor nft is here: install nftables'],
       )
+    })
+
+    test('iptables that cannot be had although the configuration insists on it, with its own package', async () => {
+      const problem = 'iptables-save is not installed: install the package nftables (or iptables) of your distribution.'
+      const [finding] = wrong({
+        configuration: service('full_nat: true'),
+        network,
+        installer: 'apt-get install -y',
+        nftables: { problem, wanted: 'iptables' },
+      })
+      expect(finding).toMatchObject({ verdict: 'fail', run: 'apt-get install -y iptables' })
+      const host = new FakeHost()
+      host.iptables.failure = new PointsmanError('NFT_MISSING', problem)
+      const insisting = configurationOf('  - { name: web, listen: 10.0.0.1:80, full_nat: true, backends: [10.0.1.1:80] }\n')
+      const configuration = { ...insisting, snat: { by: 'iptables' as const } }
+      const stateDir = await mkdtemp(join(tmpdir(), 'pointsman-doctor-'))
+      onTestFinished(() => rm(stateDir, { recursive: true }))
+      const facts = await gatherFacts(host, { configuration, stateDir, kernelDeadline: 1_000 })
+      expect(facts.nftables).toEqual({ problem, wanted: 'iptables' })
+      expect(facts.modules?.has('nft_chain_nat')).toBe(false)
     })
 
     test('a source address that is not of this host', () => {

@@ -48,6 +48,26 @@ describe('iptables', () => {
     expect(await kernel.saveNat('ipv4')).toEqual(['legacy', ''])
   })
 
+  it.each([
+    ['a remark', `echo "# Table \\\`nat' is incompatible, use 'nft' tool."`],
+    ['an error', 'echo "iptables-save: table nat is incompatible, use nft tool." >&2; exit 1'],
+  ])('never takes a table that it cannot read for an empty one, nor another variant in its place: %s', async (_, script) => {
+    program('ip6tables-save', script)
+    program('ip6tables-legacy-save', 'echo legacy6')
+    for (const kernel of [open(), open({ variant: 'iptables' })])
+      await expect(kernel.saveNat('ipv6')).rejects.toMatchObject({
+        code: 'KERNEL_REFUSED',
+        detail: { unreadable: true },
+        message: expect.stringContaining('nft -a list table ip6 nat'),
+      })
+  })
+
+  it('reads a table in which chains of others are hooked that iptables does not show', async () => {
+    const remark = "# Table `nat' contains incompatible base-chains, use 'nft' tool to list them."
+    program('iptables-save', `cat <<'END'\n${remark}\n*nat\nEND`)
+    expect(await open().saveNat('ipv4')).toEqual([remark, '*nat', ''])
+  })
+
   it('tells why the first that is installed gets no answer, where none does', async () => {
     program('iptables-legacy-save', "echo \"can't initialize iptables table 'nat'\" >&2; exit 3")
     await expect(open().saveNat('ipv4')).rejects.toMatchObject({

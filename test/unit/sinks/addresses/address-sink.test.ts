@@ -172,6 +172,27 @@ describe('adding', () => {
     expect(kernel.writes).toEqual([])
   })
 
+  it('waits for the carrier of an interface, without which nobody can be asked', async () => {
+    const unplugged = { ...ETH0, carrier: false }
+    kernel.plug(unplugged)
+    kernel.holders.set(VIP, HOLDER)
+    const report = await settle(state([WEB, WEB6]))
+    expect(report.failed.map(({ code }) => code)).toEqual(['ADDRESS_UNPLACED', 'ADDRESS_UNPLACED'])
+    expect(report.failed[0]?.message).toContain('eth0 has no carrier')
+    expect([kernel.asked, kernel.writes]).toEqual([[], []])
+    sink.onDisturbed(() => undefined)
+    kernel.plug(ETH0)
+    expect(timers).toHaveLength(1)
+    const after = await settle(state([WEB, WEB6]), 'full')
+    expect([kernel.hosts, after.failed.map(({ code }) => code)]).toEqual([['2001:db8::50 eth0'], ['ADDRESS_CONFLICT']])
+  })
+
+  it('does not wait for that of a bridge, which has no ports then', async () => {
+    kernel.plug({ ...ETH0, carrier: false, kind: 'bridge' })
+    expect((await settle(state([WEB]))).failed).toEqual([])
+    expect(kernel.hosts).toEqual(['10.0.0.50 eth0'])
+  })
+
   it('moves an address to another interface: there before it goes here', async () => {
     await settle(state([WEB]))
     await settle(state([at('tcp/10.0.0.50:80', { interface: 'eth1' })]))
@@ -362,8 +383,31 @@ describe('what others do', () => {
     await settle(state([WEB]), 'full')
     expect(kernel.announced).toHaveLength(1)
     kernel.plug(ETH0)
+    kernel.asked.splice(0)
     await settle(state([WEB]), 'full')
-    expect(kernel.announced).toHaveLength(2)
+    expect([kernel.asked, kernel.announced.length]).toEqual([[VIP], 2])
+    await settle(state([WEB]), 'full')
+    expect([kernel.asked, kernel.announced.length]).toEqual([[VIP], 2])
+  })
+
+  it('an address that another host has taken while the link was away is left to it, and taken back when that lets go', async () => {
+    await settle(state([WEB, WEB6]))
+    kernel.plug({ ...ETH0, carrier: false })
+    await settle(state([WEB, WEB6]), 'full')
+    kernel.holders.set(VIP, HOLDER)
+    kernel.announced.splice(0)
+    kernel.plug(ETH0)
+    const report = await settle(state([WEB, WEB6]), 'full')
+    expect([kernel.hosts, owned()]).toEqual([['2001:db8::50 eth0'], ['2001:db8::50 2']])
+    expect(kernel.announced).toEqual(['2001:db8::50 eth0 5'])
+    expect(report.failed).toEqual([expect.objectContaining({ object: VIP, code: 'ADDRESS_CONFLICT' })])
+    expect(messages('error')[0]).toContain(`is taken off eth0, because the host with the hardware address ${HOLDER}`)
+    expect(sink.facts()).toMatchObject({ held: 1, conflicts: 1, conflictsSeen: 2, repairs: 0 })
+    kernel.holders.clear()
+    now += 1_000
+    expect((await settle(state([WEB, WEB6]))).failed).toEqual([])
+    expect(kernel.hosts).toContain('10.0.0.50 eth0')
+    expect(sink.facts().repairs).toBe(0)
   })
 
   it('our own link is made again, switched on again, and kept while somebody else uses it', async () => {

@@ -36,6 +36,20 @@ describe('a former table', () => {
     expect(did()).toEqual(['no translations', 'gone'])
   })
 
+  it('goes though entries of connections cannot be deleted, for it would go on translating as it was asked to before', async () => {
+    const { pass, sink, did } = rig()
+    const open = sink.open.bind(sink)
+    const failure = {
+      object: 'conntrack',
+      code: 'KERNEL_REFUSED',
+      message: 'The kernel does not list its connections.',
+      retryAt: 1,
+    }
+    sink.open = async (...pass) => ({ ...(await open(...pass)), failed: [failure] })
+    await pass(state([translated(WEB)]))
+    expect(did()).toEqual(['no translations', 'gone'])
+  })
+
   it('stays while something is not decided, which it alone translates', async () => {
     const { pass, did } = rig()
     await pass(state([translated(DNS)], { undecided: keys(WEB) }), ALL_SERVED)

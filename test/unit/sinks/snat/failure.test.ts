@@ -62,7 +62,7 @@ describe('where nftables fails', () => {
     const { closed } = await pass(state([translated(DNS)]))
     expect(closed.failed).toEqual([])
     await pass(state([translated(DNS)]), 'full')
-    expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => masquerade'])
+    expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => snat_masquerade'])
   })
 
   it('without nft services without source NAT go on, the others are unconfirmed until it is there', async () => {

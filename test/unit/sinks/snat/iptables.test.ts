@@ -69,8 +69,15 @@ describe('source NAT by iptables', () => {
 
   it('needs no ip6tables where nothing is translated over IPv6', async () => {
     const { pass, kernel } = rig()
-    await pass(state([translated(WEB)]))
+    kernel.lacks = 'ipv6'
+    expect((await pass(state([translated(WEB)]))).opened).toMatchObject({ failed: [], unconfirmed: keys() })
     expect(kernel.rules('ipv6', CHAIN)).toBeUndefined()
+    const { opened } = await pass(state([translated(WEB), translated(DNS), translated('tcp/10.9.0.2:80')]))
+    expect(opened.failed).toMatchObject([{ code: 'NFT_MISSING' }])
+    await pass(state([translated(WEB), translated(DNS), translated('tcp/10.9.0.2:80')]))
+    const third = await pass(state([translated(WEB), translated(DNS), translated('tcp/10.9.0.2:80')]))
+    expect(third.opened.unconfirmed).toEqual(keys(DNS))
+    expect(kernel.rules('ipv4', CHAIN)).toHaveLength(2)
   })
 
   it.each([
@@ -144,6 +151,62 @@ describe('source NAT by iptables', () => {
     const { pass: other, kernel: missing } = rig()
     missing.failure = new PointsmanError('NFT_MISSING', 'iptables-save is not installed.')
     expect((await other(state([translated(WEB)]))).closed.failed).toMatchObject([{ code: 'NFT_MISSING' }])
+  })
+
+  it('writes no rule of IPv4 twice where one of IPv6 in the same edit is refused', async () => {
+    const { pass, kernel, rules } = rig()
+    kernel.refuse = (line) => line.includes('10.0.0.66') || line.includes('fd00::66')
+    const services = [
+      translated(WEB, '10.0.0.66'),
+      translated('tcp/10.9.0.2:80'),
+      translated(DNS, 'fd00::66'),
+      translated('tcp/10.9.0.3:80'),
+    ]
+    const { opened } = await pass(state(services))
+    expect(opened.unconfirmed).toEqual(keys(WEB, DNS))
+    expect(rules().map((rule) => / --ctorigdst (\S+)/.exec(rule)?.[1])).toEqual(['10.9.0.3', '10.9.0.2'])
+    const { opened: again } = await pass(state(services), 'full')
+    expect(again.driftRepaired).toBe(0)
+  })
+
+  it.each([
+    ['IPv4', 'ipv4', { unreadable: true }],
+    ['IPv6', 'ipv6', { unreadable: true }],
+    ['IPv6, for a moment', 'ipv6', {}],
+  ] as const)(
+    'writes nothing where it cannot be seen what is there, and leaves nothing unsaid: %s',
+    async (_, family, detail) => {
+      const { pass, kernel, sink, rules, transactions } = rig()
+      const desired = state([translated(WEB), translated(DNS)])
+      await pass(desired)
+      const before = rules()
+      transactions()
+      kernel.hides = { family, detail }
+      const { opened } = await pass(desired, 'full', ALL_SERVED)
+      expect(opened).toMatchObject({ failed: [{ code: 'KERNEL_REFUSED' }], driftRepaired: 0, unconfirmed: keys() })
+      expect(
+        (await pass(state([translated(WEB), translated(DNS), translated('tcp/10.9.0.2:80')]), 'full')).opened.unconfirmed,
+      ).toEqual(keys('tcp/10.9.0.2:80'))
+      await expect(sink.remove()).rejects.toMatchObject({ code: 'KERNEL_REFUSED' })
+      kernel.hides = undefined
+      expect([transactions().filter(([of]) => of === family), rules()]).toEqual([
+        [],
+        family === 'ipv6' ? before.slice(1) : before,
+      ])
+    },
+  )
+
+  it('leaves a chain of the same name that somebody else made, and opens nothing', async () => {
+    const { pass, kernel, sink, rules } = rig()
+    kernel.byOthers('ipv4', [
+      `:${CHAIN} - [0:0]`,
+      `-A ${CHAIN} -s 10.3.0.0/16 -j MASQUERADE`,
+      `-A POSTROUTING -o eth1 -j ${CHAIN}`,
+    ])
+    const { opened } = await pass(state([translated(WEB)]))
+    expect(opened).toMatchObject({ unconfirmed: keys(WEB), failed: [{ code: 'KERNEL_REFUSED' }] })
+    await expect(sink.remove()).rejects.toMatchObject({ code: 'KERNEL_REFUSED' })
+    expect([kernel.transactions, rules()]).toEqual([[], ['-s 10.3.0.0/16 -j MASQUERADE']])
   })
 
   it('goes from any table to any other, also after a restart, and leaves the rules of others', async () => {

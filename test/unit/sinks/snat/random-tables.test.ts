@@ -15,7 +15,8 @@ function expected(services: readonly DesiredService[]): string[] {
       const { identity, sourceNat: nat } = one
       if (nat === undefined) return []
       const single = nat !== 'masquerade' && nat.first === nat.last
-      const target = nat === 'masquerade' ? nat : single ? nat.first : `snat_${nat.first}-${nat.last}`.replaceAll(':', '_')
+      const target =
+        nat === 'masquerade' ? 'snat_masquerade' : single ? nat.first : `snat_${nat.first}-${nat.last}`.replaceAll(':', '_')
       const ends =
         identity.kind === 'address'
           ? [{ head: identity.protocol, address: identity.address, port: identity.port }]

@@ -21,7 +21,7 @@ describe('the source NAT sink', () => {
     expect(elements()).toEqual([
       'mark4_address 7 10.2.1.2 80 => 10.0.0.9',
       'mark4_any_port_address 7 10.2.2.2 => 10.0.0.9',
-      'vip4 tcp 10.9.0.1 80 => masquerade',
+      'vip4 tcp 10.9.0.1 80 => snat_masquerade',
       'vip4_address sctp 10.9.0.1 9 => 10.0.0.9',
       'vip4_any_port tcp 10.9.0.2 => snat_10.0.0.9-10.0.0.12',
       'vip6_address udp fd00:9::1 53 => fd00::9',
@@ -43,7 +43,7 @@ describe('the source NAT sink', () => {
     expect(transactions()).toEqual([
       [{ delete: { element: { family: 'inet', table: 'pointsman', name: 'vip4_address', elem: [{ concat }] } } }],
     ])
-    expect(elements()).toEqual(['vip4 tcp 10.9.0.1 80 => masquerade'])
+    expect(elements()).toEqual(['vip4 tcp 10.9.0.1 80 => snat_masquerade'])
   })
 
   it('goes from one translation to another without a moment without', async () => {
@@ -51,7 +51,7 @@ describe('the source NAT sink', () => {
     for (const nat of ['masquerade', '10.0.0.9', '10.0.0.9-10.0.0.12', '10.0.0.20-10.0.0.22', 'masquerade']) {
       await pass(state([translated(WEB, nat)]), 'changes', ALL_SERVED)
       expect(transactions()).toHaveLength(1)
-      expect(elements()?.[0]?.split(' => ')[1]).toBe(nat.includes('-') ? `snat_${nat}` : nat)
+      expect(elements()?.[0]?.split(' => ')[1]).toBe(/[-m]/.test(nat) ? `snat_${nat}` : nat)
     }
   })
 
@@ -71,7 +71,7 @@ describe('the source NAT sink', () => {
     await pass(state([translated(DNS)], { undecided: keys(WEB) }))
     expect(elements()).toHaveLength(2)
     await pass(state([translated(DNS)]))
-    expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => masquerade'])
+    expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => snat_masquerade'])
   })
 
   it('keeps a backend of a firewall mark while IPVS has it', async () => {
@@ -79,16 +79,16 @@ describe('the source NAT sink', () => {
     const served = { ...NOTHING_SERVED, destination: (_: string, key: string) => key === '10.2.1.2:80' }
     await pass(state([translated('fwmark/7/ipv4', 'masquerade', ['10.2.1.2:80', '10.2.2.2:80'])]))
     await pass(state([translated('fwmark/7/ipv4', 'masquerade', ['10.2.3.2:80'])]), 'changes', served)
-    expect(elements()).toEqual(['mark4 7 10.2.1.2 80 => masquerade', 'mark4 7 10.2.3.2 80 => masquerade'])
+    expect(elements()).toEqual(['mark4 7 10.2.1.2 80 => snat_masquerade', 'mark4 7 10.2.3.2 80 => snat_masquerade'])
     await pass(state([translated('fwmark/7/ipv4', 'masquerade', ['10.2.3.2:80'])]))
-    expect(elements()).toEqual(['mark4 7 10.2.3.2 80 => masquerade'])
+    expect(elements()).toEqual(['mark4 7 10.2.3.2 80 => snat_masquerade'])
   })
 
   it('translates no new connection of a service that stays without source NAT', async () => {
     const { pass, elements } = rig()
     await pass(state([translated(WEB), translated(DNS)]))
     await pass(state([service(WEB), translated(DNS)]), 'changes', ALL_SERVED)
-    expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => masquerade'])
+    expect(elements()).toEqual(['vip4 udp 10.9.0.1 53 => snat_masquerade'])
   })
 
   it.each(['masquerade', '10.0.0.9-10.0.0.12'])(
@@ -109,6 +109,30 @@ describe('the source NAT sink', () => {
       expect(kernel.tables()).toEqual([])
     },
   )
+
+  it('leaves a table of the same name that somebody else made, and opens nothing', async () => {
+    const { pass, sink, kernel, transactions } = rig()
+    const at = { family: 'inet', table: 'pointsman' }
+    const theirs = [
+      { add: { table: { family: 'inet', name: 'pointsman' } } },
+      { add: { chain: { ...at, name: 'input', type: 'filter', hook: 'input', prio: 0, policy: 'accept' } } },
+      { add: { rule: { ...at, chain: 'input', expr: [{ drop: null }] } } },
+    ]
+    kernel.byOthers(theirs)
+    const before = await kernel.readTable('inet', 'pointsman')
+    const { opened } = await pass(state([translated(WEB)]))
+    expect(opened).toMatchObject({ unconfirmed: keys(WEB), failed: [{ code: 'KERNEL_REFUSED' }] })
+    expect(opened.failed[0]?.message).toContain('left to whoever made it')
+    await expect(sink.remove()).rejects.toMatchObject({ code: 'KERNEL_REFUSED' })
+    expect([transactions(), await kernel.readTable('inet', 'pointsman')]).toEqual([[], before])
+  })
+
+  it('makes what is missing in a table of that name that is empty', async () => {
+    const { pass, kernel, elements } = rig()
+    kernel.byOthers([{ add: { table: { family: 'inet', name: 'pointsman' } } }])
+    expect((await pass(state([translated(WEB)]))).opened.unconfirmed).toEqual(keys())
+    expect(elements()).toHaveLength(1)
+  })
 
   it('empties a table of another version in one transaction', async () => {
     const { pass, kernel, elements } = rig()
@@ -210,9 +234,33 @@ describe('the ports of translated connections', () => {
   })
 
   it('are the whole range where nothing of it is free', async () => {
-    const { pass, transactions } = rig({ ports: { first: 80, last: 81 }, reservedPorts: () => [81] })
-    await pass(state([translated(WEB)]))
+    const { pass, transactions, warnings } = rig({ ports: { first: 80, last: 81 }, reservedPorts: () => [81] })
+    await pass(state([translated(WEB), service('tcp/10.9.0.2:81')]))
     expect(ranges(transactions())).toEqual(['80,81'])
+    expect(warnings()).toEqual([expect.stringContaining('finds no port from 80 to 81')])
+    await pass(state([translated(WEB), service('tcp/10.9.0.2:81')]), 'full')
+    expect(warnings()).toEqual([])
+  })
+
+  it('keep off those of virtual services even where the host keeps the whole range for itself', async () => {
+    const ports = { first: 40_000, last: 40_999 }
+    const reservedPorts = () => Array.from({ length: 1_000 }, (_, index) => 40_000 + index)
+    const { pass, transactions, warnings } = rig({ ports, reservedPorts })
+    await pass(state([translated('tcp/10.9.0.1:40300')]))
+    expect(ranges(transactions())).toEqual(['40301,40999'])
+    expect(warnings()).toHaveLength(1)
+  })
+
+  it('that are few are told of once, and only where anybody is translated', async () => {
+    const scattered = Array.from({ length: 300 }, (_, index) => 32_800 + index * 100)
+    const { pass, transactions, warnings } = rig({ reservedPorts: () => scattered })
+    await pass(state([service(WEB)]))
+    expect(warnings()).toEqual([])
+    await pass(state([translated(WEB)]))
+    expect(ranges(transactions())).toEqual(['32801,32899'])
+    expect(warnings()).toEqual([expect.stringContaining('99 ports alone (32801-32899)')])
+    await pass(state([translated(WEB), translated(DNS)]), 'full')
+    expect(warnings()).toEqual([])
   })
 })
 

@@ -92,12 +92,12 @@ describe('what others do to the table', () => {
       element('vip4_address', 'udp', '10.9.0.1', 53),
       {
         add: {
-          element: { ...inTable('vip4'), elem: [[{ concat: ['udp', '10.9.0.1', 53] }, { goto: { target: 'masquerade' } }]] },
+          element: { ...inTable('vip4'), elem: [[{ concat: ['udp', '10.9.0.1', 53] }, { goto: { target: 'snat_masquerade' } }]] },
         },
       },
       {
         add: {
-          element: { ...inTable('vip4'), elem: [[{ concat: ['tcp', '10.8.8.8', 53] }, { goto: { target: 'masquerade' } }]] },
+          element: { ...inTable('vip4'), elem: [[{ concat: ['tcp', '10.8.8.8', 53] }, { goto: { target: 'snat_masquerade' } }]] },
         },
       },
     ])
@@ -114,21 +114,21 @@ describe('what others do to the table', () => {
       'a rule is another with the same comment',
       'write-rules',
       (rules: Record<string, unknown>[]) => [
-        { flush: { chain: inTable('masquerade') } },
-        { add: { rule: { ...rules.find(({ chain }) => chain === 'masquerade'), expr: [{ accept: null }] } } },
+        { flush: { chain: inTable('snat_masquerade') } },
+        { add: { rule: { ...rules.find(({ chain }) => chain === 'snat_masquerade'), expr: [{ accept: null }] } } },
       ],
     ],
     [
       'a rule of an older version',
       'rebuild-table',
       [
-        { flush: { chain: inTable('masquerade') } },
+        { flush: { chain: inTable('snat_masquerade') } },
         {
           add: {
             rule: {
               family: 'inet',
               table: 'pointsman',
-              chain: 'masquerade',
+              chain: 'snat_masquerade',
               comment: 'pointsman 0 abc',
               expr: [{ accept: null }],
             },
@@ -149,7 +149,10 @@ describe('what others do to the table', () => {
       [
         {
           add: {
-            element: { ...inTable('vip4'), elem: [[{ concat: ['udp', '10.9.0.1', 53] }, { goto: { target: 'masquerade' } }]] },
+            element: {
+              ...inTable('vip4'),
+              elem: [[{ concat: ['udp', '10.9.0.1', 53] }, { goto: { target: 'snat_masquerade' } }]],
+            },
           },
         },
       ],
@@ -186,6 +189,21 @@ describe('what others do to the table', () => {
     expect(elements()).toEqual(before)
     await pass(left, 'full', NOTHING_SERVED)
     expect(elements()).toEqual(['vip4_address udp 10.9.0.1 53 => 10.0.0.9'])
+  })
+
+  it('a table whose chain has a name that nft does not read, as earlier versions gave it, is made anew with all that it holds', async () => {
+    const { pass, kernel, elements } = rig()
+    await pass(state([translated(WEB), translated(DNS)]), 'changes', ALL_SERVED)
+    const before = elements()
+    const asBefore = JSON.parse(JSON.stringify(kernel.transactions[0]).replaceAll('snat_masquerade', 'masquerade'))
+    kernel.flushRuleset()
+    kernel.byOthers(asBefore)
+    const later = rig({ kernel })
+    later.transactions()
+    // One of the two has left the configuration and drains.
+    const { opened } = await later.pass(state([translated(DNS)]), 'full', ALL_SERVED)
+    expect(opened).toMatchObject({ applied: { 'rebuild-table': 1 }, driftRepaired: 0, unconfirmed: keys() })
+    expect([later.transactions().length, elements()]).toEqual([1, before])
   })
 
   it('other tables are no matter, and lost messages have the table looked at', async () => {

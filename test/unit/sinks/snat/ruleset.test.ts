@@ -21,6 +21,13 @@ describe('the names in the table', () => {
     expect(['ipv4', 'postrouting', 'snat_', 'snat_1', '__proto__'].map(targetOfChain)).toEqual(Array(5).fill(undefined))
   })
 
+  it('are none of the words of its own language, which nft prints as a name and does not read as one', () => {
+    const chains = fixedChains(PORTS).map(({ name }) => name)
+    const words = 'masquerade snat dnat redirect mark meta ip ip6 inet tcp udp sctp ct original'.split(' ')
+    expect([...chains, ...MAPS.map(({ name }) => name)].filter((name) => words.includes(name))).toEqual([])
+    expect(chains.filter((name) => targetOfChain(name) !== undefined)).toEqual([chainOf('masquerade' as Target)])
+  })
+
   it('of maps are different for everything that is told apart', () => {
     expect(new Set(MAPS.map(({ name }) => name)).size).toBe(16)
     const match = (text: string, port: number): Match => ({ ...(identity(text) as object), kind: 'vip', port }) as never
