@@ -50,7 +50,8 @@ const start = async (onExit: string) => {
 }
 const ask = async () => (await askSources(lab, net.client, QUESTIONS)).map(addressesOf)
 const addresses = () => net.check(net.director, `ip -o addr show to ${VIP}; ip -o -6 addr show to ${VIP6}`)
-const elements = async () => (await net.run(net.director, 'nft list table inet pointsman')).stdout.match(/ : goto snat_masquerade/g)
+const elements = async () =>
+  (await net.run(net.director, 'nft list table inet pointsman')).stdout.match(/ : goto snat_masquerade/g)
 const table = () => net.check(net.director, 'ipvsadm -Sn')
 /** Who the client believes to hold the addresses. */
 const believed = async () => {

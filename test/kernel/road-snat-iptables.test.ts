@@ -80,7 +80,7 @@ describe.each(['nft', 'legacy'] as const)('a daemon with iptables-%s', (variant)
     for (const program of ['iptables', 'ip6tables']) {
       await iptables('-t nat -F', program)
       await expect
-        .poll(async () => withoutCounters(await rules()), { timeout: 20_000, interval: 300 })
+        .poll(async () => withoutCounters(await rules()), { timeout: 40_000, interval: 300 })
         .toEqual(withoutCounters(before))
     }
     await expectAnswers()

@@ -5,7 +5,7 @@ import type { TranslationTable } from './translation-table.ts'
 const SETTLE = 50
 /** Looking takes at most one part in so many of the time, however often others change their tables. */
 const SHARE = 5
-/** Looks in a row, after changes of the table itself, that may take half of the time. */
+/** Looks in a row that may take half of the time: who has changed one thing is often about to change more. */
 const HURRIED = 5
 /** Milliseconds of rest after which there is one more of them. */
 const REFILL = 5_000
@@ -72,9 +72,8 @@ export class TableWatch {
   /** Milliseconds until the next look. */
   #wait(certainty: 'changed' | 'perhaps'): number {
     const rest = performance.now() - this.#lookedAt
-    const fair = this.#lookTook * SHARE - rest
-    if (certainty === 'perhaps') return Math.max(SETTLE, fair)
-    return Math.max(0, this.#inARow < HURRIED ? this.#lookTook - rest : fair)
+    const share = this.#inARow < HURRIED ? 1 : SHARE
+    return Math.max(certainty === 'perhaps' ? SETTLE : 0, this.#lookTook * share - rest)
   }
 
   async #look(): Promise<void> {
