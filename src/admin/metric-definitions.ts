@@ -135,7 +135,7 @@ export const DEFINITIONS = {
   conntrackEntries: gauge('pointsman_conntrack_entries', 'Connections that the kernel tracks in this network namespace.'),
   conntrackLimit: gauge(
     'pointsman_conntrack_entries_limit',
-    'How many it tracks at most; beyond that new connections are dropped.',
+    'How many it tracks at most, +Inf without a limit; beyond that new connections are dropped.',
   ),
   addressesHeld: gauge('pointsman_addresses_held', 'Virtual addresses of ours that are on an interface.'),
   addressConflicts: gauge('pointsman_address_conflicts', 'Virtual addresses that are not added because another host holds them.'),

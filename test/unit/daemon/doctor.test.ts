@@ -457,6 +457,8 @@ describe('cures', () => {
       expect.objectContaining({ verdict: 'warn', run: 'sysctl -w net.netfilter.nf_conntrack_buckets=65536' }),
     ])
     expect(wrong({ configuration: translated, conntrack: { count: 0, max: 131_072, buckets: 16_384 } })).toEqual([])
+    const endless = { count: 5, max: Number.POSITIVE_INFINITY, buckets: 16_384 }
+    expect(wrong({ configuration: translated, conntrack: endless })).toEqual([])
   })
 
   test('of a kernel whose IPVS tracks no connections', () => {
