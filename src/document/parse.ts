@@ -153,7 +153,7 @@ function circularAlias(yaml: YamlDocument): Alias | undefined {
 function syntaxIssues(path: string, text: string, { yaml, lines }: Tree, shown: Shown): Issue[] {
   const issues = new Map<number, Issue>()
   for (const error of [...yaml.errors, ...yaml.warnings]) {
-    const place = placeAt(lines, error.pos[0])
+    const place = placeAt(lines, firstVisible(text, error.pos[0]))
     if (issues.has(place.line) || issues.size === 10) continue
     const unclosed = unclosedBracket(error, text, yaml, lines)
     const { problem, remedy, line, column } =
@@ -162,6 +162,14 @@ function syntaxIssues(path: string, text: string, { yaml, lines }: Tree, shown: 
     issues.set(place.line, textIssue(path, at, shown, problem, remedy))
   }
   return [...issues.values()]
+}
+
+/** The parser may mean the line end before what it stumbles over. */
+function firstVisible(text: string, position: number): number {
+  const blanks = /[ \r\n]*/y
+  blanks.lastIndex = position
+  blanks.test(text)
+  return blanks.lastIndex < text.length ? blanks.lastIndex : position
 }
 
 /** The innermost one that ends where the parser misses a bracket; undefined where it misses none. */
@@ -217,8 +225,10 @@ interface Tree {
 
 function readTree(text: string): Tree {
   const lines = new LineCounter()
+  // The parser's own count loses the lines of a text that goes on over several of them where it expects none.
+  lines.addNewLine(0)
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) lines.addNewLine(end + 1)
   const yaml = parseYamlDocument(text, {
-    lineCounter: lines,
     prettyErrors: false,
     merge: true,
     stringKeys: true,
