@@ -141,7 +141,7 @@ export const DEFINITIONS = {
   addressConflicts: gauge('pointsman_address_conflicts', 'Virtual addresses that are not added because another host holds them.'),
   addressConflictsSeen: counter(
     'pointsman_address_conflicts_total',
-    'How often a neighbour said that it holds an address of ours.',
+    'How often an address was not added because a neighbour said that it holds it.',
     [],
   ),
   addressRepairs: counter('pointsman_address_repairs_total', 'Addresses that somebody took away and that were put back.', []),
