@@ -62,7 +62,7 @@ function installNodePackages() {
     .digest('hex')
   const stamp = join(root, 'node_modules/.pointsman-setup')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && existsSync(nodeBin('node'))) return
-  // None of the packages needs its install script, and each would be code of others that runs before anybody has read it.
+  // Also where npm packs with --ignore-scripts=false, which reaches down to here: none of the packages needs its install script.
   say('npm ci: installing the locked packages, Node 24 among them')
   const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,

@@ -20,7 +20,7 @@ let began = 0
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'pointsman-npm-'))
   began = Date.now()
-  const names = await command(['npm', 'pack', '--silent', '--pack-destination', directory], {
+  const names = await command(['npm', 'pack', '--ignore-scripts=false', '--silent', '--pack-destination', directory], {
     timeoutMs: 100_000,
   })
   packed = join(directory, names.trim().split('\n').at(-1) ?? '')
