@@ -46,6 +46,7 @@ function build() {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, `pointsman_${revision}_${architecture}.deb`)
   const compression = fast ? ['-Zgzip', '-z1'] : ['-Zxz']
+  if (!fast) console.error('[deb] packing the program and its Node: a minute or more, without another word')
   execFileSync('dpkg-deb', ['--root-owner-group', ...compression, '--build', tree, file], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },
     stdio: ['ignore', 'ignore', 'inherit'],

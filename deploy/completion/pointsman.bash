@@ -1,6 +1,6 @@
 # Written by "npm run reference"; do not edit.
 _pointsman() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options=""
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options="" choices=""
   local files=' import replay '
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
@@ -72,7 +72,13 @@ _pointsman() {
     replay) options='-c --config --json --help' ;;
     version) options='--json --help' ;;
   esac
+  if [ "$COMP_CWORD" -eq 2 ]; then
+    case ${COMP_WORDS[1]} in
+      import) choices='keepalived ipvsadm ezlb ipvsctl kglb' ;;
+    esac
+  fi
   if [[ $word == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$word"))
+  elif [ -n "$choices" ]; then COMPREPLY=($(compgen -W "$choices" -- "$word"))
   elif [[ $files == *" ${COMP_WORDS[1]} "* ]]; then COMPREPLY=($(compgen -f -- "$word")); fi
 }
 complete -o filenames -F _pointsman pointsman

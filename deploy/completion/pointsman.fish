@@ -141,6 +141,7 @@ complete -c pointsman -n '__fish_seen_subcommand_from why' -l state-dir -x -a '(
 complete -c pointsman -n '__fish_seen_subcommand_from why' -l json -d 'print JSON for programs'
 complete -c pointsman -n '__fish_seen_subcommand_from why' -l color -x -a 'auto always never' -d 'colours: auto, always or never; NO_COLOR is honoured'
 complete -c pointsman -n __fish_use_subcommand -f -a import -d 'make a configuration of what another tool has'
+complete -c pointsman -n '__fish_seen_subcommand_from import; and not __fish_seen_subcommand_from keepalived ipvsadm ezlb ipvsctl kglb' -f -a 'keepalived ipvsadm ezlb ipvsctl kglb'
 complete -c pointsman -n '__fish_seen_subcommand_from import' -l state-dir -x -a '(__fish_complete_directories)' -d 'directory of the durable record of what is ours'
 complete -c pointsman -n '__fish_seen_subcommand_from import' -l kernel-deadline -x -d 'how long the kernel may take before it counts as stuck'
 complete -c pointsman -n '__fish_seen_subcommand_from import' -s o -l output -r -F -d 'write the configuration there, not to standard output'

@@ -135,13 +135,13 @@ export const DEFINITIONS = {
   conntrackEntries: gauge('pointsman_conntrack_entries', 'Connections that the kernel tracks in this network namespace.'),
   conntrackLimit: gauge(
     'pointsman_conntrack_entries_limit',
-    'How many it tracks at most; beyond that new connections are dropped.',
+    'How many it tracks at most, +Inf without a limit; beyond that new connections are dropped.',
   ),
   addressesHeld: gauge('pointsman_addresses_held', 'Virtual addresses of ours that are on an interface.'),
   addressConflicts: gauge('pointsman_address_conflicts', 'Virtual addresses that are not added because another host holds them.'),
   addressConflictsSeen: counter(
     'pointsman_address_conflicts_total',
-    'How often a neighbour said that it holds an address of ours.',
+    'How often an address was not added because a neighbour said that it holds it.',
     [],
   ),
   addressRepairs: counter('pointsman_address_repairs_total', 'Addresses that somebody took away and that were put back.', []),

@@ -107,10 +107,15 @@ const DELTA: Json = {
   required: ['from', 'revision', 'at'],
 }
 
+/** Fields may be added, as the description says: whoever validates answers must not stumble over the first one. */
+function open({ jsonSchema }: { readonly jsonSchema: { additionalProperties?: unknown } }): void {
+  if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
+}
+
 function schemas(): Json {
   const registry = z.registry<{ id: string }>()
   for (const [id, schema] of Object.entries(NAMED_SCHEMAS)) registry.add(schema, { id })
-  const { schemas: made } = z.toJSONSchema(registry, { uri: (id) => `${COMPONENTS}${id}` })
+  const { schemas: made } = z.toJSONSchema(registry, { uri: (id) => `${COMPONENTS}${id}`, override: open })
   const named = Object.entries(made).map(([id, { $schema, $id, ...schema }]) => [id, schema])
   return {
     ...Object.fromEntries(named),

@@ -81,11 +81,18 @@ async function readFileOrInput(path: string): Promise<ReadResult> {
   return path === '-' ? { ok: true, bytes: await readBytes(path) } : readDocument(path)
 }
 
-/** Directories that a pattern hits are passed over. */
+/** Directories that a pattern hits are passed over; what cannot be looked at, such as a link that leads nowhere, is for the reading to refuse. */
 async function matching(pattern: string): Promise<readonly string[]> {
   const files: string[] = []
-  for await (const path of glob(pattern)) if ((await stat(path)).isFile()) files.push(path)
+  for await (const path of glob(pattern)) if (!(await isDirectory(path))) files.push(path)
   return files.toSorted()
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  )
 }
 
 function textOf(path: string, bytes: Uint8Array): string {

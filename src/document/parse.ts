@@ -1,5 +1,6 @@
 import {
   type Alias,
+  isCollection,
   LineCounter,
   parseDocument as parseYamlDocument,
   visit,
@@ -25,6 +26,9 @@ export interface ParseOptions {
   readonly limit?: number
 }
 
+/** Levels of lists and mappings: far above what anybody writes, far below what walks through a value by recursion can bear. */
+const MAX_DEPTH = 100
+
 /** How often the content of anchors may be repeated through aliases before the file counts as an attack. */
 const MAX_ALIAS_EXPANSION = 10_000
 
@@ -40,18 +44,28 @@ export function parseDocument(input: string | Uint8Array, options: ParseOptions)
   if (saysNothing(text)) return failure({ file: path, line: 1, column: 1, path: '', ...EMPTY })
   const format = options.format ?? (path.endsWith('.json') ? 'json' : 'yaml')
   try {
-    if (format === 'yaml' && !/^\s*[[{]/.test(text)) return parseYaml(path, text)
-    return parseJson(path, text) ?? (format === 'json' ? parseFaultyJson(path, text) : parseYaml(path, text))
+    const result = parseAs(format, path, text)
+    return result.ok && isDeeper(result.document.value, MAX_DEPTH) ? failure(tooDeep(path)) : result
   } catch (error) {
-    if (error instanceof RangeError) return failure({ file: path, line: 1, column: 1, path: '', ...TOO_DEEP })
+    if (error instanceof RangeError) return failure(tooDeep(path))
     throw error
   }
 }
 
-/** The parsers call themselves for every level and run out of stack. */
-const TOO_DEEP = {
-  problem: 'lists or mappings are nested too deeply',
-  remedy: 'write a configuration; none needs more than ten levels',
+function parseAs(format: 'yaml' | 'json', path: string, text: string): ParseResult {
+  if (format === 'yaml' && !/^\s*[[{]/.test(text)) return parseYaml(path, text)
+  return parseJson(path, text) ?? (format === 'json' ? parseFaultyJson(path, text) : parseYaml(path, text))
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1))
+}
+
+/** Where the parsers, which call themselves for every level, run out of stack they know no place. */
+function tooDeep(file: string): Issue {
+  const problem = 'lists or mappings are nested too deeply'
+  return { file, line: 1, column: 1, path: '', problem, remedy: 'write a configuration; none needs more than ten levels' }
 }
 
 const EMPTY = {
@@ -105,6 +119,9 @@ function parseYaml(path: string, text: string): ParseResult {
   if (yaml.errors.length + yaml.warnings.length > 0) return { ok: false, issues: syntaxIssues(path, text, tree, shown) }
   const locate: Document['locate'] = (at, spot) => locateInYaml(yaml, lines, at, spot)
   const bare: Document = { file: path, value: undefined, locate, ...shown }
+  const circle = circularAlias(yaml)
+  if (circle !== undefined)
+    return failure(textIssue(path, placeAt(lines, circle.range?.[0] ?? 0), shown, CIRCLE.problem, CIRCLE.remedy))
   try {
     return { ok: true, document: { ...bare, value: yaml.toJS({ maxAliasCount: MAX_ALIAS_EXPANSION }) } }
   } catch (error) {
@@ -112,18 +129,47 @@ function parseYaml(path: string, text: string): ParseResult {
   }
 }
 
+const CIRCLE = {
+  problem: 'the alias that begins with * stands within what it names, which would have no end',
+  remedy: 'put the text in quotes if it is none, or name another anchor',
+}
+
+function circularAlias(yaml: YamlDocument): Alias | undefined {
+  let circle: Alias | undefined
+  visit(yaml, {
+    Alias: (_, alias, around) => {
+      if (!around.some((node) => isCollection(node) && node.anchor === alias.source)) return undefined
+      // An anchor of the same name may have come in between.
+      const named = alias.resolve(yaml)
+      if (!around.some((node) => node === named)) return undefined
+      circle = alias
+      return visit.BREAK
+    },
+  })
+  return circle
+}
+
 /** One issue per line, ten at most: what follows a broken line is often only its echo. */
 function syntaxIssues(path: string, text: string, { yaml, lines }: Tree, shown: Shown): Issue[] {
   const issues = new Map<number, Issue>()
   for (const error of [...yaml.errors, ...yaml.warnings]) {
-    const place = placeAt(lines, error.pos[0])
+    const place = placeAt(lines, firstVisible(text, error.pos[0]))
     if (issues.has(place.line) || issues.size === 10) continue
     const unclosed = unclosedBracket(error, text, yaml, lines)
-    const { problem, remedy, line, column } = yamlProblem(error, shown.lineText(place.line), unclosed)
+    const { problem, remedy, line, column } =
+      unclosedQuote(error, text, yaml, lines) ?? yamlProblem(error, shown.lineText(place.line), unclosed)
     const at = { line: line ?? place.line, column: column ?? place.column }
     issues.set(place.line, textIssue(path, at, shown, problem, remedy))
   }
   return [...issues.values()]
+}
+
+/** The parser may mean the line end before what it stumbles over. */
+function firstVisible(text: string, position: number): number {
+  const blanks = /[ \r\n]*/y
+  blanks.lastIndex = position
+  blanks.test(text)
+  return blanks.lastIndex < text.length ? blanks.lastIndex : position
 }
 
 /** The innermost one that ends where the parser misses a bracket; undefined where it misses none. */
@@ -145,6 +191,21 @@ function unclosedBracket(error: YAMLError, text: string, yaml: YamlDocument, lin
   return { bracket, opens, found: { ...found, character: text[position] ?? '', startsLine } }
 }
 
+/** A text in quotes that ends with the file; its place is where it begins, for nobody finds the quote that is missing at the end. */
+function unclosedQuote(error: YAMLError, text: string, yaml: YamlDocument, lines: LineCounter) {
+  if (error.code !== 'MISSING_CHAR' || !error.message.startsWith('Missing closing')) return undefined
+  let opened: number | undefined
+  visit(yaml, {
+    Scalar: (_, { type, range }) => {
+      if (type?.startsWith('QUOTE') && range?.[1] === error.pos[0]) opened = range[0]
+    },
+  })
+  if (opened === undefined) return undefined
+  const quote = text[opened] ?? ''
+  const problem = `the quote ${quote} that opens here is not closed`
+  return { problem, remedy: `write ${quote} where the text ends`, ...placeAt(lines, opened) }
+}
+
 /** JSON that is none, or that has a key twice. */
 function parseFaultyJson(path: string, text: string): ParseResult {
   const tree = readTree(text)
@@ -164,8 +225,10 @@ interface Tree {
 
 function readTree(text: string): Tree {
   const lines = new LineCounter()
+  // The parser's own count loses the lines of a text that goes on over several of them where it expects none.
+  lines.addNewLine(0)
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) lines.addNewLine(end + 1)
   const yaml = parseYamlDocument(text, {
-    lineCounter: lines,
     prettyErrors: false,
     merge: true,
     stringKeys: true,

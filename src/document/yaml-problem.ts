@@ -36,7 +36,7 @@ export function yamlProblem(error: YAMLError, line: string, unclosed?: UnclosedB
     }
   }
   if (unclosed !== undefined) return unclosedProblem(unclosed)
-  const known = EXPLANATIONS[error.code]
+  const known = MISALIGNED.test(error.message) ? BAD_INDENT : EXPLANATIONS[error.code]
   if (known) return known
   const words = withoutText(error)
   return { problem: `this is not YAML (${words})`, remedy: 'correct the line, or put the value in quotes' }
@@ -62,6 +62,14 @@ function unclosedProblem({ bracket, opens, found }: UnclosedBracket): ExplainedP
   return { problem, remedy: `${close}, before line ${found.line}, or indent that line further if it belongs inside`, ...opens }
 }
 
+const BAD_INDENT: ExplainedProblem = {
+  problem: 'the indentation does not fit the lines above',
+  remedy: 'align the line with its neighbours',
+}
+
+/** Entries of a list that stand too far to the left or to the right, and what stands between the two. */
+const MISALIGNED = /^(A block sequence may not be used as an implicit map key|Sequence item without - indicator)/
+
 const EXPLANATIONS: { readonly [code in YAMLError['code']]?: ExplainedProblem } = {
   TAB_AS_INDENT: { problem: 'the line is indented with a tab', remedy: 'indent with spaces' },
   DUPLICATE_KEY: { problem: 'the key is written twice', remedy: 'keep one of the two' },
@@ -69,7 +77,7 @@ const EXPLANATIONS: { readonly [code in YAMLError['code']]?: ExplainedProblem } 
     problem: 'a second document begins here',
     remedy: 'write one document only, without a line that holds --- in the middle',
   },
-  BAD_INDENT: { problem: 'the indentation does not fit the lines above', remedy: 'align the line with its neighbours' },
+  BAD_INDENT,
   BLOCK_AS_IMPLICIT_KEY: {
     problem: 'a second colon follows in the same value',
     remedy: 'put the value in quotes, or move the inner key to a line of its own',

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BundledProgram } from './bundled-program.ts'
@@ -137,6 +137,15 @@ describe('keepalived in several files', () => {
     expect(named).toMatchObject({ code: 0, err: '' })
     expect(named.out).toContain('listen: 10.0.0.2:80')
     expect(named.out).not.toContain('10.0.0.1')
+  })
+
+  test('a link that leads nowhere is named', async () => {
+    const path = await file('linked/keepalived.conf', 'include conf.d/*.conf\n')
+    await file('linked/conf.d/a.conf', 'virtual_server 10.0.0.1 80 {\n}\n')
+    const link = join(directory, 'linked/conf.d/b.conf')
+    await symlink('/nowhere', link)
+    const { code, err } = await pointsman(['import', 'keepalived', path])
+    expect({ code, err }).toEqual({ code: 30, err: `${link}: there is no such file; check the path, or create the file\n` })
   })
 })
 

@@ -15,11 +15,18 @@ export interface OptionPage {
   readonly values: readonly string[]
 }
 
+export interface PositionalPage {
+  readonly usage: string
+  readonly description: string
+  /** All values there are; empty where they cannot be listed. */
+  readonly values: readonly string[]
+}
+
 export interface CommandPage {
   readonly name: string
   readonly description: string
   /** `<service> [backend...]`, each with what it means. */
-  readonly positionals: readonly { readonly usage: string; readonly description: string }[]
+  readonly positionals: readonly PositionalPage[]
   readonly options: readonly OptionPage[]
 }
 
@@ -30,7 +37,8 @@ export function commandPages(program: Command): readonly CommandPage[] {
     description: command.description(),
     positionals: command.registeredArguments.map((argument) => {
       const name = `${argument.name()}${argument.variadic ? '...' : ''}`
-      return { usage: argument.required ? `<${name}>` : `[${name}]`, description: argument.description }
+      const usage = argument.required ? `<${name}>` : `[${name}]`
+      return { usage, description: argument.description, values: argument.argChoices ?? [] }
     }),
     options: command.options.filter(({ hidden }) => !hidden).map(optionPage),
   }))

@@ -1,4 +1,4 @@
-import type { CommandPage, OptionPage } from './command-pages.ts'
+import type { CommandPage, OptionPage, PositionalPage } from './command-pages.ts'
 
 const HEAD = '# Written by "npm run reference"; do not edit.'
 
@@ -26,7 +26,7 @@ export function bashCompletion(pages: readonly CommandPage[]): string {
   return `${[
     HEAD,
     '_pointsman() {',
-    `  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} options=""`,
+    `  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} options="" choices=""`,
     `  local files=${quoted(` ${files.join(' ')} `)}`,
     '  COMPREPLY=()',
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
@@ -39,7 +39,13 @@ export function bashCompletion(pages: readonly CommandPage[]): string {
     `  case \${COMP_WORDS[1]} in`,
     ...cases,
     '  esac',
+    '  if [ "$COMP_CWORD" -eq 2 ]; then',
+    `    case \${COMP_WORDS[1]} in`,
+    ...pages.flatMap(bashFirstWord),
+    '    esac',
+    '  fi',
     '  if [[ $word == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$word"))',
+    '  elif [ -n "$choices" ]; then COMPREPLY=($(compgen -W "$choices" -- "$word"))',
     `  elif [[ $files == *" \${COMP_WORDS[1]} "* ]]; then COMPREPLY=($(compgen -f -- "$word")); fi`,
     '}',
     'complete -o filenames -F _pointsman pointsman',
@@ -57,6 +63,11 @@ function bashAnswer(option: OptionPage): readonly string[] {
   }
   const offer = offers[wordOf(option)]
   return offer === undefined ? [] : [`    ${namesOf(option).join('|')}) ${offer} ;;`]
+}
+
+/** What the word behind the command may be, where that is one of a few. */
+function bashFirstWord({ name, positionals: [first] }: CommandPage): readonly string[] {
+  return first === undefined || first.values.length === 0 ? [] : [`      ${name}) choices=${quoted(first.values.join(' '))} ;;`]
 }
 
 function takesFile({ usage }: { readonly usage: string }): boolean {
@@ -107,19 +118,27 @@ function zshValue(option: OptionPage): string {
   }
 }
 
-function zshPositional(positional: { readonly usage: string }): string {
-  const { usage } = positional
+function zshPositional(positional: PositionalPage): string {
+  const { usage, values } = positional
   const name = usage.replaceAll(/[<>[\].]/g, '')
   const kind = usage.includes('...') ? '*' : usage.startsWith('[') ? ':' : ''
-  return quoted(`${kind}:${name}:${takesFile(positional) ? '_files' : ''}`)
+  const offer = values.length > 0 ? `(${values.join(' ')})` : takesFile(positional) ? '_files' : ''
+  return quoted(`${kind}:${name}:${offer}`)
 }
 
 export function fishCompletion(pages: readonly CommandPage[]): string {
-  const lines = pages.flatMap(({ name, description, options }) => [
+  const lines = pages.flatMap(({ name, description, options, positionals }) => [
     `complete -c pointsman -n __fish_use_subcommand -f -a ${name} -d ${quotedForFish(description)}`,
+    ...fishFirstWord(name, positionals[0]?.values ?? []),
     ...options.map((option) => fishOption(name, option)),
   ])
   return `${[HEAD, ...lines].join('\n')}\n`
+}
+
+function fishFirstWord(command: string, values: readonly string[]): readonly string[] {
+  if (values.length === 0) return []
+  const isDue = `__fish_seen_subcommand_from ${command}; and not __fish_seen_subcommand_from ${values.join(' ')}`
+  return [`complete -c pointsman -n '${isDue}' -f -a '${values.join(' ')}'`]
 }
 
 function fishOption(command: string, option: OptionPage): string {

@@ -35,6 +35,8 @@ function connections({ conntrack, isHostNamespace = true }: DoctorFacts): Findin
   if (conntrack === undefined) return []
   const { count, max, buckets } = conntrack
   const inHost = { inHost: !isHostNamespace }
+  if (max === Number.POSITIVE_INFINITY)
+    return [ok('conntrack', `${count} connections are tracked, as many as there will be (${CONNTRACK_MAX} is 0)`)]
   const use = `${count} of ${max} connections are tracked (${CONNTRACK_MAX})`
   const findings =
     count * 100 <= max * NEARLY_FULL

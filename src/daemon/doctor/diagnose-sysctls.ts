@@ -25,10 +25,13 @@ export function diagnoseSysctls(facts: DoctorFacts): Finding[] {
   findings.push(...right.map((name) => ok('sysctl', `${name} = ${facts.sysctls.get(name)}`)))
   if (!isIpvsSeen(facts)) {
     findings.push(
-      warn('sysctl', 'net.ipv4.vs.* is not there before ip_vs is loaded', {
-        cure: 'then run the doctor again',
-        ...moduleCure('ip_vs'),
-      }),
+      warn(
+        'sysctl',
+        'net.ipv4.vs.* is not there before ip_vs is loaded',
+        cannotLoad(facts)
+          ? 'what the line ip_vs says comes first; then run the doctor again'
+          : { cure: 'then run the doctor again', ...moduleCure('ip_vs') },
+      ),
     )
   }
   return findings
@@ -39,6 +42,11 @@ function isIpvsSeen({ sysctls }: DoctorFacts): boolean {
 }
 
 /** A kernel whose IPVS was built without CONFIG_IP_VS_NFCT has the others and not this one. */
+/** The kernel was asked and has none, or its module is nowhere: a modprobe would fail as well. */
+function cannotLoad({ ipvsModule, ipvs }: DoctorFacts): boolean {
+  return ipvsModule === 'missing' || (ipvs !== undefined && 'problem' in ipvs)
+}
+
 function noConntrack(facts: DoctorFacts, services: readonly ServiceSpec[]): Finding[] {
   if (!isIpvsSeen(facts) || facts.sysctls.has(CONNTRACK) || !services.some(({ fullNat }) => fullNat)) return []
   const problem = `this kernel has no ${CONNTRACK}: its IPVS was built without connection tracking, and full_nat cannot work`

@@ -40,10 +40,16 @@ const BEYOND: Counterparts = {
   nb_get_retry: ['it is no number from 0 to 999', 'look at fall in the result'],
 }
 
+/** Mostly two directives on one line: the block would be that of the second one. */
+const OF_BLOCK = ['no block of this name is known here', 'write each directive on a line of its own and import again'] as const
+
 /** A directive that nothing was made of, by what is known of it. */
 export function unknown(directive: Directive, known: Counterparts): LeftOut {
   const [reason, remedy] = known[directive.name] ??
-    BEYOND[directive.name] ?? ['nothing is known of it here', 'look it up in keepalived.conf(5), and write what it means']
+    (directive.block === undefined ? BEYOND[directive.name] : OF_BLOCK) ?? [
+      'nothing is known of it here',
+      'look it up in keepalived.conf(5), and write what it means',
+    ]
   return leftOut(directive, reason, remedy)
 }
 

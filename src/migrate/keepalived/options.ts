@@ -52,7 +52,8 @@ export function readOptions(block: readonly Directive[], timing: Timing): Option
   return { timing: own, connection, others }
 }
 
-function takeConnection({ name, words }: Directive, connection: Options['connection']): boolean {
+function takeConnection({ name, words, block }: Directive, connection: Options['connection']): boolean {
+  if (block !== undefined) return false
   const address = addressOf(words[0])
   const number = wholeNumber(words[0])
   if (name === 'connect_ip' && address !== undefined) connection.address = address

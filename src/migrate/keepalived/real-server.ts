@@ -64,10 +64,11 @@ export function readRealServer(
 }
 
 function takeNumbers(
-  { name, words }: Directive,
+  { name, words, block }: Directive,
   found: { weight?: number; method?: unknown; upper?: number; lower?: number },
 ): boolean {
   const number = wholeNumber(words[0])
+  if (block !== undefined) return false
   if (name === 'lb_kind' || name === 'lvs_method') {
     const method = forwarding(words)
     if (method !== undefined) found.method = method

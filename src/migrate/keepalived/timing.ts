@@ -21,7 +21,8 @@ const MOST_RETRIES = 999
 
 /** Takes what a directive says of times; false where it says nothing of them, nothing that can be read, or more than can be carried over. */
 export function takeTiming(directive: Directive, timing: Timing): boolean {
-  const { name, words } = directive
+  const { name, words, block } = directive
+  if (block !== undefined) return false
   const set = <Key extends keyof Timing>(key: Key, value: Timing[Key] | undefined) => {
     if (value !== undefined) timing[key] = value
     return value !== undefined

@@ -111,8 +111,9 @@ export function readVirtualServer(
 
 /** False where nothing can be made of it. */
 function take(directive: Directive, found: Found): boolean {
-  const { name, words } = directive
+  const { name, words, block } = directive
   const [word] = words
+  if (block !== undefined) return false
   if (FLAGS.includes(name)) return found.flags.push(name) > 0
   const put = (keys: Partial<Found>) => {
     if (Object.values(keys).some((value) => value === undefined)) return false

@@ -3,15 +3,14 @@ export type Token = { readonly kind: 'word'; readonly text: string } | { readonl
 
 const ESCAPES: Readonly<Record<string, string>> = { a: '\x07', b: '\b', E: '\x1b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
 
-/** The line without its comment: `#` and `!` begin one anywhere but within quotes (keepalived.conf(5)). */
+/** The line without its comment: `#` and `!` begin one anywhere but within double quotes; an apostrophe quotes no comment away (decomment() of keepalived). */
 export function withoutComment(line: string): string {
-  let quote = ''
+  let quoted = false
   for (let at = 0; at < line.length; at++) {
-    const character = line[at] ?? ''
+    const character = line[at]
     if (character === '\\') at++
-    else if (quote !== '') quote = character === quote ? '' : quote
-    else if (character === '"' || character === "'") quote = character
-    else if (character === '#' || character === '!') return line.slice(0, at)
+    else if (character === '"') quoted = !quoted
+    else if (!quoted && (character === '#' || character === '!')) return line.slice(0, at)
   }
   return line
 }
@@ -33,7 +32,8 @@ export function tokens(line: string): Token[] {
       at += length
     } else if (quote !== '' && character === quote) quote = ''
     else if (quote !== '') word = (word ?? '') + character
-    else if (character === '"' || character === "'") {
+    else if (character === '"' || (character === "'" && line.includes("'", at + 1))) {
+      // An apostrophe alone is a part of its word: most directives of keepalived know double quotes only.
       quote = character
       word ??= ''
     } else if (/\s/.test(character)) end()

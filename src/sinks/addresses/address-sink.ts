@@ -23,7 +23,7 @@ export interface AddressFacts {
   readonly foreign: number
   /** Addresses that another host holds, as last asked. */
   readonly conflicts: number
-  /** How often a neighbour said that it holds an address of ours. */
+  /** How often an address was not added because a neighbour said that it holds it. */
   readonly conflictsSeen: number
   /** What somebody took away or changed and we put back. */
   readonly repairs: number

@@ -10,7 +10,7 @@ import { type Environment, importImage, libraries, put } from './import-image.ts
 
 export const baseImage = 'pointsman-test/base:bookworm'
 
-const PROGRAMS = ['dash', 'dpkg-deb', 'tar', 'gzip'] as const
+const PROGRAMS = ['dash', 'dpkg', 'dpkg-deb', 'ls', 'sort', 'tail', 'tar', 'gzip'] as const
 
 /** What it is asked to install is in the image already, and nothing can be fetched here. */
 const APT_GET = '#!/bin/sh\necho "apt-get $*"\n'

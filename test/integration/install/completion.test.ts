@@ -27,6 +27,9 @@ test.each([['bash', bash] as const, ['fish', fish] as const])('%s offers command
   expect((await ask('pointsman sta')).toSorted()).toEqual(['start', 'status'])
   expect(await ask('pointsman drain --wa')).toEqual(['--wait'])
   expect((await ask('pointsman start --on-exit ')).toSorted()).toEqual(['drain', 'keep', 'remove'])
+  expect((await ask('pointsman import ')).toSorted()).toEqual(['ezlb', 'ipvsadm', 'ipvsctl', 'keepalived', 'kglb'])
+  expect(await ask('pointsman import kee')).toEqual(['keepalived'])
+  expect(await ask('pointsman import keepalived config/web-')).toEqual(['config/web-backends.yaml'])
 })
 
 test('bash offers files where a file is due, and none where a service is', async () => {
@@ -40,5 +43,6 @@ test('zsh can read its completion and calls its own commands for it', async () =
   const ask = (words: string, at: number) =>
     command(['zsh', '-fc', `${stubs}; words=(${words}) CURRENT=${at}; source deploy/completion/_pointsman`])
   expect(await ask('pointsman sta', 2)).toContain('start:run the daemon\n')
+  expect(await ask('pointsman import kee', 3)).toContain(':tool:(keepalived ipvsadm ezlb ipvsctl kglb)\n')
   expect(await ask('pointsman drain --wa', 3)).toContain('--wait[wait until the last connection has ended]\n')
 })

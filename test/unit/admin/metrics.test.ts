@@ -284,6 +284,8 @@ describe('source NAT and addresses', () => {
     metrics.conntrack({ count: 7, max: 100 })
     expect(sampleOf(await parsed(metrics), 'pointsman_conntrack_entries')).toBe(7)
     expect(sampleOf(await parsed(metrics), 'pointsman_conntrack_entries_limit')).toBe(100)
+    metrics.conntrack({ count: 7, max: Number.POSITIVE_INFINITY })
+    expect(await textOf(new Scrape(metrics, input))).toContain('pointsman_conntrack_entries_limit +Inf\n')
   })
 
   test('addresses: what is, and what was since the start', async () => {

@@ -79,7 +79,7 @@ describe('completions', () => {
   const page: CommandPage = {
     name: 'try',
     description: "try what it's for",
-    positionals: [{ usage: '<file>', description: 'a file' }],
+    positionals: [{ usage: '<file>', description: 'a file', values: [] }],
     options: [
       { short: '-k', long: '--kind', placeholder: 'kind', description: 'a [kind]: it', initial: undefined, values: ['a', 'b'] },
     ],

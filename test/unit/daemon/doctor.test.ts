@@ -260,6 +260,15 @@ describe('what the doctor finds', () => {
     expect(findings.map(({ message }) => message)).toEqual(['net.ipv4.vs.* is not there before ip_vs is loaded'])
   })
 
+  test('sysctls of a module that is nowhere have no command that would only fail', () => {
+    const sysctls = new Map([['net.ipv4.ip_forward', 1]])
+    const line = (ipvsModule: 'loadable' | 'missing') =>
+      diagnose(withoutAnswer({ ipvsModule, sysctls })).find(({ message }) => message.startsWith('net.ipv4.vs.*'))
+    expect(line('loadable')).toMatchObject({ run: 'modprobe ip_vs' })
+    expect(line('missing')).not.toHaveProperty('run')
+    expect(line('missing')).toMatchObject({ cure: 'what the line ip_vs says comes first; then run the doctor again' })
+  })
+
   test('a daemon that runs is no trouble', () => {
     const findings = diagnose({ ...HEALTHY, holder: { pid: 9, command: 'start', since: '2026-01-01T00:00:00Z' } })
     expect(findings.find(({ check }) => check === 'table')).toMatchObject({
@@ -478,6 +487,8 @@ describe('cures', () => {
       expect.objectContaining({ verdict: 'warn', run: 'sysctl -w net.netfilter.nf_conntrack_buckets=65536' }),
     ])
     expect(wrong({ configuration: translated, conntrack: { count: 0, max: 131_072, buckets: 16_384 } })).toEqual([])
+    const endless = { count: 5, max: Number.POSITIVE_INFINITY, buckets: 16_384 }
+    expect(wrong({ configuration: translated, conntrack: endless })).toEqual([])
   })
 
   test('of a kernel whose IPVS tracks no connections', () => {

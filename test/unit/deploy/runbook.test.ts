@@ -79,6 +79,12 @@ describe('the pages', () => {
     expect(named.filter((name) => !known.includes(name))).toEqual([])
   })
 
+  test('say how a backend is reached where ipvsadm would make it direct', () => {
+    const written = [...text.matchAll(/`ipvsadm -[ae] ([^`]*)/g)].map(([, options]) => options ?? '')
+    expect(written.length).toBeGreaterThan(0)
+    expect(written.filter((options) => !/ -[mgi]\b/.test(options))).toEqual([])
+  })
+
   test('name metrics that are documented', () => {
     const metrics = readFileSync('docs/metrics.md', 'utf8')
     const named = [...text.matchAll(/`(pointsman_\w+)/g)].map(([, name]) => name ?? '')

@@ -48,6 +48,21 @@ describe('a document that is none', () => {
       'pointsman.yaml:2:15: the ] of the bracket that opens here stands too far to the left; indent line 4 further',
     ],
     [
+      'an entry of a list too far to the left, below a blank line',
+      'services:\n  - name: web\n    listen: 10.0.0.1:80\n\n - name: dns\n   listen: 10.0.0.2:53\n',
+      'pointsman.yaml:5:2: the indentation does not fit the lines above; align the line with its neighbours',
+    ],
+    [
+      'a key too far to the left for its entry',
+      'services:\n  - name: web\n   listen: 10.0.0.1:80\n',
+      'pointsman.yaml:3:4: the indentation does not fit the lines above; align the line with its neighbours',
+    ],
+    [
+      'a quote that is open at the end',
+      'services:\n  - name: "web\n    listen: 10.0.0.1:80\n',
+      'pointsman.yaml:2:11: the quote " that opens here is not closed; write " where the text ends',
+    ],
+    [
       'two documents',
       'a: 1\n---\nb: 2\n',
       'pointsman.yaml:2:1: a second document begins here; write one document only, without a line that holds --- in the middle',
@@ -119,11 +134,22 @@ describe('a document that is none', () => {
     ])
   })
 
+  it('has an alias within its own anchor', () => {
+    expect(complaints('services: &x\n  - { backends: [*x] }\n')).toEqual([
+      'pointsman.yaml:2:18: the alias that begins with * stands within what it names, which would have no end; put the text in quotes if it is none, or name another anchor',
+    ])
+    expect(complaints('services: &x [&x 1, *x]\n')).toEqual([])
+  })
+
   it('is nested without end', () => {
     const sentence = (path: string) =>
       `${path}:1:1: lists or mappings are nested too deeply; write a configuration; none needs more than ten levels`
     expect(complaints('['.repeat(20_000), 'a.yaml')).toEqual([sentence('a.yaml')])
     expect(complaints(`${'['.repeat(20_000)}${']'.repeat(20_000)}`, 'a.json')).toEqual([sentence('a.json')])
+    // Parsers bear this, and what walks through the value afterwards need not.
+    expect(complaints(`${'['.repeat(101)}${']'.repeat(101)}`, 'a.json')).toEqual([sentence('a.json')])
+    expect(complaints(`${'['.repeat(101)}${']'.repeat(101)}`, 'a.yaml')).toEqual([sentence('a.yaml')])
+    expect(complaints(`${'['.repeat(100)}${']'.repeat(100)}`, 'a.json')).toEqual([])
   }, 60_000)
 
   it('is JSON with a fault', () => {
@@ -137,6 +163,11 @@ describe('a document that is none', () => {
       'a.json:1:1: this is not JSON; correct it here, or give the file a name that ends in .yaml',
     ])
     expect(complaints('["a",', 'a.json')).toHaveLength(1)
+  })
+
+  it('breaks in the middle, and later lines are told by their own numbers', () => {
+    const told = complaints('a:\n  x: 1\n } b: 2\n    c: 1\n\n  - name: web\n    l: 1\n')
+    expect(told.map((sentence) => sentence.split(':')[1])).toEqual(['3', '4', '6', '7'])
   })
 
   it('breaks on several lines, each told once', () => {

@@ -18,7 +18,8 @@ describe('comments and words', () => {
     ['delay_loop 6 ! seconds', 'delay_loop 6 '],
     ['weight 1# one', 'weight 1'],
     ['path "/a#b" # c', 'path "/a#b" '],
-    ["path '/a!b'", "path '/a!b'"],
+    ["misc_path '/a!b'", "misc_path '/a"],
+    ["router_id Bob's # one", "router_id Bob's "],
     ['path /a\\#b#c', 'path /a\\#b'],
     ['! all of it', ''],
   ])('%s', (line, bare) => {
@@ -32,6 +33,8 @@ describe('comments and words', () => {
     ['abcd" efg h jkl "mnop', ['abcd efg h jkl mnop']],
     ['abcd "efg h jkl" mnop', ['abcd', 'efg h jkl', 'mnop']],
     ['misc_path "/bin/x \'a b\'"', ['misc_path', "/bin/x 'a b'"]],
+    ["misc_path '/bin/x a b'", ['misc_path', '/bin/x a b']],
+    ["vrrp_instance Bob's {", ['vrrp_instance', "Bob's", 'open']],
     ['regex ^a{3}$', ['regex', '^a{3}$']],
     ['regex "a\\\\d\\x41\\101\\t"', ['regex', 'a\\dAA\t']],
     ['quorum_up ""', ['quorum_up', '']],

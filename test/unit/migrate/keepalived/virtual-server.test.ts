@@ -274,6 +274,16 @@ real_server 10.0.1.4 { }`)
   })
 })
 
+it('what stands on one line with the head of a block is listed, so that the block is not lost in silence', async () => {
+  const { service, leftOut } = await serviceOf('real_server 10.0.1.1 80 { weight 5 MISC_CHECK { misc_path "/bin/check"\n} }')
+  expect(service).toMatchObject({ checks: [] })
+  expect(leftOut).toEqual([
+    expect.stringMatching(
+      /: weight 5 MISC_CHECK \{ \}: no block of this name is known here; write each directive on a line of its own/,
+    ),
+  ])
+})
+
 describe('what belongs to the whole', () => {
   it('timeouts and sync daemons of IPVS are carried over', async () => {
     const { configuration, leftOut } = await keepalived(
