@@ -210,12 +210,65 @@ describe('a change of the configuration', () => {
     const made = bench(guarded)
     at(made, 0, range(1, 12))
     at(made, 10, range(1, 6))
-    made.configure({ ...guarded, forwarding: { method: 'direct' } })
-    made.until(100_000)
+    made.configure({ ...guarded, sources: [file('/new')] })
+    made.until(50_000)
     expect(made.destinations()).toEqual(keys(...range(1, 6), 11, 12))
-    at(made, 101, range(1, 6))
-    made.until(102_000)
+    at(made, 51, range(1, 6), '/new')
+    made.until(52_000)
     expect(made.destinations()).toEqual(keys(...range(1, 6)))
+  })
+
+  it('goes on holding what is held for a source that it only has asked again, and counts on', () => {
+    const made = bench(guarded)
+    at(made, 0, range(1, 12))
+    at(made, 10, range(1, 6))
+    made.configure({ ...guarded, fullNat: true })
+    at(made, 20, range(1, 6))
+    made.until(60_000)
+    expect(made.destinations()).toEqual(keys(...range(1, 6), 11, 12))
+    expect(made.guards).toHaveLength(1)
+    at(made, 71, range(1, 6))
+    made.until(72_000)
+    expect(made.destinations()).toEqual(keys(...range(1, 6)))
+  })
+
+  it.each<Partial<ServiceSpec>>([{ fullNat: true }, { upperThreshold: 9 }, { persistence: { timeout: 60, mask: 0xffffffff } }])(
+    'empties nothing when a source that %o has asked again names nobody, whether it did before or does now',
+    (more) => {
+      for (const before of [[], range(1, 12)]) {
+        const made = bench(guarded)
+        at(made, 0, range(1, 12))
+        at(made, 10, before)
+        made.configure({ ...guarded, ...more })
+        at(made, 11, [])
+        at(made, 100, [])
+        made.until(200_000)
+        expect(made.destinations()).toEqual(keys(...range(1, 12)))
+        expect(made.held()).toEqual(keys(...range(1, 12)))
+      }
+    },
+  )
+
+  it('measures the next process’s past in the same way', () => {
+    const made = bench(guarded)
+    at(made, 0, range(1, 12))
+    at(made, 10, [])
+    for (const change of made.lastGood) if (change.kind === 'known') made.past.set('file /lists/web.yaml', change.lastGood)
+    made.configure({ ...guarded, fullNat: true })
+    at(made, 11, [])
+    made.until(20_000)
+    expect(made.held()).toEqual(keys(...range(1, 12)))
+  })
+
+  it('takes away without the guard what its source puts aside because it does not fit any more', () => {
+    const made = bench(guarded)
+    at(made, 0, range(1, 12))
+    made.configure({ ...guarded, fullNat: true })
+    made.until(10_000)
+    made.say(fresh([1, 2], { at: 10_000, quarantined: 10 }))
+    made.until(12_000)
+    expect(made.destinations()).toEqual(keys(1, 2))
+    expect(made.guards).toEqual([])
   })
 
   it('lets nothing go that is held for a source which it leaves alone', () => {
