@@ -22,7 +22,16 @@ export function replacedBy({ guarded }: ServiceState, { spec: source, held }: Sl
 }
 
 function isNamed(source: SourceSpec, { sources }: ServiceSpec): boolean {
-  return sources.some((one) => isDeepStrictEqual(one, source))
+  return sources.some((one) => asksTheSame(one, source))
+}
+
+/** Whether the same members are asked for; how (token, certificates, pace, patience) may be different. */
+function asksTheSame(a: SourceSpec, b: SourceSpec): boolean {
+  return sourceName(a) === sourceName(b) && isDeepStrictEqual(familiesOf(a), familiesOf(b))
+}
+
+function familiesOf(source: SourceSpec) {
+  return 'families' in source ? source.families : undefined
 }
 
 /** Whether the source's last answer names nobody; one that is being asked again has not taken that back. */
@@ -40,7 +49,7 @@ export function isEmptied({ guarded: { held, passed } }: ServiceState, slot: Slo
 export function excusedBy(dropped: readonly Replaced[], listed: Members, { spec, slots }: ServiceState): readonly Members[] {
   return dropped.flatMap(({ source, members }) => {
     if (!isNamed(source, spec)) return [members]
-    const slot = slots.find((one) => isDeepStrictEqual(one.spec, source))
+    const slot = slots.find((one) => asksTheSame(one.spec, source))
     const lacking = [...members.keys()].filter((key) => !listed.has(key)).length
     return lacking <= (slot?.held.quarantined ?? 0) ? [members] : []
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ServiceSpec } from '../../../src/model/service-spec.ts'
+import { sourceName } from '../../../src/model/source-spec.ts'
 import { type Bench, bench, web } from './bench.ts'
 import { backend, backends, file, fresh, key, spec } from './makers.ts'
 
@@ -248,6 +249,21 @@ describe('a change of the configuration', () => {
       }
     },
   )
+
+  it('empties nothing when only the way to ask a source changes', () => {
+    const list = (interval: number): ServiceSpec['sources'][number] => {
+      return { kind: 'http', url: 'http://inventory/', interval, timeout: 1_000, maxSize: 1_000 }
+    }
+    const made = bench({ ...guarded, sources: [list(30_000)] })
+    const path = sourceName(list(0)).slice('file '.length)
+    at(made, 0, range(1, 12), path)
+    at(made, 10, [], path)
+    made.configure({ ...guarded, sources: [list(5_000)] })
+    at(made, 11, [], path)
+    made.until(200_000)
+    expect(made.destinations()).toEqual(keys(...range(1, 12)))
+    expect(made.changes.at(-1)?.status).toMatchObject({ source: 'http http://inventory/', heldRemovals: 12 })
+  })
 
   it('measures the next process’s past in the same way', () => {
     const made = bench(guarded)
