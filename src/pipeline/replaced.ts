@@ -1,6 +1,5 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { ServiceSpec } from '../model/service-spec.ts'
-import { type SourceSpec, sourceName } from '../model/source-spec.ts'
+import { type SourceSpec, sourceName, sourceQuestion } from '../model/source-spec.ts'
 import { heldFor } from './guard.ts'
 import { type Members, NO_MEMBERS } from './hold.ts'
 import type { ServiceState } from './service.ts'
@@ -22,16 +21,8 @@ export function replacedBy({ guarded }: ServiceState, { spec: source, held }: Sl
 }
 
 function isNamed(source: SourceSpec, { sources }: ServiceSpec): boolean {
-  return sources.some((one) => asksTheSame(one, source))
-}
-
-/** Whether the same members are asked for; how (token, certificates, pace, patience) may be different. */
-function asksTheSame(a: SourceSpec, b: SourceSpec): boolean {
-  return sourceName(a) === sourceName(b) && isDeepStrictEqual(familiesOf(a), familiesOf(b))
-}
-
-function familiesOf(source: SourceSpec) {
-  return 'families' in source ? source.families : undefined
+  const question = sourceQuestion(source)
+  return sources.some((one) => sourceQuestion(one) === question)
 }
 
 /** Whether the source's last answer names nobody; one that is being asked again has not taken that back. */
@@ -49,7 +40,7 @@ export function isEmptied({ guarded: { held, passed } }: ServiceState, slot: Slo
 export function excusedBy(dropped: readonly Replaced[], listed: Members, { spec, slots }: ServiceState): readonly Members[] {
   return dropped.flatMap(({ source, members }) => {
     if (!isNamed(source, spec)) return [members]
-    const slot = slots.find((one) => asksTheSame(one.spec, source))
+    const slot = slots.find((one) => sourceQuestion(one.spec) === sourceQuestion(source))
     const lacking = [...members.keys()].filter((key) => !listed.has(key)).length
     return lacking <= (slot?.held.quarantined ?? 0) ? [members] : []
   })
