@@ -87,7 +87,11 @@ export const DEFINITIONS = {
     'hook',
     'result',
   ]),
-  sourceErrors: counter('pointsman_source_errors_total', 'Failures of the source, by error code.', ['service', 'source', 'code']),
+  sourceErrors: counter('pointsman_source_errors_total', 'Failures of the source, by error code; one that goes on counts once.', [
+    'service',
+    'source',
+    'code',
+  ]),
   catalogUp: gauge('pointsman_catalog_up', '1 while the registry lists its services, 0 while it does not answer.', ['catalog']),
   catalogClaims: gauge(
     'pointsman_catalog_claims',

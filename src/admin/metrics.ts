@@ -262,8 +262,9 @@ export class Metrics {
     const known = this.#source(facts.name, facts.source)
     known.at = facts.answeredAt
     this.#made.sourceUp.set(known.labels, facts.state === 'up' ? 1 : 0)
-    this.#made.sourceOutages.inc(known.labels, known.up && facts.state !== 'up' ? 1 : 0)
-    known.up = facts.state === 'up'
+    // One that was opened anew is pending and has not ceased to answer.
+    this.#made.sourceOutages.inc(known.labels, known.up && facts.state === 'stale' ? 1 : 0)
+    known.up = facts.state === 'up' || (known.up && facts.state === 'pending')
     this.#made.sourceRecords.set(known.labels, facts.records)
     this.#made.sourceQuarantined.set(known.labels, facts.quarantined)
     this.#made.sourceHeldRemovals.set(known.labels, facts.heldRemovals)

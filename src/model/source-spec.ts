@@ -27,3 +27,12 @@ export function sourceName(spec: SourceSpec): string {
   const placeOf = PLACES[spec.kind] as (spec: SourceSpec) => string
   return `${spec.kind} ${placeOf(spec)}`
 }
+
+/**
+ * What a source is asked for, without how (token, certificates, pace, patience): two with the same text name the same members. Not for
+ * people: a secret may be in it.
+ */
+export function sourceQuestion(spec: SourceSpec): string {
+  const { url, families, search }: { url?: unknown; families?: unknown; search?: unknown } = spec as object
+  return JSON.stringify([sourceName(spec), url, families, search])
+}

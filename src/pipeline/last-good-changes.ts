@@ -1,7 +1,6 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Backend } from '../model/backend.ts'
 import type { DestinationKey } from '../model/destination.ts'
-import { sourceName } from '../model/source-spec.ts'
+import { sourceName, sourceQuestion } from '../model/source-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import type { HeldRemoval, LastGood, LastGoodChange } from './desired-update.ts'
 import { type Guarded, heldFor } from './guard.ts'
@@ -18,7 +17,7 @@ export function lastGoodChanges(before: Services, after: Services, keys: readonl
     const now = after.get(service)
     if (old === now) continue
     for (const { spec: source } of old?.slots ?? []) {
-      const stays = now?.slots.some(({ spec }) => isDeepStrictEqual(spec, source)) === true
+      const stays = now?.slots.some(({ spec }) => sourceQuestion(spec) === sourceQuestion(source)) === true
       if (!stays) changes.push({ kind: 'gone', service, source })
     }
     for (const slot of now?.slots ?? []) {

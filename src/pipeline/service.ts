@@ -11,11 +11,12 @@ import { hasUnbelieved } from './deciding/ejection.ts'
 import { type Heard, type Hearing, hear, hearingDueAt, NO_HEARING, passWhatIsHeard } from './deciding/hearing.ts'
 import { type KernelHeld, NOTHING_HELD } from './deciding/kernel-known.ts'
 import { approvedPool, judgePool, newPool, type Pool, servedUnasked } from './deciding/pool.ts'
-import { type Guarded, guard, heldFor, NOTHING_GUARDED, restoreGuard } from './guard.ts'
+import { type Guarded, guard, NOTHING_GUARDED, restoreGuard } from './guard.ts'
 import { expire, expiryAt, hold, type Members, membersOf, NO_MEMBERS } from './hold.ts'
 import { mergeMembers } from './merge.ts'
+import { excusedBy, isEmptied, type Replaced, replacedBy } from './replaced.ts'
 import { sameContext } from './same-context.ts'
-import { isOutdated, isUnproven, isWhole, namesNobody, type Slot, silence, wordOfThePast } from './slot.ts'
+import { isOutdated, isUnproven, isWhole, type Slot, silence, wordOfThePast } from './slot.ts'
 
 /** Everything that is known of one service, from its configuration to the verdict. */
 export interface ServiceState {
@@ -23,8 +24,8 @@ export interface ServiceState {
   readonly pinned: Members
   /** In the order of the configuration. */
   readonly slots: readonly Slot[]
-  /** Answers of sources that the configuration no longer names; they count until every source that it names has answered. */
-  readonly replaced: readonly Members[]
+  /** Answers of sources that were closed; they count until every source that the configuration names has answered. */
+  readonly replaced: readonly Replaced[]
   readonly guarded: Guarded
   /** Members whose removal is held and that fail their probes. */
   readonly failing: ReadonlySet<DestinationKey>
@@ -99,7 +100,7 @@ function underSpec(state: ServiceState, spec: ServiceSpec, open: OpenSlotOf, now
     const index = kept.findIndex((slot) => isDeepStrictEqual(slot.spec, source))
     return (index < 0 ? undefined : kept.splice(index, 1)[0]) ?? open(spec, source)
   })
-  const closed = state.slots.filter((slot) => !slots.includes(slot)).map((slot) => partOf(state, slot))
+  const closed = state.slots.filter((slot) => !slots.includes(slot)).map((slot) => replacedBy(state, slot, spec))
   const pinned = membersOf(state.pinned, spec.backends, PINNED_ORIGIN)
   const guardBy = isDeepStrictEqual(state.spec.guard, spec.guard) ? 'free' : 'rules'
   const pool = state.spec.checks.length === 0 && spec.checks.length > 0 ? servedUnasked(state.pool, servingOf(state)) : state.pool
@@ -109,12 +110,6 @@ function underSpec(state: ServiceState, spec: ServiceSpec, open: OpenSlotOf, now
 
 function servingOf({ decided }: ServiceState): DestinationKey[] {
   return [...decided.service.destinations].flatMap(([key, { weight }]) => (weight > 0 ? [key] : []))
-}
-
-/** What goes on of one source's members: those that it names and those that are held for it. */
-function partOf({ guarded }: ServiceState, { spec, held }: Slot): Members {
-  const waiting = heldFor(guarded, sourceName(spec))
-  return waiting.size === 0 ? held.members : new Map([...held.members, ...waiting])
 }
 
 /** The service after a word of one of its sources; the first answer of a source is never delayed. */
@@ -220,8 +215,10 @@ function onward(state: ServiceState, now: number, { atOnce, answered, guardBy, e
   const { pinned, slots, spec } = state
   const replaced = slots.every(isWhole) ? [] : state.replaced
   const dropped = replaced === state.replaced ? [] : state.replaced
-  const emptied = new Set(slots.filter(namesNobody).map((slot) => sourceName(slot.spec)))
-  const guarded = guard(state.guarded, listedBy({ ...state, replaced }), spec.guard, now, {
+  const emptied = new Set(slots.filter((slot) => isEmptied(state, slot)).map((slot) => sourceName(slot.spec)))
+  const listed = listedBy({ ...state, replaced })
+  const excused = excusedBy(dropped, listed, state)
+  const guarded = guard(state.guarded, listed, spec.guard, now, {
     ...(answered !== undefined && { answered }),
     ...(guardBy !== undefined && { review: guardBy === 'rules' ? 'anew' : 'again' }),
     emptied: ({ origin }) => emptied.has(origin),
@@ -232,7 +229,7 @@ function onward(state: ServiceState, now: number, { atOnce, answered, guardBy, e
       guardBy === 'operator' ||
       expired?.has(origin) === true ||
       pinned.has(key) ||
-      dropped.some((members) => members.has(key)) ||
+      excused.some((members) => members.has(key)) ||
       isMaintained(state, key, now),
   })
   const failing = stillHeld(state.failing, guarded)
@@ -253,7 +250,7 @@ function listedBy({ guarded, slots, replaced }: ServiceState): Members {
   return mergeMembers(
     guarded.listed,
     slots.map((slot) => slot.held.members),
-    replaced,
+    replaced.map(({ members }) => members),
   )
 }
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { sameBackend } from '../model/backend.ts'
-import type { SourceSpec } from '../model/source-spec.ts'
+import { type SourceSpec, sourceQuestion } from '../model/source-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import { GatheredWrites } from './gathered-writes.ts'
 import { type KeptFile, type KeptForm, type KeptOptions, type KeptOrigin, keptUnwritable, openKept } from './kept-file.ts'
@@ -40,7 +40,7 @@ const CONFIRM = 300_000
 export interface SnapshotStore extends AsyncDisposable {
   readonly origin: KeptOrigin
   readonly path: string
-  /** Undefined where nothing is known of a source with exactly this specification. */
+  /** Undefined where nothing is known of a source that is asked for the same. */
   get(service: ServiceKey, source: SourceSpec): Snapshot | undefined
   put(service: ServiceKey, source: SourceSpec, snapshot: Snapshot): void
   forget(service: ServiceKey, source: SourceSpec): void
@@ -140,7 +140,7 @@ class Snapshots implements SnapshotStore {
   #idOf(source: SourceSpec): string {
     const known = this.#ids.get(source)
     if (known !== undefined) return known
-    const id = hash('sha256', stableText(source))
+    const id = hash('sha256', sourceQuestion(source))
     this.#ids.set(source, id)
     return id
   }
@@ -207,12 +207,4 @@ function sameMembers(a: Snapshot['members'], b: Snapshot['members']): boolean {
     if (other === undefined || !sameBackend(backend, other.backend)) return false
   }
   return true
-}
-
-/** JSON with the keys in order, so that equal specifications are equal texts. */
-function stableText(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) => {
-    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part
-    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-  })
 }

@@ -326,6 +326,20 @@ describe("Consul's DNS", () => {
     )
   })
 
+  it('never takes what Consul trims to 64 KiB in silence for the whole: members add up, and none leaves', async () => {
+    const COUNT = 1_060
+    for (let number = 1; number <= COUNT; number++) {
+      const nodeAddress = `10.1.${number >> 8}.${number & 0xff}`
+      await agent.registerInCatalog({ name: 'many', id: 'many', node: `n${number}`, nodeAddress, port: 8080 })
+    }
+    const { listener } = watching(srv({ ...at({ address: agent.address, port: agent.dnsPort }), name: 'many.service.consul' }))
+    const all = await listener.until((event) => membersOf(event).length === COUNT, 'all', 30_000)
+    expect(all).toMatchObject({ kind: 'fresh', set: { trust: 'truncated' } })
+    const sizes = listener.heard.map((event) => membersOf(event).length)
+    expect(sizes).toEqual(sizes.toSorted((one, other) => one - other))
+    expect(sizes[1]).toBe(1_024)
+  })
+
   it('holds a service that is gone', async () => {
     const policies = { ...srvSpec().policies, nxdomain: 800 }
     await agent.register({ name: 'gone', id: 'gone-1', address: '10.1.0.1', port: 8080 })

@@ -108,6 +108,9 @@ describe('over TLS', () => {
     await writeFile(caFile, 'no certificate')
     const url = server.url.replace('http:', 'https:')
     await watching(inventory(url, { tls: { caFile, verify: true } })).fails(`${caFile} holds no PEM block; write the ca in PEM`)
+    await watching(inventory(url, { tls: { caFile: '/dev/zero', verify: true } })).fails(
+      '/dev/zero: is not a regular file; name a file that holds the secret, certificate or key alone',
+    )
     await watching(inventory(url)).fails('TLS is not possible')
   })
 })

@@ -64,6 +64,15 @@ describe('an http source', () => {
     expect(await fails('the server answers with status 304')).toMatchObject({ kind: 'pending' })
   })
 
+  it('nor to a request without validators, when it had given none with its list', async () => {
+    await using server = await startHttpServer()
+    server.reply(listReply(groups(1)))
+    const { says, fails } = watching(inventory(server.url))
+    await says('fresh', 1)
+    server.reply({ status: 304 })
+    expect(await fails('the server answers with status 304')).toMatchObject({ kind: 'stale' })
+  })
+
   it('is asked once for all services that want the same list, each of which judges it for itself', async () => {
     await using server = await startHttpServer()
     server.reply(listReply([{ targets: [key(1), '[2001:db8::1]:8080'] }]))

@@ -24,7 +24,8 @@ export function questionOf(message: Buffer): { readonly name: string; readonly t
 export function bareAnswer(query: Buffer, rcode: keyof typeof RCODES, { truncated = false } = {}): Buffer {
   const answer = Buffer.from(query.subarray(0, endOfQuestion(query)))
   const recursionDesired = query.readUInt16BE(2) & 0x0100
-  answer.writeUInt16BE(0x8000 | recursionDesired | (truncated ? truncatedBit : 0) | RCODES[rcode], 2)
+  const authoritative = RCODES[rcode] === RCODES.NOERROR ? 0x0400 : 0
+  answer.writeUInt16BE(0x8000 | authoritative | recursionDesired | (truncated ? truncatedBit : 0) | RCODES[rcode], 2)
   answer.fill(0, 6, headerLength)
   return answer
 }

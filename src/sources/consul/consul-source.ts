@@ -32,8 +32,8 @@ export function consulSource(spec: ConsulSourceSpec, service: ServiceSpec, optio
       watches.watch(spec).pipe(
         scan((before: Knowledge, heard: HealthHeard) => {
           const after = afterHeard(before, heard, spec, service)
-          const { warnings = [] } = after.instances ?? {}
-          if (warnings.length > 0 && !isDeepStrictEqual(warnings, before.instances?.warnings)) onWarnings(warnings)
+          const warnings = warningsOf(after)
+          if (warnings.length > 0 && !isDeepStrictEqual(warnings, warningsOf(before))) onWarnings(warnings)
           return after
         }, nothing),
         startWith(nothing),
@@ -48,6 +48,36 @@ export interface Knowledge {
   readonly event: SourceEvent
   readonly entries?: readonly ReadEntry[]
   readonly instances?: Instances
+  /** Why the last answers may not remove anybody. */
+  readonly doubt?: Issue
+}
+
+/** What is odd about the answer in use, one sentence each. */
+export function warningsOf({ instances, doubt }: Knowledge): readonly Issue[] {
+  const { warnings = [] } = instances ?? {}
+  return doubt === undefined ? warnings : [doubt, ...warnings]
+}
+
+const DOUBTS: Readonly<Record<Exclude<BackendSet['trust'], 'fresh'>, Pick<Issue, 'problem' | 'remedy'>>> = {
+  leaderless: {
+    problem: 'the servers know no leader',
+    remedy: 'look at them (consul operator raft list-peers); until they do, members are added and none is removed',
+  },
+  stale: {
+    problem: 'the servers answer with what may be old',
+    remedy: 'look at them, or write a longer max_stale; until they do better, members are added and none is removed',
+  },
+  truncated: {
+    problem: 'the token may not see everything that was asked for',
+    remedy: 'give it service:read and node:read; until then members are added and none is removed',
+  },
+}
+
+/** The first doubt about a leader is cleared at once: only one that stays is worth a word. What a token may see does not change by asking. */
+function doubtOf({ event }: Knowledge, { trust }: ConsulReading<unknown>, origin: string): Issue | undefined {
+  if (trust === 'fresh') return undefined
+  if (trust !== 'truncated' && (event.kind !== 'fresh' || event.set.trust === 'fresh')) return undefined
+  return { file: origin, path: '', ...DOUBTS[trust] }
 }
 
 /** What is known after one more answer or fault. An equal answer confirms: the same members, later. */
@@ -63,7 +93,9 @@ export function afterHeard(before: Knowledge, heard: HealthHeard, spec: ConsulSo
     previous !== undefined && before.entries === entries
       ? previous
       : readInstances(entries, spec, service, { origin, ...(previous !== undefined && { previous }) })
-  return { event: { kind: 'fresh', set: setOf(before.event, instances, heard.reading, origin) }, entries, instances }
+  const event: SourceEvent = { kind: 'fresh', set: setOf(before.event, instances, heard.reading, origin) }
+  const doubt = doubtOf(before, heard.reading, origin)
+  return { event, entries, instances, ...(doubt !== undefined && { doubt }) }
 }
 
 function setOf(last: SourceEvent, instances: Instances, { trust, at }: ConsulReading<unknown>, origin: string): BackendSet {

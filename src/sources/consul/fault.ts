@@ -27,6 +27,8 @@ export function statusFault(agent: string, target: string, status: number, words
   const path = target.split('?', 1)[0]
   switch (status) {
     case 400:
+      if (/to an HTTPS server/.test(words))
+        return new ConsulFault('SOURCE_UNREADABLE', `Consul at ${agent} speaks TLS; write https://`, { elsewhere: true })
       return new ConsulFault(
         'SOURCE_INVALID',
         `${about}; correct what the source asks for (namespaces and partitions need Consul Enterprise)`,
@@ -51,6 +53,9 @@ export function statusFault(agent: string, target: string, status: number, words
   }
 }
 
+const UNTRUSTED = 'has a certificate that nobody known here has signed; write tls: { ca: ... }'
+const NO_TLS = 'does not speak TLS; write http:// or the port for https'
+
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refuses the connection; start the agent or correct address',
   ENOENT: 'has no socket; start the agent or correct address',
@@ -64,14 +69,35 @@ const SYSTEM_REASONS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'cannot be reached; check the network',
   ENETUNREACH: 'cannot be reached; check the network',
   ETIMEDOUT: 'cannot be reached in time; check the network',
-  EPROTO: 'does not speak TLS; write http:// or the port for https',
+  EPROTO: NO_TLS,
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: NO_TLS,
+  CERT_HAS_EXPIRED: 'has a certificate that has expired; renew it',
+  CERT_NOT_YET_VALID: 'has a certificate that is not valid yet; check the clocks of both machines',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'has a certificate for another name; correct address, or write tls: { server_name: ... }',
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+}
+
+/** What OpenSSL and the parser of HTTP say is for their authors. */
+function kindOf(code: string): string | undefined {
+  if (/^ERR_SSL.*ALERT.*(CERT|UNKNOWN_CA)/.test(code))
+    return 'does not take our certificate, or wants one; write tls: { cert: ..., key: ... } with one that it knows'
+  if (/^ERR_O?SSL/.test(code))
+    return `cannot be asked over TLS (${code}); check that it speaks TLS on this port, and the files of tls`
+  if (code.startsWith('HPE_')) return 'does not speak HTTP; write the address of a Consul agent'
+  return undefined
 }
 
 /** A connection that failed, or an answer that broke off. */
 export function connectionFault(agent: string, error: unknown): ConsulFault {
   if (error instanceof ConsulFault) return error
   const { code = '', message = String(error) } = error as NodeJS.ErrnoException
-  const reason = SYSTEM_REASONS[code] ?? `cannot be asked (${oneLine(code === '' ? message : `${code}: ${message}`)})`
+  const reason =
+    SYSTEM_REASONS[code] ?? kindOf(code) ?? `cannot be asked (${oneLine(code === '' ? message : `${code}: ${message}`)})`
   return new ConsulFault('SOURCE_UNREADABLE', `Consul at ${agent} ${reason}`, { elsewhere: true })
 }
 

@@ -28,10 +28,26 @@ export type ReadEntry =
   | { readonly ok: true; readonly id: string; readonly entry: HealthEntry }
   | { readonly ok: false; readonly id?: string; readonly problem: string }
 
-/** Undefined when the answer is not a list. Entries are read one by one, and in the order of their ids, which is not the agent's. */
+/** Entries above which an answer is none: reading them would hold everything else for seconds. */
+const MOST = 100_000
+
+/** Entries without node and id above which it is no list of instances. */
+const MOST_NAMELESS = 100
+
+/**
+ * Undefined when the answer is not a list of instances. Entries are read one by one, and in the order of their ids, which is not the
+ * agent's.
+ */
 export function readHealthEntries(json: unknown): readonly ReadEntry[] | undefined {
-  if (!Array.isArray(json)) return undefined
-  return json.map(readEntry).sort((a, b) => compare(a.id ?? '', b.id ?? ''))
+  if (!Array.isArray(json) || json.length > MOST) return undefined
+  const entries: ReadEntry[] = []
+  let nameless = 0
+  for (const raw of json) {
+    const read = readEntry(raw)
+    if (read.id === undefined && ++nameless > MOST_NAMELESS) return undefined
+    entries.push(read)
+  }
+  return entries.sort((a, b) => compare(a.id ?? '', b.id ?? ''))
 }
 
 /** Node and id of an instance: unique in a datacenter, and the same whatever its address. */

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import type { ConnectionOptions } from 'node:tls'
 import type { TlsSpec } from '../../model/tls-spec.ts'
 import { ConsulFault } from './fault.ts'
+import { readRegularFile, whyUnread } from './regular-file.ts'
 
 /** The options of a TLS connection, with the files as they are now. Rejects with a ConsulFault when one cannot be read. */
 export async function tlsMaterial(tls: TlsSpec): Promise<ConnectionOptions> {
@@ -18,9 +18,8 @@ export async function tlsMaterial(tls: TlsSpec): Promise<ConnectionOptions> {
 async function readPem(path: string | undefined): Promise<Buffer | undefined> {
   if (path === undefined) return undefined
   try {
-    return await readFile(path)
+    return await readRegularFile(path)
   } catch (error) {
-    const { code = 'unreadable' } = error as NodeJS.ErrnoException
-    throw new ConsulFault('SOURCE_UNREADABLE', `${path}: the file cannot be read (${code}); correct tls`)
+    throw new ConsulFault('SOURCE_UNREADABLE', `${path}: the file cannot be read (${whyUnread(error)}); correct tls`)
   }
 }

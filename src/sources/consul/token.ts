@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { ConsulFault } from './fault.ts'
+import { readRegularFile, whyUnread } from './regular-file.ts'
 
 /** Milliseconds within which a token file is not looked at again. */
 const LOOK_AGAIN = 1_000
@@ -34,14 +35,14 @@ class TokenFile implements ConsulToken {
     try {
       const { mtimeMs, size, ino } = await stat(this.#path)
       const version = `${mtimeMs} ${size} ${ino}`
-      if (this.#token === undefined || version !== this.#version) this.#token = (await readFile(this.#path, 'utf8')).trim()
+      if (this.#token === undefined || version !== this.#version)
+        this.#token = (await readRegularFile(this.#path)).toString('utf8').trim()
       this.#version = version
       this.#lookedAt = now
     } catch (error) {
-      const { code = 'unreadable' } = error as NodeJS.ErrnoException
       throw new ConsulFault(
         'SOURCE_UNREADABLE',
-        `${this.#path}: the token file cannot be read (${code}); write the token into it`,
+        `${this.#path}: the token file cannot be read (${whyUnread(error)}); write the token into it`,
       )
     }
     if (/^[\x21-\x7e]+$/.test(this.#token)) return this.#token

@@ -27,7 +27,13 @@ export function weightOf({ Service: { Meta, Tags, Weights } }: HealthEntry, warn
   const own = Weights?.[key]
   if (own === undefined) return { problems }
   if (Number.isInteger(own) && (own as number) >= 0 && (own as number) <= 65535) return { weight: own as number, problems }
-  return { problems: [...problems, `Weights.${key} ${JSON.stringify(own).slice(0, 60)} is not a weight from 0 to 65535`] }
+  return { problems: [...problems, `Weights.${key} ${shown(own)} is not a weight from 0 to 65535`] }
+}
+
+/** JSON may be nested deeper than can be written. */
+function shown(own: unknown): string {
+  if (Array.isArray(own)) return '(a list)'
+  return typeof own === 'object' && own !== null ? '(a mapping)' : JSON.stringify(own).slice(0, 60)
 }
 
 function said(meta: Readonly<Record<string, string>>, tags: readonly string[]) {

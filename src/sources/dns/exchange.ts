@@ -33,6 +33,12 @@ const RCODE = { NOERROR: 0, FORMERR: 1, NXDOMAIN: 3, NOTIMP: 4, BADVERS: 16 } as
 /** A UDP answer above this share of the payload may have been trimmed to fit (Consul does so without TC). */
 const NEARLY_FULL = 0.8
 
+/** Bytes of an answer over TCP, which has 65,535 at most, above which it may have been trimmed to fit (Consul does so without TC). */
+const FULL_OVER_TCP = 64_000
+
+/** Numbers of records at which Consul cuts off an answer over TCP, whatever its size. */
+const CUT_OFF_AT: ReadonlySet<number> = new Set([1_024, 4_096])
+
 /**
  * Asks one server. UDP on a connected socket of its own with a random port; TCP where the answer is truncated, nearly fills
  * the payload, or where only TCP is wanted, all within one deadline. An answer counts only with our id and our question.
@@ -49,16 +55,23 @@ export const exchange: Exchange = async (server, question, { tcpOnly, timeout, s
   }
   if (reply.kind !== 'answer') return failed(reply, timeout, tcpOnly)
   const { message, bytes } = reply
-  if (tcpOnly || !(message.truncated || bytes > payload * NEARLY_FULL)) return whole(message)
+  if (tcpOnly) return overTcpAlone(message, bytes)
+  if (!(message.truncated || bytes > payload * NEARLY_FULL)) return whole(message)
   const repeated = await overTcp(server, query(codec, question, payload === PAYLOAD), deadline)
-  if (repeated.kind === 'answer' && (message.truncated || isAnswer(repeated.message))) return whole(repeated.message)
+  if (repeated.kind === 'answer' && (message.truncated || isAnswer(repeated.message)))
+    return whole(repeated.message, repeated.bytes > FULL_OVER_TCP)
   if (!message.truncated) return { ok: true, message, partial: true }
   const failure = failed(repeated, timeout, true)
   return { ...failure, silent: false, what: `truncates its answer over UDP, and then ${failure.what}` }
 }
 
-function whole(message: DnsMessage): Exchanged {
-  if (!message.truncated) return { ok: true, message, partial: false }
+/** From a server that is asked over TCP only because it trims its answers in silence, or may. */
+function overTcpAlone(message: DnsMessage, bytes: number): Exchanged {
+  return whole(message, bytes > FULL_OVER_TCP || CUT_OFF_AT.has(message.answers.length))
+}
+
+function whole(message: DnsMessage, partial = false): Exchanged {
+  if (!message.truncated) return { ok: true, message, partial }
   return { ok: false, trouble: 'servfail', silent: false, what: 'truncates its answer even over TCP' }
 }
 

@@ -34,7 +34,8 @@ export function interpret(message: DnsMessage, question: Question): Verdict {
   if (records.length > 0) return { kind: 'records', records, ttl: Math.min(chain.ttl, ...records.map(({ ttl }) => ttl)) }
   const aliased = chain.name !== question.name
   if (rcode === 'NXDOMAIN') return { kind: 'nxdomain' }
-  if (!aliased && isReferral(message)) return { kind: 'elsewhere', trouble: 'servfail', what: 'does not know the zone' }
+  if (!aliased && (isReferral(message) || isLame(message)))
+    return { kind: 'elsewhere', trouble: 'servfail', what: 'does not know the zone' }
   const final = !aliased || message.authorities.some(({ type }) => type === 'SOA')
   return final ? { kind: 'nodata' } : { kind: 'alias', ...chain }
 }
@@ -66,4 +67,9 @@ function followAliases(
 function isReferral({ authoritative, authorities }: DnsMessage): boolean {
   const types = authorities.map(({ type }) => type)
   return !authoritative && types.includes('NS') && !types.includes('SOA')
+}
+
+/** An empty answer of a server that neither holds the zone nor asks others for us, and that names nobody who does. */
+function isLame({ authoritative, recursive, authorities }: DnsMessage): boolean {
+  return !authoritative && !recursive && !authorities.some(({ type }) => type === 'SOA')
 }

@@ -209,8 +209,8 @@ function withoutShrunk(known: Knowledge): Knowledge {
 }
 
 const INCOMPLETE = {
-  problem: 'the answer nearly fills a datagram, so records may be missing, and it cannot be had over TCP',
-  remedy: "open the server's TCP port; until then nothing is removed",
+  problem: 'the answer is as large as a datagram, or TCP, can carry, so records may be missing',
+  remedy: "open the server's TCP port, or use the source consul or http where that is open; until then nothing is removed",
 }
 
 /** Why members may be missing from an answer that is good all the same. */

@@ -65,7 +65,9 @@ function requestHeaders({ interval }: HttpSourceSpec, { authorization }: Secrets
 async function judge(response: HttpResponse, { maxSize }: HttpSourceSpec, known: ListContent | undefined): Promise<HttpAnswer> {
   const { status, headers, body } = response
   const floor = freshFor(headers)
-  if (status === 304 && known !== undefined) return { kind: 'list', content: known, floor }
+  // To a request without validators it is a mistake, which would keep an old list for good.
+  if (status === 304 && known !== undefined && Object.keys(known.validators).length > 0)
+    return { kind: 'list', content: known, floor }
   if (status !== 200) return troubled(statusTrouble(status), retryAfter(headers, Date.now()))
   const type = headers['content-type']
   if (!isJson(type)) return troubled(wrongType(type))

@@ -7,6 +7,8 @@ import { type Trouble, unreadable } from './trouble.ts'
 /** Bytes above which a file is no secret and no certificate. */
 const LIMIT = 1024 * 1024
 
+const READABLE = 'name a file that holds the secret, certificate or key alone, and that this user may read'
+
 /** What a request needs that is kept in files. */
 export interface Secrets {
   readonly authorization?: string
@@ -58,5 +60,6 @@ async function tlsOptionsOf(spec: TlsSpec): Promise<Secrets['tls'] | Trouble> {
 
 async function read(path: string): Promise<Uint8Array | Trouble> {
   const result = await readDocument(path, LIMIT)
-  return result.ok ? result.bytes : unreadable(`${path}: ${result.issue.problem}`, result.issue.remedy)
+  // The remedies for documents speak of lists.
+  return result.ok ? result.bytes : unreadable(`${path}: ${result.issue.problem}`, READABLE)
 }

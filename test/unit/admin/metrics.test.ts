@@ -113,6 +113,19 @@ describe('what is exported', () => {
     expect(await metrics.text()).not.toContain('/etc/web.yaml')
   })
 
+  test('sources: an outage begins when one that was up fails, and not when it is opened anew', async () => {
+    const metrics = newMetrics()
+    const outages = async () => sampleOf(await parsed(metrics), 'pointsman_source_outages_total', LABELS)
+    metrics.sourceChanged(SOURCE, undefined)
+    metrics.sourceChanged({ ...SOURCE, state: 'pending' }, undefined)
+    metrics.sourceChanged(SOURCE, undefined)
+    expect(await outages()).toBe(0)
+    metrics.sourceChanged({ ...SOURCE, state: 'pending' }, undefined)
+    metrics.sourceChanged({ ...SOURCE, state: 'stale' }, 'SOURCE_UNREADABLE')
+    metrics.sourceChanged({ ...SOURCE, state: 'stale' }, undefined)
+    expect(await outages()).toBe(1)
+  })
+
   test('sources: updates go on counting when a source is opened anew, and held removals are a number', async () => {
     const metrics = newMetrics()
     const updates = async () => sampleOf(await parsed(metrics), 'pointsman_source_updates_total', LABELS)

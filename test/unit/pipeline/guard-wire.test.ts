@@ -1,7 +1,9 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ServiceSpec } from '../../../src/model/service-spec.ts'
+import { sourceName } from '../../../src/model/source-spec.ts'
 import { type Bench, bench, web } from './bench.ts'
-import { backend, backends, file, fresh, key, spec } from './makers.ts'
+import { backend, backends, file, fresh, key, spec, stale } from './makers.ts'
 
 const usual: ServiceSpec['guard'] = { maxRemoval: 34, window: 60_000, onEmpty: 'hold' }
 const guarded = spec({ sources: [file()], guard: usual })
@@ -210,12 +212,80 @@ describe('a change of the configuration', () => {
     const made = bench(guarded)
     at(made, 0, range(1, 12))
     at(made, 10, range(1, 6))
-    made.configure({ ...guarded, forwarding: { method: 'direct' } })
-    made.until(100_000)
+    made.configure({ ...guarded, sources: [file('/new')] })
+    made.until(50_000)
     expect(made.destinations()).toEqual(keys(...range(1, 6), 11, 12))
-    at(made, 101, range(1, 6))
-    made.until(102_000)
+    at(made, 51, range(1, 6), '/new')
+    made.until(52_000)
     expect(made.destinations()).toEqual(keys(...range(1, 6)))
+  })
+
+  it('goes on holding what is held for a source that it only has asked again, and counts on', () => {
+    const made = bench(guarded)
+    at(made, 0, range(1, 12))
+    at(made, 10, range(1, 6))
+    made.configure({ ...guarded, fullNat: true })
+    at(made, 20, range(1, 6))
+    made.until(60_000)
+    expect(made.destinations()).toEqual(keys(...range(1, 6), 11, 12))
+    expect(made.guards).toHaveLength(1)
+    at(made, 71, range(1, 6))
+    made.until(72_000)
+    expect(made.destinations()).toEqual(keys(...range(1, 6)))
+  })
+
+  it.each<Partial<ServiceSpec>>([{ fullNat: true }, { upperThreshold: 9 }, { persistence: { timeout: 60, mask: 0xffffffff } }])(
+    'empties nothing when a source that %o has asked again names nobody, whether it did before or does now',
+    (more) => {
+      for (const before of [[], range(1, 12)]) {
+        const made = bench(guarded)
+        at(made, 0, range(1, 12))
+        at(made, 10, before)
+        made.configure({ ...guarded, ...more })
+        at(made, 11, [])
+        at(made, 100, [])
+        made.until(200_000)
+        expect(made.destinations()).toEqual(keys(...range(1, 12)))
+        expect(made.held()).toEqual(keys(...range(1, 12)))
+      }
+    },
+  )
+
+  it('empties nothing when only the way to ask a source changes', () => {
+    const list = (interval: number): ServiceSpec['sources'][number] => {
+      return { kind: 'http', url: 'http://inventory/', interval, timeout: 1_000, maxSize: 1_000 }
+    }
+    const made = bench({ ...guarded, sources: [list(30_000)] })
+    const path = sourceName(list(0)).slice('file '.length)
+    at(made, 0, range(1, 12), path)
+    at(made, 10, [], path)
+    made.configure({ ...guarded, sources: [list(5_000)] })
+    at(made, 11, [], path)
+    made.until(200_000)
+    expect(made.destinations()).toEqual(keys(...range(1, 12)))
+    expect(made.changes.at(-1)?.status).toMatchObject({ source: 'http http://inventory/', heldRemovals: 12 })
+  })
+
+  it('measures the next process’s past in the same way', () => {
+    const made = bench(guarded)
+    at(made, 0, range(1, 12))
+    at(made, 10, [])
+    for (const change of made.lastGood) if (change.kind === 'known') made.past.set(sourceName(file()), change.lastGood)
+    made.configure({ ...guarded, fullNat: true })
+    at(made, 11, [])
+    made.until(20_000)
+    expect(made.held()).toEqual(keys(...range(1, 12)))
+  })
+
+  it('takes away without the guard what its source puts aside because it does not fit any more', () => {
+    const made = bench(guarded)
+    at(made, 0, range(1, 12))
+    made.configure({ ...guarded, fullNat: true })
+    made.until(10_000)
+    made.say(fresh([1, 2], { at: 10_000, quarantined: 10 }))
+    made.until(12_000)
+    expect(made.destinations()).toEqual(keys(1, 2))
+    expect(made.guards).toEqual([])
   })
 
   it('lets nothing go that is held for a source which it leaves alone', () => {
@@ -228,4 +298,47 @@ describe('a change of the configuration', () => {
     expect(made.destinations()).toEqual(keys(...range(1, 12)))
     expect(made.held()).toEqual(keys(...range(1, 12)))
   })
+})
+
+describe('whatever two sources say within the window, and whatever is reloaded meanwhile', () => {
+  const list = (name: string, interval: number): ServiceSpec['sources'][number] => {
+    return { kind: 'http', url: `http://${name}/`, interval, timeout: 1_000, maxSize: 1_000 }
+  }
+  const pathOf = (name: string) => sourceName(list(name, 0)).slice('file '.length)
+  const step = fc.record({
+    pause: fc.nat(3_000),
+    source: fc.constantFrom('a', 'b'),
+    members: fc.oneof(fc.constant<number[]>([]), fc.subarray(range(1, 12))),
+    event: fc.constantFrom('fresh', 'fresh', 'fresh', 'leaderless', 'truncated', 'stale', 'context', 'interval', 'snapshot'),
+  })
+
+  it('the pool stays above the floor as long as it is asked for the same', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 14 }), (steps) => {
+        let configured = { ...guarded, sources: [list('a', 0), list('b', 0)] }
+        const made = bench(configured)
+        made.say(fresh(range(1, 12)), pathOf('a'))
+        made.say(fresh(range(1, 6)), pathOf('b'))
+        let now = 0
+        for (const { pause, source, members, event } of steps) {
+          now += pause
+          made.until(now)
+          if (event === 'stale') made.say(stale(members), pathOf(source))
+          else if (event === 'snapshot') remember(made)
+          else if (event === 'context') configured = { ...configured, upperThreshold: now + 1 }
+          else if (event === 'interval') configured = { ...configured, sources: [list('a', now), list('b', now)] }
+          else made.say(fresh(members, { at: now, trust: event }), pathOf(source))
+          made.configure(configured)
+          expect(made.destinations().length).toBeGreaterThanOrEqual(8)
+        }
+        made.until(now + 5_000)
+        expect(made.destinations().length).toBeGreaterThanOrEqual(8)
+        made.stop()
+      }),
+    )
+  })
+
+  function remember({ lastGood, past }: Bench): void {
+    for (const change of lastGood) if (change.kind === 'known') past.set(sourceName(change.source), change.lastGood)
+  }
 })

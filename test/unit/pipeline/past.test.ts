@@ -153,6 +153,14 @@ describe('what the next process should know', () => {
     made.configure()
     expect(made.lastGood.at(-1)).toMatchObject({ kind: 'gone', source: file('/new') })
   })
+
+  it('is still that of a source that is only asked in another way', () => {
+    const list = (interval: number) => ({ kind: 'http', url: 'http://a/', interval, timeout: 1_000, maxSize: 1_000 }) as const
+    const made = start({}, spec({ sources: [list(30_000)] }))
+    made.say(fresh([1]), 'http://a/')
+    made.configure(spec({ sources: [list(5_000)] }))
+    expect(made.lastGood.map(({ kind }) => kind)).toEqual(['known'])
+  })
 })
 
 describe('max_age', () => {

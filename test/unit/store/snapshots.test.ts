@@ -68,11 +68,15 @@ describe('the last good answers', () => {
     expect(again.get(DNS, FILE)).toEqual(snapshot(2_000))
   })
 
-  it('belong to a source by everything in its specification, and to no other', async () => {
+  it('belong to a source by what that is asked for, and to no other', async () => {
     const store = await open()
     store.put(WEB, FILE, snapshot(1, one))
     expect(store.get(WEB, { ...FILE, path: '/etc/other.yaml' })).toBeUndefined()
     expect(store.get(DNS, FILE)).toBeUndefined()
+    const list = { kind: 'http', url: 'http://a/?key=web', interval: 30_000, timeout: 1_000, maxSize: 1_000 } as const
+    store.put(WEB, list, snapshot(1, two))
+    expect(store.get(WEB, { ...list, interval: 5_000, tls: { verify: false } })).toEqual(snapshot(1, two))
+    expect(store.get(WEB, { ...list, url: 'http://a/?key=api' })).toBeUndefined()
   })
 
   it('hold no secret of the specification', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { IpAddress } from '../../../../src/model/address.ts'
-import { afterHeard, type Knowledge } from '../../../../src/sources/consul/consul-source.ts'
+import { afterHeard, type Knowledge, warningsOf } from '../../../../src/sources/consul/consul-source.ts'
 import { ConsulFault } from '../../../../src/sources/consul/fault.ts'
 import { type ReadEntry, readHealthEntries } from '../../../../src/sources/consul/health-entry.ts'
 import type { ConsulReading } from '../../../../src/sources/consul/query-reader.ts'
@@ -60,6 +60,21 @@ describe('what a Consul source says after one more answer', () => {
     const empty = answer(first, read(), { trust })
     expect(empty.event).toMatchObject({ kind: 'fresh', set: { trust, backends: new Map() } })
     expect(answer(empty, read()).event).toMatchObject({ set: { trust: 'fresh', backends: new Map() } })
+  })
+
+  it.each([
+    ['leaderless', 'the servers know no leader'],
+    ['stale', 'the servers answer with what may be old'],
+    ['truncated', 'the token may not see everything that was asked for'],
+  ] as const)('tells of a doubt that stays (%s), for nobody leaves meanwhile', (trust, problem) => {
+    const told = (knowledge: Knowledge) => warningsOf(knowledge).map((issue) => issue.problem)
+    const content = read(entry(1))
+    const once = answer(answer(nothing, content), read(), { trust })
+    expect(told(once), 'a leader is asked for again at once').toEqual(trust === 'truncated' ? [problem] : [])
+    const twice = answer(once, read(), { trust })
+    expect(told(twice)).toEqual([problem])
+    expect(told(fault(twice, 'gone')), 'not told anew after an outage').toEqual([problem])
+    expect(told(answer(twice, content))).toEqual([])
   })
 
   it('is truncated when somebody in it cannot be told', () => {

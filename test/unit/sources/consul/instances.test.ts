@@ -217,3 +217,26 @@ describe('instances with one address and port', () => {
     expect(only(instances(all))?.meta).toEqual({ node: 'n1', id: 'a' })
   })
 })
+
+describe('an answer that no Consul gives', () => {
+  it('may have a weight that is nested deeper than can be shown', () => {
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+    const text = JSON.stringify([entry(1, { service: { Weights: { Passing: 'deep', Warning: 1 } } })]).replace('"deep"', deep)
+    const read = readInstances(readHealthEntries(JSON.parse(text)) ?? [], { passingOnly: false }, ipv4, { origin: 'consul web' })
+    expect(only(read)).toMatchObject({ address: '10.1.1.1', state: 'passing' })
+    expect(read.warnings.map(({ problem }) => problem)).toEqual(['Weights.Passing (a list) is not a weight from 0 to 65535'])
+  })
+
+  it.each([
+    [100, 'a list'],
+    [101, 'none'],
+    [1_000_000, 'none'],
+  ])('of %i entries without node and id is %s', (count, verdict) => {
+    const read = readHealthEntries(Array.from({ length: count }, () => 1))
+    expect(read === undefined ? 'none' : 'a list').toBe(verdict)
+  })
+
+  it('of more instances than any cluster has is none', () => {
+    expect(readHealthEntries(new Array(100_001).fill(entry(1)))).toBeUndefined()
+  })
+})

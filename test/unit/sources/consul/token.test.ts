@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,6 +50,18 @@ describe('the token of a source', () => {
     await expect(token.read()).rejects.toThrow(`${tokenFile}: the token file cannot be read (ENOENT); write the token into it`)
     writeFileSync(tokenFile, 'abc')
     expect(await token.read()).toBe('abc')
+  })
+
+  it('does not wait for who may write to a FIFO, nor reads without an end', async () => {
+    const fifo = file('fifo')
+    execFileSync('mkfifo', [fifo])
+    for (const tokenFile of [fifo, '/dev/zero'])
+      await expect(consulToken({ tokenFile }).read()).rejects.toThrow(
+        `${tokenFile}: the token file cannot be read (not a regular file); write the token into it`,
+      )
+    await expect(consulToken({ tokenFile: file('large', ' '.repeat(1_100_000)) }).read()).rejects.toThrow(
+      'larger than 1048576 bytes',
+    )
   })
 
   it.each(['', '  \n', 'two words', 'line\nline', 'bell\u0007'])(

@@ -85,4 +85,10 @@ describe('what an answer means', () => {
     expect(verdict({ authoritative: false, authorities: [ns] })).toEqual(lame)
     expect(verdict({ authoritative: false, recursive: true, authorities: [ns] })).toEqual(lame)
   })
+
+  it('nor does an empty answer of a server that neither holds the zone nor asks others', () => {
+    const lame = { kind: 'elsewhere', trouble: 'servfail', what: 'does not know the zone' }
+    expect(verdict({ authoritative: false })).toEqual(lame)
+    expect(verdict({ authoritative: false, answers: [address('other.example')] })).toEqual(lame)
+  })
 })
