@@ -48,7 +48,7 @@ export function planMembers(
 }
 
 /** Undefined where there is no port to ask at: a member that takes every port. */
-function planCheck(check: CheckSpec, service: ServiceSpec, { backend }: Member): PlannedCheck | undefined {
+export function planCheck(check: CheckSpec, service: ServiceSpec, { backend }: Member): PlannedCheck | undefined {
   const address = check.address ?? backend.address
   const port = check.port ?? backend.port
   if (port === 0) return undefined
