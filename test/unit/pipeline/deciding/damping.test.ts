@@ -114,6 +114,20 @@ describe('a member that flaps', () => {
     expect(rig.writes).toBeLessThanOrEqual(6)
   })
 
+  it('costs no more where it answers wrongly, and does not begin to serve because it fails', () => {
+    const rig = new Rig(checked({ backends: backends(1, 2, 3) })).up(1, 2, 3).wait(120_000)
+    rig.writes = 0
+    const wrong = { failure: 'wrong-answer', message: 'http said 500' } as const
+    for (let second = 0; second < 300; second++) {
+      // The others are asked as soon as it fails, and answer rightly.
+      rig.found('down', [1], { ...wrong, siblingsDue: true })
+      if (second > 5) expect(rig.weights).toEqual({ 1: 0, 2: 1, 3: 1 })
+      rig.wait(50).found('down', [1], wrong).wait(950).up(1).wait(1_000)
+    }
+    expect(rig.writes).toBeLessThanOrEqual(5)
+    expect(rig.state.pool.ejections.held.size).toBe(0)
+  })
+
   it('serves when nobody else is up', () => {
     const rig = new Rig(checked(two)).up(1, 2)
     for (let turn = 0; turn < 5; turn++) rig.down(1).up(1)
