@@ -37,6 +37,6 @@ export function unknownService(name: string, services: readonly ServiceSpec[]): 
     name,
     services.map((service) => service.name),
   )
-  const remedy = near === undefined ? 'write its name as the configuration of the daemon has it' : `did you mean ${near}?`
+  const remedy = near === undefined ? 'write its name as the configuration of the daemon has it.' : `did you mean ${near}?`
   return new PointsmanError('BAD_INPUT', `There is no service named ${JSON.stringify(name)}; ${remedy}`)
 }

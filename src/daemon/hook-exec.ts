@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { killGroup, PROGRAM_PATH } from '../health/program.ts'
@@ -22,7 +22,7 @@ export async function runHook(
   if (changeable !== undefined) throw new Error(changeable)
   signal.throwIfAborted()
   await new Promise<void>((resolve, reject) => {
-    const child = spawn(program, args, {
+    const child: ChildProcess = spawn(program, args, {
       cwd: '/',
       detached: true,
       env: { PATH: PROGRAM_PATH, ...environment },
@@ -43,9 +43,9 @@ export async function runHook(
       if (code === 0) resolve()
       else reject(new Error(code === null ? `${program} was ended by ${killed}` : `${program} exits with ${code}`))
     })
-    // A program may end without reading what it is told.
-    child.stdin.on('error', () => {})
-    child.stdin.end(`${input}\n`)
+    // A program may end without reading what it is told. Where no file descriptor was left there is no input.
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(`${input}\n`)
   })
 }
 

@@ -3,7 +3,7 @@ import type { Probe } from '../health/probe.ts'
 import type { ProbeTarget } from '../health/target.ts'
 import type { StartThread } from '../health/threads/probe-thread.ts'
 import type { openConntrackKernel, openFirewallKernel, openIptablesKernel, RuleMark } from '../kernel/for-daemon.ts'
-import type { Port } from '../model/address.ts'
+import type { IpAddress, Port } from '../model/address.ts'
 import type { TrafficCounters } from '../model/ipvs-table.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
 import type { AddressSinkOptions } from '../sinks/addresses/create-address-sink.ts'
@@ -41,6 +41,8 @@ export interface Host {
   startProbeThread(...listener: Parameters<StartThread>): ReturnType<StartThread>
   /** Marks that routing rules look at; throws where they cannot be read. */
   readRuleMarks(): readonly RuleMark[]
+  /** Name of the interface by which packets to an address leave; undefined where no way leads there; throws where that cannot be read. */
+  linkTowards(address: IpAddress): string | undefined
   /** A sysctl by its dotted name as a number; undefined where there is none. */
   readSysctl(name: string): number | undefined
   /** Throws NO_PERMISSION and KERNEL_REFUSED. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ProbeTarget } from '../health/target.ts'
+import { familyOf } from '../model/address.ts'
 import { type DestinationKey, forwardingText } from '../model/destination.ts'
 import { roadName } from '../model/probe-road.ts'
 import type { CheckSpec } from '../model/probe-spec.ts'
@@ -47,15 +48,17 @@ export function planMembers(
 }
 
 /** Undefined where there is no port to ask at: a member that takes every port. */
-function planCheck(check: CheckSpec, service: ServiceSpec, { backend }: Member): PlannedCheck | undefined {
+export function planCheck(check: CheckSpec, service: ServiceSpec, { backend }: Member): PlannedCheck | undefined {
   const address = check.address ?? backend.address
   const port = check.port ?? backend.port
   if (port === 0) return undefined
   const { sourceAddress, fwmark } = check
+  // In a pool of both families it is meant for those that can be reached from it.
+  const isMeant = sourceAddress !== undefined && familyOf(sourceAddress) === familyOf(address)
   const target: ProbeTarget = {
     address,
     port,
-    ...(sourceAddress !== undefined && { sourceAddress }),
+    ...(isMeant && { sourceAddress }),
     ...(fwmark !== undefined && { mark: fwmark }),
   }
   const { method } = backend.forwarding ?? service.forwarding

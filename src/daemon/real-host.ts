@@ -2,6 +2,7 @@ import { probeFor } from '../health/registry.ts'
 import { startProbeWorker } from '../health/threads/start-thread.ts'
 import {
   holdTable,
+  linkTowards,
   listeningPorts,
   openConntrackKernel,
   openFirewallKernel,
@@ -33,6 +34,7 @@ export function realHost(version?: string): Host {
     probeFor,
     startProbeThread: (listener) => startProbeWorker(listener),
     readRuleMarks: () => readRuleMarks(),
+    linkTowards: (address) => linkTowards(address),
     readSysctl: (name) => numberOf(readSysctl(name)),
     writeSysctl,
     routesLostToForwarding,

@@ -7,7 +7,7 @@ import { wayBackLacks } from '../health/way-back.ts'
 import type { Logger } from '../log.ts'
 import type { IpAddress } from '../model/address.ts'
 import type { DesiredState } from '../model/desired-state.ts'
-import type { DestinationKey, Forwarding } from '../model/destination.ts'
+import type { DestinationKey } from '../model/destination.ts'
 import { isRoadName, type RoadName } from '../model/probe-road.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
 import { differingKeys, SharedMap } from '../model/shared-map.ts'
@@ -21,6 +21,10 @@ import { isProbedThrough, isTaken, NO_ROADS, planRoads, type Road, type Roads, t
 
 /** Milliseconds until this host is looked at again. */
 const LOOK_AGAIN = 1_000
+/** The same for its routes, which cost more to ask and change less. */
+const ROUTE_AGAIN = 5_000
+/** Routes that are remembered: those of backends that have gone are among them. */
+const MOST_ROUTES = 20_000
 
 /** An update of which `desired` holds the services of the roads as well. */
 export interface RoadedUpdate extends DesiredUpdate {
@@ -28,7 +32,7 @@ export interface RoadedUpdate extends DesiredUpdate {
 }
 
 export interface RoadKeeperOptions {
-  readonly host: Pick<Host, 'readRuleMarks' | 'readSysctl'>
+  readonly host: Pick<Host, 'linkTowards' | 'readRuleMarks' | 'readSysctl'>
   readonly probeFor: Host['probeFor']
   readonly settings: () => ProbeRoadSettings
   readonly record: OwnershipRecord
@@ -60,6 +64,7 @@ export class RoadKeeper {
   /** Addresses of services; undefined: to be looked up. */
   #virtual: ReadonlySet<IpAddress> | undefined
   readonly #lacking = new Map<string, { readonly what: string | undefined; readonly until: number }>()
+  readonly #links = new Map<IpAddress, { readonly link: string | undefined; readonly until: number }>()
   /** What the last pass left in the kernel. */
   #standing: ReadonlySet<Road> = new Set()
 
@@ -108,7 +113,7 @@ export class RoadKeeper {
       },
       stands: (signal: EndSignal) => this.#stands(road, signal),
       isVirtual: (address: IpAddress) => this.#addresses().has(address),
-      lacks: (source: IpAddress) => this.#lacks(source, road.forwarding.method),
+      lacks: (source: IpAddress) => this.#lacks(source, road),
     }
     return throughVip(target, way, (marked) => probeFor(kind, marked))
   }
@@ -171,15 +176,27 @@ export class RoadKeeper {
     })
   }
 
-  /** All backends ask the same of this host: one answer serves for a moment. */
-  #lacks(source: IpAddress, method: Forwarding['method']): string | undefined {
-    const key = `${method} ${source}`
+  /** Backends on the same link ask the same of this host: one answer serves for a moment. */
+  #lacks(source: IpAddress, { towards, forwarding: { method } }: Road): string | undefined {
+    // Answers of NAT come from the backend's own address.
+    const link = method === 'nat' ? undefined : this.#linkTowards(towards)
+    const key = `${method} ${source} ${link}`
     const known = this.#lacking.get(key)
     const now = performance.now()
     if (known !== undefined && now < known.until) return known.what
-    const what = wayBackLacks(source, method, (name) => this.#options.host.readSysctl(name))
+    const what = wayBackLacks(source, method, { readSysctl: (name) => this.#options.host.readSysctl(name), link })
     this.#lacking.set(key, { what, until: now + LOOK_AGAIN })
     return what
+  }
+
+  #linkTowards(address: IpAddress): string | undefined {
+    const known = this.#links.get(address)
+    const now = performance.now()
+    if (known !== undefined && now < known.until) return known.link
+    const link = linkOrNone(this.#options.host, address)
+    if (this.#links.size >= MOST_ROUTES) this.#links.clear()
+    this.#links.set(address, { link, until: now + ROUTE_AGAIN })
+    return link
   }
 
   /** What others use, and what the configuration itself gives to clients and to other probes. */
@@ -215,6 +232,15 @@ export class RoadKeeper {
 
 const NO_ROAD =
   'there is no way through the virtual address: the backend is this host itself, or all of global.probe_marks are in use; write a wider range'
+
+/** The interface that leads to an address; undefined also where that cannot be read. */
+export function linkOrNone(host: Pick<Host, 'linkTowards'>, address: IpAddress): string | undefined {
+  try {
+    return host.linkTowards(address)
+  } catch {
+    return undefined
+  }
+}
 
 function holds(owned: OwnedService | undefined, backend: DestinationKey): boolean {
   return owned?.destinations.size === 1 && owned.destinations.has(backend)

@@ -26,10 +26,12 @@ export interface Connection {
 /** Errors of connect(2) that speak of the backend; every other one speaks of this machine. */
 const FAILURES: Readonly<Record<string, ConnectFailure>> = {
   ECONNREFUSED: 'refused',
-  ECONNRESET: 'refused',
   EHOSTUNREACH: 'unreachable',
   ENETUNREACH: 'unreachable',
   EHOSTDOWN: 'unreachable',
+  // Of ICMP: the host is isolated, or has no such protocol.
+  ENONET: 'unreachable',
+  ENOPROTOOPT: 'unreachable',
   ETIMEDOUT: 'timed-out',
 }
 
@@ -70,6 +72,7 @@ function connect(
   const { socket } = made
   let stands = false
   let over = false
+  let isSent = false
   const leave = (result: ProbeResult) => {
     over = true
     signal.removeEventListener('abort', abort)
@@ -97,7 +100,9 @@ function connect(
   const abort = () => (stands ? connection.fail('no-answer', connection.silence) : end(connectFailure(target, 'timed-out')))
   signal.addEventListener('abort', abort)
   // The listener for errors stays: one that comes after the end must not meet nobody.
-  socket.on('error', (error: NodeJS.ErrnoException) => (stands ? connection.lost(error) : end(connectError(target, error))))
+  socket.on('error', (error: NodeJS.ErrnoException) =>
+    stands ? connection.lost(error) : end(connectError(target, error, isSent)),
+  )
   socket.once('connect', () => {
     stands = true
     // Whoever reads from the connection has its word of the end first.
@@ -108,11 +113,15 @@ function connect(
   const { address: host, port } = target
   const { localAddress } = made
   socket.connect({ host, port, autoSelectFamily: false, ...(localAddress !== undefined && { localAddress }) })
+  // What connect(2) itself refuses is told before.
+  setImmediate(() => {
+    isSent = true
+  })
 }
 
 /** What an error after the handshake says of the backend. */
 export function lostWords(code: string): string {
-  return code === 'ECONNRESET' ? 'resets the connection' : `loses the connection (${code})`
+  return code === 'ECONNRESET' || code === 'EPIPE' ? 'resets the connection' : `loses the connection (${code})`
 }
 
 /** Settles a probe of which there is no connection. */
@@ -120,12 +129,16 @@ export function connectFailure(target: ProbeTarget, failure: ConnectFailure): Pr
   return { outcome: 'failed', failure, message: MESSAGES[failure](targetName(target)) }
 }
 
-/** What an error before there was a connection says of the backend, or of this machine. */
+/** What an error before there was a connection says of the backend, or of this machine. `isTold`: it came in answer to a packet. */
 export function connectError(
   target: ProbeTarget,
   { code = 'without a code' }: { readonly code?: string | undefined },
+  isTold: boolean,
 ): ProbeResult {
-  const failure = FAILURES[code]
+  // Within the handshake a reset is ECONNREFUSED: this one came behind it, before anybody looked.
+  if (code === 'ECONNRESET') return { outcome: 'failed', failure: 'closed', message: `${targetName(target)} ${lostWords(code)}` }
+  // A firewall on the way, by ICMPv6; out of connect(2) itself it is a rule of this machine.
+  const failure = code === 'EACCES' && isTold ? 'unreachable' : FAILURES[code]
   if (failure !== undefined) return connectFailure(target, failure)
   return { outcome: 'unknown', message: `no connection to ${targetName(target)} could be tried (${code})` }
 }

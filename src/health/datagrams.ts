@@ -38,8 +38,8 @@ export function overDatagrams(target: ProbeTarget, signal: EndSignal, talk: Data
     settle: resolve,
     fail: (failure, what) => resolve({ outcome: 'failed', failure, message: `${targetName(target)} ${what}` }),
   }
-  const lost = (error: NodeJS.ErrnoException) => resolve(connectError(target, error))
   let begun = false
+  const lost = (error: NodeJS.ErrnoException) => resolve(connectError(target, error, begun))
   const abort = () => (begun ? talk.onSilence(datagrams) : resolve(notAsked(target)))
   signal.addEventListener('abort', abort, { once: true })
   // The listener for errors stays: one that comes after the end must not meet nobody.

@@ -45,7 +45,7 @@ interface Server {
 }
 
 function call(connection: Connection, socket: Socket, service: string, { scheme, authority }: Server): void {
-  const { session, stream } = requestHttp2(connection, socket, {
+  const stream = requestHttp2(connection, socket, {
     headers: {
       ':method': 'POST',
       ':scheme': scheme,
@@ -57,7 +57,6 @@ function call(connection: Connection, socket: Socket, service: string, { scheme,
     },
     ended: false,
   })
-  session.once('goaway', (code) => connection.fail('closed', `takes leave without an answer (GOAWAY ${code})`))
   listen(stream, connection)
   stream.end(healthRequest(service))
 }

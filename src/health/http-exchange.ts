@@ -67,7 +67,7 @@ export function plainRequest(question: HttpQuestion): PlainRequest {
 /** Without TLS by prior knowledge (RFC 9113, 3.3). */
 export function askHttp2(connection: Connection, socket: Socket, question: HttpQuestion, answer: HttpAnswer): void {
   const { method, scheme, authority, path, headers } = question
-  const { stream } = requestHttp2(connection, socket, {
+  const stream = requestHttp2(connection, socket, {
     headers: { ...headers, ':method': method, ':scheme': scheme, ':authority': authority, ':path': path },
     ended: true,
   })

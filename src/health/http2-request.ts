@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2'
+import { type ClientHttp2Stream, connect, constants, type OutgoingHttpHeaders } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Connection } from './connection.ts'
 
@@ -10,7 +10,7 @@ export function requestHttp2(
   connection: Connection,
   socket: Socket,
   question: { readonly headers: OutgoingHttpHeaders; readonly ended: boolean },
-): { readonly session: ClientHttp2Session; readonly stream: ClientHttp2Stream } {
+): ClientHttp2Stream {
   const session = connect(ANYBODY, { createConnection: () => socket })
   // The socket tells of its errors, the stream of those of HTTP/2.
   session.on('error', () => {})
@@ -19,5 +19,10 @@ export function requestHttp2(
     // Else the server ends the request, whose code `close` tells.
     if (code === 'ERR_HTTP2_ERROR') connection.fail('wrong-answer', 'does not speak HTTP/2')
   })
-  return { session, stream }
+  session.on('goaway', (code, last) => {
+    // Who takes leave in order still answers what came in before, up to that stream (RFC 9113, 6.8).
+    if (code === constants.NGHTTP2_NO_ERROR && (stream.id ?? 0) <= last) return
+    connection.fail('closed', `takes leave without an answer (GOAWAY ${code})`)
+  })
+  return stream
 }

@@ -73,7 +73,7 @@ class Asking implements PlainConnection, StreamListener {
       const { call, errno: code } = error
       const isOurs = call === 'setsockopt' || call === 'bind'
       this.#resolve(
-        isOurs ? { outcome: 'unknown', message: problemOf(error, this.#target) } : connectError(this.#target, { code }),
+        isOurs ? { outcome: 'unknown', message: problemOf(error, this.#target) } : connectError(this.#target, { code }, false),
       )
     }
   }
@@ -109,7 +109,7 @@ class Asking implements PlainConnection, StreamListener {
 
   failed({ errno: code }: SystemCallError): void {
     if (this.#stands) this.fail('closed', lostWords(code))
-    else this.settle(connectError(this.#target, { code }))
+    else this.settle(connectError(this.#target, { code }, true))
   }
 
   readonly #abort = (): void => {

@@ -23,5 +23,8 @@ export async function addressTowards(address: IpAddress): Promise<IpAddress | un
 
 /** The network interface that has an address; undefined where none that is up has it. */
 export function interfaceWith(address: IpAddress): string | undefined {
-  return Object.entries(networkInterfaces()).find(([, all]) => all?.some((one) => parseAddress(one.address) === address))?.[0]
+  const all = Object.entries(networkInterfaces())
+  const name = all.find(([, addresses]) => addresses?.some((one) => parseAddress(one.address) === address))?.[0]
+  // An address with a label stands under that: `eth0:1`, and no interface has a colon in its name.
+  return name?.split(':')[0]
 }

@@ -10,6 +10,13 @@ export interface LostWayBack {
   readonly sysctls: readonly string[]
 }
 
+/** What of this host matters to answers that carry an address of its own as their source. */
+export interface WayIn {
+  readonly readSysctl: (name: string) => number | undefined
+  /** The interface that leads to the backend, and that its answers come in by; undefined where that is not known. */
+  readonly link: string | undefined
+}
+
 /**
  * What the kernel must be told to let in answers that carry an address of this host as their source, in a sentence; undefined
  * where nothing is missing. `source`: where probes come from.
@@ -24,14 +31,16 @@ export function wayBackLacks(...asked: Parameters<typeof lostWayBack>): string |
 export function lostWayBack(
   source: IpAddress,
   method: Forwarding['method'],
-  readSysctl: (name: string) => number | undefined,
+  { readSysctl, link }: WayIn,
 ): LostWayBack | undefined {
   // Answers of NAT come from the backend's own address, and IPv6 asks for none of this.
   if (method === 'nat' || familyOf(source) === 'ipv6') return undefined
-  const device = interfaceWith(source)
-  if (device === undefined) {
+  const holder = interfaceWith(source)
+  if (holder === undefined) {
     return { why: `no interface that is up has ${source}, where probes are to come from`, sysctls: [] }
   }
+  // The kernel asks the interface that a packet comes in by, and the address may be on another one: loopback, a dummy.
+  const device = link ?? holder
   const name = (key: string, scope = device.replaceAll('.', '/')) => `net.ipv4.conf.${scope}.${key}`
   const on = (key: string) => Math.max(readSysctl(name(key)) ?? 0, readSysctl(name(key, 'all')) ?? 0)
   const strict = [name('rp_filter', 'all'), name('rp_filter')].filter((key) => on('rp_filter') === 1 && readSysctl(key) === 1)

@@ -159,7 +159,8 @@ export class StreamSocket {
 
   #begin(events: number): void {
     const error = (events & (EPOLLERR | EPOLLHUP)) === 0 ? undefined : this.#socket.takeError()
-    if (error !== undefined) this.#listener.failed(error)
+    // A reset within the handshake is ECONNREFUSED. Behind it, however soon, it finds a connection that stood.
+    if (error !== undefined && error.errno !== 'ECONNRESET') this.#listener.failed(error)
     else if ((events & EPOLLOUT) !== 0) {
       this.#stands = true
       this.#listener.connected()

@@ -1,10 +1,9 @@
 import { isDown } from '../model/backend.ts'
 import type { DesiredDestination } from '../model/desired-state.ts'
 import { forwardingText } from '../model/destination.ts'
-import { MAXIMUM_WEIGHT } from '../model/policy-spec.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import { onDrain, refusesAtWeightZero } from './deciding/on-down.ts'
-import { type Ruling, scaledWeight } from './deciding/ruling.ts'
+import { highestWeight, type Ruling, scaledWeight } from './deciding/ruling.ts'
 import { weightScale } from './deciding/slow-start.ts'
 import type { Member, MemberField } from './desired-update.ts'
 import { originOf } from './merge.ts'
@@ -44,11 +43,11 @@ function desiredDestination(spec: ServiceSpec, member: Member, ruling: Ruling | 
   }
 }
 
-/** The configuration refuses such a weight; a source may still state it. */
+/** The configuration refuses such a weight; a source or the operator may still state it. */
 function limitReason(spec: ServiceSpec, { backend }: Member, ruling: Ruling | undefined): string[] {
-  const scale = weightScale(spec)
-  const isOver = (ruling?.weight ?? backend.weight ?? spec.weight) * scale > MAXIMUM_WEIGHT
-  return isOver ? [`no more than weight ${Math.floor(MAXIMUM_WEIGHT / scale)} with slow_start`] : []
+  const highest = highestWeight(weightScale(spec))
+  const isOver = (ruling?.weight ?? backend.weight ?? spec.weight) > highest
+  return isOver ? [`no more than weight ${highest} with slow_start`] : []
 }
 
 function kernelWeight(spec: ServiceSpec, { backend }: Member, ruling: Ruling | undefined): number {

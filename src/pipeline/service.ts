@@ -7,7 +7,7 @@ import { awayIn, failingIn, isFoundUp, isMaintained } from './away.ts'
 import { type Debounced, debounce, NOTHING_PASSED, dueAt as passingAt, passWhatIsDue } from './debounce.ts'
 import { type Decided, decide } from './decide.ts'
 import { countFalls, type FlapsOfPool } from './deciding/damping.ts'
-import { hasUnbelieved } from './deciding/ejection.ts'
+import { hasUnbelieved, isUnbelieved } from './deciding/ejection.ts'
 import { type Heard, type Hearing, hear, hearingDueAt, NO_HEARING, passWhatIsHeard } from './deciding/hearing.ts'
 import { type KernelHeld, NOTHING_HELD } from './deciding/kernel-known.ts'
 import { approvedPool, judgePool, newPool, type Pool, servedUnasked } from './deciding/pool.ts'
@@ -159,7 +159,8 @@ export function approved(state: ServiceState, now: number): ServiceState {
 export function heardOf(state: ServiceState, news: Partial<Heard>, now: number): ServiceState {
   const { spec, hearing } = state
   const hears = hear(hearing, { ...hearing.told, ...news }, spec.debounce, now)
-  const flaps = news.found === undefined ? state.flaps : countFalls(state.flaps, news.found, spec.policy.damping, now)
+  const held = (key: DestinationKey) => isUnbelieved(state.pool.ejections, key)
+  const flaps = news.found === undefined ? state.flaps : countFalls(state.flaps, news.found, spec.policy.damping, held, now)
   const informed = { ...state, hearing: hears, flaps }
   if (state.guarded.held.size > 0) return onward(informed, now, { guardBy: 'probes' })
   // A look at a large pool costs milliseconds, and what waits is looked at when it passes.

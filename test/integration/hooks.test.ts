@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { runHook } from '../../src/daemon/hook-exec.ts'
 import { parseExposition, sampleOf } from '../unit/admin/exposition-parser.ts'
@@ -202,6 +204,21 @@ describe('a program', () => {
   ])('that does not succeed: %s', async (script, sentence) => {
     const path = await program(await scratchDirectory(), script)
     await expect(runHook([path], '{}', {}, none())).rejects.toThrow(sentence)
+  })
+
+  test('that finds no file descriptor left says that', async () => {
+    const program = `
+      import { closeSync, openSync } from 'node:fs'
+      import { runHook } from '${new URL('../../src/daemon/hook-exec.ts', import.meta.url)}'
+      const run = () => runHook(['/bin/true'], '{}', {}, AbortSignal.timeout(10_000)).then(() => 'well', ({ message }) => message)
+      const taken = []
+      try { for (;;) taken.push(openSync('/dev/null')) } catch {}
+      const without = await run()
+      for (const one of taken) closeSync(one)
+      console.log(JSON.stringify([without, await run()]))`
+    const script = 'ulimit -n 80; exec "$0" --input-type=module --eval "$1"'
+    const { stdout } = await promisify(execFile)('sh', ['-c', script, process.execPath, program], { timeout: 30_000 })
+    expect(JSON.parse(stdout)).toEqual(['/bin/true cannot be run (EMFILE)', 'well'])
   })
 
   test('that does not exist, or is none', async () => {

@@ -12,6 +12,7 @@ import { conntrackUsage } from '../conntrack-usage.ts'
 import type { Host } from '../host.ts'
 import { asPointsmanError } from '../passes.ts'
 import { isProbedThrough } from '../probe-roads.ts'
+import { linkOrNone } from '../road-keeper.ts'
 import { openSnatWay } from '../snat-way.ts'
 import { isHostNamespace, strictLinks } from '../useful-sysctls.ts'
 import type { DoctorFacts, LostProbe, ModuleState, NeededModule, Neighbourhood, TunnelWay } from './facts.ts'
@@ -155,8 +156,9 @@ async function isHere(address: IpAddress): Promise<boolean> {
 async function lostWaysBack(host: Host, { services, probeRoads }: Configuration, members: Members): Promise<LostProbe[]> {
   const lost = new Map<string, LostProbe>()
   // All backends ask the same of this host, and there may be many.
-  const wayBackOf = remembered((method: Forwarding['method'], source: IpAddress) =>
-    lostWayBack(source, method, (name) => host.readSysctl(name)),
+  const linkOf = remembered((address: IpAddress) => linkOrNone(host, address) ?? '')
+  const wayBackOf = remembered((method: Forwarding['method'], source: IpAddress, link: string) =>
+    lostWayBack(source, method, { readSysctl: (name) => host.readSysctl(name), link: link || undefined }),
   )
   for (const service of services.filter(isProbedThrough)) {
     for (const backend of members.get(service.name) ?? []) {
@@ -165,7 +167,7 @@ async function lostWaysBack(host: Host, { services, probeRoads }: Configuration,
       const written = probeRoads.sources.find((source) => familyOf(source) === family)
       const source = written ?? (await addressTowards(backend.address))
       if (source === undefined || familyOf(source) !== family) continue
-      const found = wayBackOf(forwardingOf(service, backend).method, source)
+      const found = wayBackOf(forwardingOf(service, backend).method, source, linkOf(backend.address))
       if (found !== undefined)
         lost.set(`${service.name} ${found.why} ${found.sysctls.join(' ')}`, { service: service.name, ...found })
     }
@@ -188,7 +190,7 @@ function remembered<Question extends readonly string[], Answer>(
 
 async function tunnelWays(host: Host, services: readonly ServiceSpec[], members: Members): Promise<TunnelWay[]> {
   const ways = new Map<string, TunnelWay>()
-  const linkOf = remembered(interfaceWith)
+  const linkOf = remembered((address: IpAddress) => linkOrNone(host, address) ?? '')
   let mtus: ReadonlyMap<string, number> | undefined
   for (const service of services) {
     for (const backend of members.get(service.name) ?? []) {
@@ -198,7 +200,7 @@ async function tunnelWays(host: Host, services: readonly ServiceSpec[], members:
       const { tunnel } = forwarding
       const overhead = overheadOf(tunnel, backend.address)
       const source = await addressTowards(backend.address)
-      const name = source === undefined ? undefined : linkOf(source)
+      const name = linkOf(backend.address) || (source && interfaceWith(source))
       const mtu = name === undefined ? undefined : mtus.get(name)
       const link = name === undefined || mtu === undefined ? undefined : { name, mtu }
       ways.set(`${tunnel.type} ${overhead} ${name}`, {

@@ -12,7 +12,11 @@ export interface Flaps {
   readonly at: number
   /** Milliseconds since the epoch until which the member is damped; absent: it is not. */
   readonly quietAt?: number
+  /** Of one that is down: what it had before that fall. */
+  readonly unfallen?: Penalty
 }
+
+type Penalty = Pick<Flaps, 'penalty' | 'at' | 'quietAt'>
 
 export type FlapsOfPool = ReadonlyMap<DestinationKey, Flaps>
 
@@ -24,11 +28,15 @@ const REUSE = 750
 /** However long a member has flapped, it is back after this many half-lives of quiet. */
 const MOST_HALF_LIVES = 4
 
-/** The flaps of a pool after what was found of its members; every fall counts, also one that is undone before it is acted on. */
+/**
+ * The flaps of a pool after what was found of its members; every fall counts, also one that is undone before it is acted on. But for one that
+ * ends while nobody believes it: the fault of a question for all must not take them out when it is over. `isUnbelieved` is of the moment before.
+ */
 export function countFalls(
   before: FlapsOfPool,
   found: ReadonlyMap<DestinationKey, Operational>,
   damping: PolicySpec['damping'],
+  isUnbelieved: (key: DestinationKey) => boolean,
   now: number,
 ): FlapsOfPool {
   if (damping === 'off') return before.size === 0 ? before : new Map()
@@ -40,7 +48,8 @@ export function countFalls(
     const old = next?.[0] === key ? next[1] : before.get(key)
     if (old?.health === health) continue
     flaps ??= new Map(before)
-    flaps.set(key, turned(old, health, damping.halfLife, now))
+    const isForgiven = health === 'up' && old?.unfallen !== undefined && isUnbelieved(key)
+    flaps.set(key, isForgiven ? { health, ...old.unfallen } : turned(old, health, damping.halfLife, now))
   }
   if (before.size > found.size || (flaps?.size ?? found.size) > found.size) {
     flaps ??= new Map(before)
@@ -63,9 +72,10 @@ export function dampedOf(flaps: FlapsOfPool, now: number): ReadonlyMap<Destinati
 
 /** The first word about a member says nothing of its past. */
 function turned(old: Flaps | undefined, health: Health, halfLife: number, now: number): Flaps {
-  if (old?.health !== 'up' || health !== 'down') return { penalty: 0, at: now, ...old, health }
+  const { health: was, unfallen: _, ...unfallen } = old ?? { health, penalty: 0, at: now }
+  if (was !== 'up' || health !== 'down') return { ...unfallen, health }
   const most = REUSE * 2 ** MOST_HALF_LIVES
-  const penalty = Math.min(most, old.penalty * 2 ** (-(now - old.at) / halfLife) + FALL)
+  const penalty = Math.min(most, unfallen.penalty * 2 ** (-(now - unfallen.at) / halfLife) + FALL)
   const damped = penalty > SUPPRESS || isDamped(old, now)
-  return { health, penalty, at: now, ...(damped && { quietAt: now + halfLife * Math.log2(penalty / REUSE) }) }
+  return { health, penalty, at: now, unfallen, ...(damped && { quietAt: now + halfLife * Math.log2(penalty / REUSE) }) }
 }

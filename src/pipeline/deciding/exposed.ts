@@ -4,7 +4,7 @@ import { isConnectFailure } from '../../model/probe-result.ts'
 import type { Candidate } from './candidate.ts'
 import type { Exposed } from './ejection.ts'
 import type { KernelHeld } from './kernel-known.ts'
-import { type Memories, servedAsUp } from './memory.ts'
+import { type Memories, type Memory, servedAsUp } from './memory.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -12,6 +12,7 @@ const NEVER = Number.POSITIVE_INFINITY
 export function exposedOf(
   { key, found, asks, health }: Candidate,
   { memories, kernel }: { readonly memories: Memories; readonly kernel: KernelHeld },
+  damped: { has(key: DestinationKey): boolean },
   now: number,
 ): Exposed[] {
   const memory = memories.get(key)
@@ -28,11 +29,17 @@ export function exposedOf(
     const lost = !wasUp && lostAt !== undefined && { lostAt }
     exposed.push({ key, how: 'leaving', since, wasUp, ...lost, isNew: asksFirst, siblingsDue: false })
   }
-  if (failure !== undefined && !isUnreachable)
+  // Who flaps too much to serve has nothing to be held in: it would begin to serve because it fails.
+  if (failure !== undefined && !isUnreachable && !(damped.has(key) && isResting(memory)))
     exposed.push({ key, how: isDown ? 'failing' : 'wavering', since, wasUp: upUntil !== undefined, isNew, siblingsDue })
   const serves = health === 'up' || memory?.served === true || (kernel.weights.get(key) ?? 0) > 0
   if (exposed.length === 0 && !serves) exposed.push({ key, how: 'idle', since, wasUp: false, isNew: false, siblingsDue: false })
   return exposed
+}
+
+/** Whether a member that is damped was out already when it failed. */
+export function isResting(memory: Memory | undefined): boolean {
+  return memory?.served === false && memory.lostAt === undefined
 }
 
 /** Whether a member serves now that did not when the guard looked: then it has to look again. */

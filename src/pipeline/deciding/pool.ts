@@ -8,7 +8,7 @@ import { announcementEndsAt, isAnnounced } from './announcement.ts'
 import { type Candidate, candidateOf, sparedOf } from './candidate.ts'
 import { dampedOf } from './damping.ts'
 import { approveEjections, type Ejections, ejections, ejectionsDueAt, NO_EJECTIONS } from './ejection.ts'
-import { exposedOf, hasRisen } from './exposed.ts'
+import { exposedOf, hasRisen, isResting } from './exposed.ts'
 import { patienceOf, waitsUntil } from './first-weight.ts'
 import type { Heard } from './hearing.ts'
 import { type Part, rulingOf, servesAs } from './judge.ts'
@@ -81,13 +81,13 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
   }
   const asking = [...members].map(([key, member]) => candidateOf(input, key, member, now))
   const counted = asking.filter(({ barred, asks }) => barred === undefined || asks)
-  const exposed = counted.flatMap((one) => exposedOf(one, before, now))
+  const damped = spec.policy.damping === 'off' ? NOBODY_DAMPED : dampedOf(flaps, now)
+  const exposed = counted.flatMap((one) => exposedOf(one, before, damped, now))
   const held = ejections(before.ejections, exposed, counted.length, spec.policy.maxEjection, spec.checks, now)
   const { held: spared, isLast = false } = held.wishes
   const candidates =
     spared.size === 0 ? asking : asking.map((one) => (one.asks && spared.has(one.key) ? sparedOf(one, spec) : one))
   const open = candidates.filter(({ barred }) => barred === undefined)
-  const damped = spec.policy.damping === 'off' ? NOBODY_DAMPED : dampedOf(flaps, now)
   const contenders = contendersOf(open, before.memories, {
     held: held.failures.held,
     spared,
@@ -114,6 +114,8 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
     sorry !== undefined ? 'sorry' : serving.length === 0 ? 'nobody' : panic === undefined ? 'normal' : 'panic'
   const quorum = quorumOf(before.quorum, { ...measured(serving, open.length), complete }, spec.policy.quorum, now)
   const memories = remembered(before.memories, { candidates, contenders, serving, ramps }, now)
+  const rests = (of: Memories, key: DestinationKey) => isResting(of.get(key))
+  const isRestAnother = [...damped.keys()].some((key) => rests(before.memories, key) !== rests(memories, key))
   const announced = isAnnounced(before.announced, { quorum, foundUp: contenders.some(isFoundUp) }, spec.virtualAddress, now)
   return {
     input,
@@ -129,6 +131,8 @@ export function judgePool(before: Pool, input: PoolInput, now: number): Pool {
       dueAt(candidates, damped, ramps, spec, now),
       firstResultsDueAt(contenders, spec, now),
       isLast && hasRisen(exposed, new Set(serving.map(({ contender }) => contender.candidate.key))) ? now : NEVER,
+      // What the guard sees of it is another thing then.
+      isRestAnother ? now : NEVER,
       ejectionsDueAt(held, spec.checks),
       announcementEndsAt(announced, quorum, spec.virtualAddress),
     ),

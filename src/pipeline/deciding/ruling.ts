@@ -66,8 +66,13 @@ export function sameTexts(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text, index) => text === b[index])
 }
 
-/** The weight in the kernel of a member that serves: never 0, whatever its share, and never above what the kernel takes. */
+/** The highest weight that the kernel takes so many times. */
+export function highestWeight(scale: number): number {
+  return Math.floor(MAXIMUM_WEIGHT / scale)
+}
+
+/** The weight in the kernel of a member that serves: never 0, whatever its share, and a share of no more than the kernel takes. */
 export function scaledWeight(weight: number, percent: number, scale: number): number {
   if (weight <= 0) return 0
-  return Math.min(MAXIMUM_WEIGHT, Math.max(1, Math.round((weight * scale * percent) / 100)))
+  return Math.max(1, Math.round((Math.min(weight, highestWeight(scale)) * scale * percent) / 100))
 }

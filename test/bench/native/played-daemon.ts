@@ -52,6 +52,10 @@ class PlayedHost implements Host {
     return []
   }
 
+  linkTowards(): undefined {
+    return undefined
+  }
+
   readSysctl(): number {
     return 1
   }

@@ -17,8 +17,7 @@ const FAILURES: Readonly<Record<string, readonly string[]>> = {
   'answers one byte a second': ['no-answer'],
   'never ends its answer': ['wrong-answer'],
   'closes at once': ['closed'],
-  // A reset may be seen before the handshake is.
-  'resets at once': ['closed', 'refused'],
+  'resets at once': ['closed'],
 }
 
 describe.each(Object.keys(PROBES))('%s', (kind) => {

@@ -1,4 +1,5 @@
 import { createServer, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { createServer as createTcpServer } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { HealthImplementation } from 'grpc-health-check'
@@ -131,7 +132,40 @@ describe('the health of a gRPC server', () => {
     })
     await nothingIsLeft()
   })
+
+  it('of a server that takes leave in order is what it answers to the calls that came in before', async () => {
+    const message = healthAnswer(1)
+    const leaving = await http2Server((stream) => {
+      stream.session?.close()
+      setImmediate(() => {
+        stream.respond({ 'content-type': 'application/grpc' }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.end(message)
+      })
+    })
+    expect(await ask(leaving)).toEqual({ outcome: 'passed' })
+    await nothingIsLeft()
+  })
+
+  it('of a server that takes leave before the call fails by that', async () => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.write(Buffer.concat([frame(4, 0), frame(7, 8)])))
+    })
+    expect(await ask(await listening(server))).toMatchObject({ outcome: 'failed', failure: 'closed' })
+    await nothingIsLeft()
+  })
 })
+
+/** A HealthCheckResponse with this status, as gRPC carries it. */
+function healthAnswer(status: number): Buffer {
+  return Buffer.of(0, 0, 0, 0, 2, 8, status)
+}
+
+/** A frame of HTTP/2 of so many zeros, for the connection as a whole. */
+function frame(type: number, length: number): Buffer {
+  return Buffer.concat([Buffer.of(0, 0, length, type, 0, 0, 0, 0, 0), Buffer.alloc(length)])
+}
 
 describe('over TLS', () => {
   it('asks behind the handshake, tells how long the certificate lasts, and believes no other authority', async () => {

@@ -2,11 +2,26 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { httpProbe } from '../../../src/health/http.ts'
 import { overPlainConnection } from '../../../src/health/plain-connection.ts'
+import type { Probe } from '../../../src/health/probe.ts'
 import type { ProbeTarget } from '../../../src/health/target.ts'
+import { tcpProbe } from '../../../src/health/tcp.ts'
 import { type StreamListener, StreamSocket } from '../../../src/kernel/stream-socket.ts'
+import type { HttpProbeSpec } from '../../../src/model/probe-spec.ts'
 import { serving } from './bad-servers.ts'
 import { endless } from './endless-server.ts'
+import { resetting } from './resetting-server.ts'
+
+const PAGE: HttpProbeSpec = {
+  kind: 'http',
+  version: '1.1',
+  method: 'GET',
+  path: '/',
+  headers: {},
+  status: [{ from: 200, to: 200 }],
+  redirects: 'accept',
+}
 
 const SILENT: StreamListener = {
   connected: () => {},
@@ -38,6 +53,22 @@ describe('a socket of our own', () => {
     })
     await expect.poll(() => length, { timeout: 20_000 }).toBe(sent.length)
     expect(Buffer.concat(came).equals(sent)).toBe(true)
+  })
+
+  it('that was reset before anybody looked stood before: that is no refusal', async () => {
+    const { target, waitForReset } = await resetting()
+    const ask = (probe: Probe) => {
+      const asked = probe(AbortSignal.timeout(5_000))
+      // The kernel ends the handshake by itself when nothing is sent for a while, and the server has its turn before ours.
+      waitForReset()
+      return asked
+    }
+    expect(await ask(tcpProbe(target))).toEqual({ outcome: 'passed' })
+    expect(await ask(httpProbe(target, PAGE))).toEqual({
+      outcome: 'failed',
+      failure: 'closed',
+      message: `127.0.0.1:${target.port} resets the connection`,
+    })
   })
 
   it('does not take what happened to the one in whose place it is', async () => {

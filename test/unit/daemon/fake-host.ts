@@ -5,7 +5,7 @@ import type { ProbeTarget } from '../../../src/health/target.ts'
 import type { StartedThread, ThreadListener } from '../../../src/health/threads/probe-thread.ts'
 import { startHere } from '../../../src/health/threads/start-thread.ts'
 import type { RuleMark } from '../../../src/kernel/for-daemon.ts'
-import { formatEndpoint } from '../../../src/model/address.ts'
+import { formatEndpoint, type IpAddress } from '../../../src/model/address.ts'
 import type { TrafficCounters } from '../../../src/model/ipvs-table.ts'
 import type { ProbeResult } from '../../../src/model/probe-result.ts'
 import type { ProbeKind } from '../../../src/model/probe-spec.ts'
@@ -30,6 +30,8 @@ export class FakeHost implements Host {
   listening: readonly number[] = []
   ipvsTotals: TrafficCounters | undefined
   ruleMarks: readonly RuleMark[] = []
+  /** By which interface packets to an address leave. */
+  readonly links = new Map<IpAddress, string>()
   holder: TableHolder | undefined
   watchdog: number | undefined
   /** What opening the kernel rejects with. */
@@ -79,6 +81,10 @@ export class FakeHost implements Host {
 
   readRuleMarks(): readonly RuleMark[] {
     return this.ruleMarks
+  }
+
+  linkTowards(address: IpAddress): string | undefined {
+    return this.links.get(address)
   }
 
   async openNftables(): Promise<FakeNftables> {

@@ -4,10 +4,12 @@ import { whyNotProbed } from '../../../src/daemon/held-members.ts'
 import type { Finding } from '../../../src/daemon/held-standings.ts'
 import { logFinding, logGuard } from '../../../src/daemon/log-guard.ts'
 import { probeHeld } from '../../../src/daemon/probe-held.ts'
+import type { ProbeTarget } from '../../../src/health/target.ts'
 import { loggerTo } from '../../../src/log.ts'
-import { formatEndpoint } from '../../../src/model/address.ts'
+import { formatEndpoint, type Port } from '../../../src/model/address.ts'
 import type { DestinationKey } from '../../../src/model/destination.ts'
 import type { ProbeResult } from '../../../src/model/probe-result.ts'
+import type { CheckSpec } from '../../../src/model/probe-spec.ts'
 import type { ServiceSpec } from '../../../src/model/service-spec.ts'
 import { type ServiceIdentity, serviceKey } from '../../../src/model/virtual-service.ts'
 import type { DesiredUpdate, HeldRemoval, ProbeVerdict, ServiceProvenance } from '../../../src/pipeline/desired-update.ts'
@@ -39,19 +41,19 @@ class Bench {
   readonly scheduler = new VirtualTimeScheduler(undefined, 0)
   readonly updates$ = new Subject<DesiredUpdate>()
   readonly asked: [string, number][] = []
+  readonly targets: ProbeTarget[] = []
   readonly verdicts: (ProbeVerdict & { readonly at: number })[] = []
   readonly findings: Finding[] = []
   readonly outcomes: string[] = []
   /** By endpoint; everybody else answers. */
   readonly answers = new Map<string, ProbeResult>()
   readonly subscription = probeHeld(this.updates$, {
-    tcpProbe:
-      ({ address, port }) =>
-      async () => {
-        const name = formatEndpoint(address, port)
-        this.asked.push([name, this.scheduler.now()])
-        return this.answers.get(name) ?? { outcome: 'passed' }
-      },
+    tcpProbe: (target) => async () => {
+      const name = formatEndpoint(target.address, target.port)
+      this.targets.push(target)
+      this.asked.push([name, this.scheduler.now()])
+      return this.answers.get(name) ?? { outcome: 'passed' }
+    },
     onResult: ({ outcome }) => this.outcomes.push(outcome),
     onFinding: (finding) => this.findings.push(finding),
     scheduler: this.scheduler,
@@ -134,13 +136,47 @@ describe('who is probed', () => {
     expect(made.verdicts.slice(length)).toMatchObject([{ service: WEB, failing: failing(1) }])
   })
 
-  it.each<[string, ServiceIdentity, boolean, string]>([
-    ['udp', { ...identity(), protocol: 'udp' } as ServiceIdentity, true, 'a TCP connect tells nothing of a udp service'],
-    ['sctp', { ...identity(), protocol: 'sctp' } as ServiceIdentity, true, 'a TCP connect tells nothing of a sctp service'],
-    ['fwmark', { kind: 'fwmark', fwmark: 7, family: 'ipv4' }, true, 'a firewall mark says nothing of the protocol'],
-    ['switched off', identity(), false, 'its health_check is switched off'],
-  ])('not those of a service that cannot be asked, which is said (%s)', async (_, of, probed, why) => {
-    const silent = spec({ identity: of, checks: probed ? [tcpCheck] : [] })
+  it('as a health check of its own connects: at its port, from its address, with its mark', async () => {
+    const sourceAddress = backend(9).address
+    const check = { ...tcpCheck, port: 9_000 as Port, sourceAddress, fwmark: 7 }
+    const own = spec({ checks: [{ ...tcpCheck, probe: { kind: 'agent' } }, check], forwarding: { method: 'direct' } })
+    made.answers.set('10.1.0.1:9000', REFUSED)
+    made.holds(holding(own, [1]))
+    await made.until(3_000)
+    expect(made.targets[0]).toEqual({ address: '10.1.0.1', port: 9_000, sourceAddress, mark: 7 })
+    expect(made.verdicts.at(-1)?.failing).toEqual(failing(1))
+  })
+
+  it.each<[string, Partial<CheckSpec>]>([
+    ['the address of the service', { via: 'vip' }],
+    ['another address', { address: backend(9).address }],
+    ['a program', { probe: { kind: 'exec', command: ['/bin/true'], dynamic: false } }],
+    ['UDP', { probe: { kind: 'udp', send: 'x' } }],
+  ])('by its own health checks alone where they go by %s: a connect that fails there says nothing', async (_, check) => {
+    const own = spec({ checks: [{ ...tcpCheck, ...check }] })
+    expect(whyNotProbed(own)).toBeUndefined()
+    made.answer(TIMED_OUT, 1)
+    made.holds(holding(own, [1]))
+    await made.until(10_000)
+    expect([made.asked, made.verdicts]).toEqual([[], []])
+  })
+
+  it.each(['udp', 'sctp'] as const)('by its own health checks alone where the service is of %s', async (protocol) => {
+    const own = spec({ identity: { ...identity(), protocol } as ServiceIdentity, checks: [tcpCheck] })
+    expect(whyNotProbed(own)).toBeUndefined()
+    made.answer(REFUSED, 1)
+    made.holds(holding(own, [1]))
+    await made.until(10_000)
+    expect(made.asked).toEqual([])
+  })
+
+  it.each<[string, ServiceIdentity, string]>([
+    ['udp', { ...identity(), protocol: 'udp' } as ServiceIdentity, 'a TCP connect tells nothing of a udp service'],
+    ['sctp', { ...identity(), protocol: 'sctp' } as ServiceIdentity, 'a TCP connect tells nothing of a sctp service'],
+    ['fwmark', { kind: 'fwmark', fwmark: 7, family: 'ipv4' }, 'a firewall mark says nothing of the protocol'],
+    ['switched off', identity(), 'its health_check is switched off'],
+  ])('not those of a service that cannot be asked, which is said (%s)', async (_, of, why) => {
+    const silent = spec({ identity: of, checks: [] })
     expect(whyNotProbed(silent)).toBe(why)
     made.answer(REFUSED, 1)
     made.holds(holding(silent, [1]))

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { planMembers } from '../../../src/daemon/probe-plan.ts'
 import { NO_ROADS, planRoads } from '../../../src/daemon/probe-roads.ts'
+import type { IpAddress } from '../../../src/model/address.ts'
 import type { CheckSpec } from '../../../src/model/probe-spec.ts'
 import type { ServiceSpec } from '../../../src/model/service-spec.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
 import type { Members } from '../../../src/pipeline/hold.ts'
+import { endpoint } from '../../support/desired.ts'
 import { backend, identity, key, members, spec, tcpCheck } from '../pipeline/makers.ts'
 
 const throughVip: CheckSpec = { ...tcpCheck, via: 'vip' }
@@ -52,6 +54,14 @@ describe('a check through the virtual address', () => {
       { destination: key(1), road: 'none', target: { address: '10.0.0.1', port: 80 } },
     ])
   })
+})
+
+it('a source address is for backends of its family, and the others are asked from where the route says', () => {
+  const both = members(1, backend(2, { address: endpoint('[fd00::2]:80').address }))
+  const targets = (sourceAddress: IpAddress) =>
+    planned(spec({ checks: [{ ...tcpCheck, sourceAddress }] }), both).map(({ target }) => target.sourceAddress)
+  expect(targets('10.1.0.9' as IpAddress)).toEqual(['10.1.0.9', undefined])
+  expect(targets('fd00::9' as IpAddress)).toEqual([undefined, 'fd00::9'])
 })
 
 it('a check with a mark carries it to the member itself', () => {

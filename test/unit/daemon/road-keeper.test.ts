@@ -20,11 +20,19 @@ const GOOD: PassReport = { applied: {}, failed: [], driftRepaired: 0, foreign: 0
 function rig() {
   const ownership = new FakeOwnership()
   const asked: ProbeTarget[] = []
-  const kernel = { marks: [] as number[], rules: [] as RuleMark[], broken: false, source: '127.0.0.9' as IpAddress }
+  const kernel = {
+    marks: [] as number[],
+    rules: [] as RuleMark[],
+    broken: false,
+    source: '127.0.0.9' as IpAddress,
+    sysctls: {} as Record<string, number>,
+    link: undefined as string | undefined,
+  }
   const lines: string[] = []
   const options = {
     host: {
-      readSysctl: () => undefined,
+      readSysctl: (name: string) => kernel.sysctls[name],
+      linkTowards: () => kernel.link,
       readRuleMarks: () => {
         if (kernel.broken) throw new Error('the netlink socket is gone')
         return kernel.rules
@@ -108,6 +116,25 @@ describe('the keeper of roads', () => {
     set.kernel.source = '127.0.0.8' as IpAddress
     await probe(AbortSignal.timeout(5_000))
     expect(set.asked.map(({ sourceAddress }) => sourceAddress)).toEqual(['127.0.0.9', '127.0.0.8'])
+  })
+
+  it('has probes of direct routing wait for the sysctls of the interface that leads to the backend', async () => {
+    const set = rig()
+    const direct = spec({ checks: [{ ...tcpCheck, via: 'vip' }], forwarding: { method: 'direct' } })
+    const roaded = set.keeper.follow(updateOf([direct, [1]]))
+    const road = roadTo(roaded)
+    await make(set, road)
+    set.keeper.passEnded(roaded.desired, GOOD, 'full')
+    set.kernel.source = '127.0.0.1' as IpAddress
+    set.kernel.link = 'eth1'
+    set.kernel.sysctls = { 'net.ipv4.conf.lo.accept_local': 1 }
+    const ask = () =>
+      set.keeper.probe({ kind: 'tcp' }, { address: '10.0.0.1' as IpAddress, port: 80 }, road)(AbortSignal.timeout(5_000))
+    expect(await ask()).toMatchObject({
+      outcome: 'unknown',
+      message: expect.stringContaining('net.ipv4.conf.eth1.accept_local=1'),
+    })
+    expect(set.asked).toEqual([])
   })
 
   it('says at the deadline that the road does not stand, and why there is none', async () => {

@@ -13,7 +13,7 @@ const VIP: ProbeTarget = { ...endpoint('10.0.0.1:80'), mark: 100 }
 
 /** What becomes of a probe, and what was asked at last. */
 async function ask(
-  { method = 'nat', ...road }: Partial<VipRoad> & { readonly method?: Forwarding['method'] } = {},
+  { method = 'nat', link, ...road }: Partial<VipRoad> & { readonly method?: Forwarding['method']; readonly link?: string } = {},
   sysctls: Record<string, number> = {},
   target = VIP,
 ) {
@@ -23,7 +23,7 @@ async function ask(
     stands: async () => true,
     sources: [],
     isVirtual: () => false,
-    lacks: (source) => wayBackLacks(source, method, (name) => sysctls[name]),
+    lacks: (source) => wayBackLacks(source, method, { readSysctl: (name) => sysctls[name], link }),
     ...road,
   }
   const probe = throughVip(target, way, (marked) => async () => {
@@ -87,6 +87,12 @@ describe('a probe through the virtual address', () => {
   ])('of a backend with direct routing or a tunnel is asked under %j', async (sysctls) => {
     expect((await ask({ method: 'direct' }, sysctls)).result).toEqual(PASSED)
     expect((await ask({ method: 'tunnel' }, sysctls)).result).toEqual(PASSED)
+  })
+
+  it('asks for those of the interface that leads to the backend, wherever its own address is', async () => {
+    const here = { 'net.ipv4.conf.lo.accept_local': 1 }
+    expect(await ask({ method: 'direct', link: 'eth0.7' }, here)).toEqual(unknown(`${WHY} net.ipv4.conf.eth0/7.accept_local=1`))
+    expect((await ask({ method: 'direct', link: 'eth0' }, { 'net.ipv4.conf.eth0.accept_local': 1 })).result).toEqual(PASSED)
   })
 
   it('asks for no sysctl over IPv6', async () => {

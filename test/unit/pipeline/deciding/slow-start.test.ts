@@ -87,9 +87,14 @@ describe('slow start', () => {
 
   it('goes no higher than the kernel does, and no lower than a weight', () => {
     const high = new Rig({ ...slow([1]), weight: 60_000 })
-    expect(high.weights).toEqual({ 1: 65_535 })
+    expect(high.weights).toEqual({ 1: 65_500 })
     expect(high.reasons(1)).toContain('no more than weight 655 with slow_start')
     expect(new Rig(spec({ backends: backends(1), weight: 65_535 })).weights).toEqual({ 1: 65_535 })
+  })
+
+  it('is a tenth of what the kernel takes where a source states more', () => {
+    const rig = new Rig({ ...slow([1, 2]), weight: 60_000 }).up(1, 2).wait(60_000).down(1).up(1)
+    expect(rig.weights).toEqual({ 1: 6_550, 2: 65_500 })
   })
 })
 
