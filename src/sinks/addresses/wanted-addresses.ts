@@ -1,5 +1,6 @@
-import type { IpAddress } from '../../model/address.ts'
+import { addressBytes, familyOf, formatEndpoint, type IpAddress } from '../../model/address.ts'
 import type { DesiredState, WantedAddress } from '../../model/desired-state.ts'
+import type { AddressRange } from '../../model/source-nat.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import type { AddressRecord, OwnedAddress } from '../../store/addresses.ts'
 
@@ -14,7 +15,8 @@ export interface SharedAddress {
 
 /**
  * The addresses that should be there. An address stays for a service that has left the configuration while IPVS holds it (it drains), or while
- * nobody knows whether it has left. One of which it is undecided whether it is announced keeps what it has. Services by firewall mark have no address.
+ * nobody knows whether it has left; and for one whose source NAT uses it, to which replies could not come back otherwise. One of which it is
+ * undecided whether it is announced keeps what it has. Services by firewall mark have no address.
  */
 export function wantedAddresses(
   desired: DesiredState,
@@ -27,6 +29,8 @@ export function wantedAddresses(
     if (identity.kind === 'fwmark' || virtualAddress === undefined || !isWantedBy(key, virtualAddress, asRecorded)) continue
     include(wanted, identity.address, key, opened(key), virtualAddress.interface)
   }
+  for (const [address, key] of usedBySourceNat(desired, record))
+    if (!wanted.get(address)?.services.includes(key)) include(wanted, address, key, opened(key))
   for (const { address, services } of record.addresses.values()) {
     for (const key of services) {
       if (desired.services.has(key) || wanted.get(address)?.services.includes(key)) continue
@@ -72,9 +76,33 @@ function isWantedBy(key: ServiceKey, { announced }: WantedAddress, asRecorded: R
   return announced === 'undecided' ? asRecorded.has(key) : announced
 }
 
-/** Those for which an address is ours; the address is part of their key. */
+/** Those whose own address is ours. */
 function recordedServices({ addresses }: AddressRecord): ReadonlySet<ServiceKey> {
-  return new Set([...addresses.values()].flatMap(({ services }) => services))
+  return new Set([...addresses.values()].flatMap(({ address, services }) => services.filter((key) => isReachedAt(key, address))))
+}
+
+function isReachedAt(key: ServiceKey, address: IpAddress): boolean {
+  return key.slice(key.indexOf('/') + 1).startsWith(formatEndpoint(address, 0).slice(0, -1))
+}
+
+/** Those of our addresses that source NAT takes for connections of a service. */
+function* usedBySourceNat({ services }: DesiredState, record: AddressRecord): Iterable<readonly [IpAddress, ServiceKey]> {
+  const ours = new Set([...record.addresses.values()].map(({ address }) => address))
+  if (ours.size === 0) return
+  for (const [key, { sourceNat }] of services) {
+    if (sourceNat === undefined || sourceNat === 'masquerade') continue
+    if (sourceNat.first !== sourceNat.last) for (const address of inRange(ours, sourceNat)) yield [address, key]
+    else if (ours.has(sourceNat.first)) yield [sourceNat.first, key]
+  }
+}
+
+function inRange(addresses: ReadonlySet<IpAddress>, { first, last }: AddressRange): IpAddress[] {
+  const [from, to] = [addressBytes(first), addressBytes(last)]
+  return [...addresses].filter((address) => {
+    if (familyOf(address) !== familyOf(first)) return false
+    const bytes = addressBytes(address)
+    return Buffer.compare(from, bytes) <= 0 && Buffer.compare(bytes, to) <= 0
+  })
 }
 
 function include(wanted: Map<IpAddress, SharedAddress>, address: IpAddress, key: ServiceKey, open: boolean, link?: string): void {

@@ -461,6 +461,36 @@ describe('taking away', () => {
     expect(kernel.hosts).toEqual(['10.0.0.50 eth0'])
   })
 
+  it.each([
+    ['one address', '10.0.0.50', '10.0.0.50'],
+    ['a range', '10.0.0.9', '10.0.0.200'],
+  ])('waits for services whose source NAT uses the address, and for their connections: %s', async (_, first, last) => {
+    const sourceNat = { first: ip(first), last: ip(last) }
+    const shop = service('tcp/10.1.0.60:80', [], { sourceNat })
+    const other = service('tcp/10.1.0.61:80', [], { sourceNat: { first: ip('10.0.0.51'), last: ip('10.0.0.99') } })
+    await settle(state([WEB, shop, other]))
+    const written = [...kernel.writes]
+    await settle(state([shop, other]))
+    await settle(state([shop, other]), 'full')
+    sink = newSink()
+    await settle(state([shop, other]), 'full')
+    opened = new Set([serviceKey(shop.identity)])
+    await settle(state([other]))
+    expect(kernel.writes).toEqual(written)
+    opened = new Set()
+    await settle(state([other]))
+    expect([kernel.hosts, owned()]).toEqual([[], []])
+  })
+
+  it('waits for no service that takes its connections from another address, nor adds one for source NAT alone', async () => {
+    const shop = service('tcp/10.1.0.60:80', [], { sourceNat: { first: ip('10.0.0.70'), last: ip('10.0.0.70') } })
+    await settle(state([WEB, shop, service('tcp/10.1.0.61:80', [], { sourceNat: 'masquerade' })]))
+    expect(kernel.hosts).toEqual(['10.0.0.50 eth0'])
+    opened = new Set([serviceKey(shop.identity)])
+    await settle(state([shop]))
+    expect(kernel.hosts).toEqual([])
+  })
+
   it('happens at once when the service stays and wants no address any more', async () => {
     await settle(state([WEB]))
     await settle(state([at('tcp/10.0.0.50:80')]))
