@@ -2,7 +2,7 @@ import { thresholdMismatch } from '../document/backend-rules.ts'
 import { standsFor } from '../document/suggest.ts'
 import { formatAddressRange } from '../document/values/address-range.ts'
 import { formatDuration } from '../document/values/duration.ts'
-import { unusableAddress } from '../document/values/endpoint.ts'
+import { isLoopback, unusableAddress } from '../document/values/endpoint.ts'
 import { familyOf } from '../model/address.ts'
 import { type Forwarding, forwardingText } from '../model/destination.ts'
 import type { GuardSpec, HoldSpec } from '../model/service-spec.ts'
@@ -153,7 +153,8 @@ export function checkFullNat(
     findings.refuse(snat.path, problem, `write an ${names[family]} address, or remove snat_ip to masquerade`)
   }
   for (const end of new Set([first, last])) {
-    const unusable = unusableAddress(end)
+    const unusable =
+      unusableAddress(end) ?? (isLoopback(end) ? 'is a loopback address, to which no backend can answer' : undefined)
     if (unusable !== undefined) findings.refuse(snat.path, `${end} ${unusable}`, 'write an address of this host')
   }
 }

@@ -108,3 +108,8 @@ export function isMulticast(address: IpAddress): boolean {
   const first = Number(address.split('.', 1)[0])
   return first >= 224 && first <= 239
 }
+
+/** 127.0.0.0/8 and ::1. */
+export function isLoopback(address: IpAddress): boolean {
+  return address === '::1' || (familyOf(address) === 'ipv4' && address.startsWith('127.'))
+}

@@ -232,6 +232,10 @@ describe('source NAT', () => {
       '5:14.snat_ip: 2001:db8::9 is no IPv4 address, which the service needs; write an IPv4 address, or remove snat_ip to masquerade',
     ],
     [
+      'full_nat: true\nsnat_ip: 127.0.0.1',
+      '5:14.snat_ip: 127.0.0.1 is a loopback address, to which no backend can answer; write an address of this host',
+    ],
+    [
       'full_nat: true\nsnat_ip: 10.0.0.9:80',
       '5:14.snat_ip: "10.0.0.9:80" is more than an address; write the address alone, without a port',
     ],
