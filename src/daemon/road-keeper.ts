@@ -113,6 +113,7 @@ export class RoadKeeper {
       },
       stands: (signal: EndSignal) => this.#stands(road, signal),
       isVirtual: (address: IpAddress) => this.#addresses().has(address),
+      leavesBy: () => this.#linkTowards(road.towards),
       lacks: (source: IpAddress) => this.#lacks(source, road),
     }
     return throughVip(target, way, (marked) => probeFor(kind, marked))

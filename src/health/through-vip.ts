@@ -1,7 +1,7 @@
 import { familyOf, type IpAddress } from '../model/address.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
 import type { EndSignal, Probe } from './probe.ts'
-import { addressTowards } from './source-address.ts'
+import { addressOn, addressTowards } from './source-address.ts'
 import { type ProbeTarget, targetName } from './target.ts'
 
 /** The way of a probe to a backend through the address of its service. */
@@ -14,6 +14,8 @@ export interface VipRoad {
   readonly sources: readonly IpAddress[]
   /** Whether an address of this host is one of its virtual services: replies to it would not come back to the probe. */
   isVirtual(address: IpAddress): boolean
+  /** The network interface by which packets to the backend leave; undefined where that is not known. */
+  leavesBy(): string | undefined
   /** What is wrong with this host so that no answer would get back to the probe, as a sentence. */
   lacks(source: IpAddress): string | undefined
 }
@@ -41,7 +43,7 @@ const WRITE_SOURCE = 'write global.probe_source: with an address of this host'
 
 async function sourceFor(
   { address, sourceAddress }: ProbeTarget,
-  { towards, sources, isVirtual }: VipRoad,
+  { towards, sources, isVirtual, leavesBy }: VipRoad,
 ): Promise<{ readonly address: IpAddress } | { readonly problem: string }> {
   const family = familyOf(address)
   const written = sourceAddress ?? sources.find((source) => familyOf(source) === family)
@@ -49,8 +51,11 @@ async function sourceFor(
     return {
       problem: `a probe of ${towards} through ${address} has no address to come from: ${WRITE_SOURCE} of the family of ${address}`,
     }
-  const source = written ?? (await addressTowards(towards))
-  if (source === undefined) return { problem: `no way leads from this host to ${towards}` }
+  const routed = written ?? (await addressTowards(towards))
+  if (routed === undefined) return { problem: `no way leads from this host to ${towards}` }
+  // Routes are often given the virtual address as their source.
+  const link = written === undefined && isVirtual(routed) ? leavesBy() : undefined
+  const source = (link === undefined ? undefined : addressOn(link, towards, (one) => !isVirtual(one))) ?? routed
   if (isVirtual(source)) return { problem: `${source} is a virtual address, from which no probe can come: ${WRITE_SOURCE}` }
   return { address: source }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { addressTowards, interfaceWith } from '../../../src/health/source-address.ts'
+import { addressOn, addressTowards, interfaceWith } from '../../../src/health/source-address.ts'
 import type { ProbeTarget } from '../../../src/health/target.ts'
 import { throughVip, type VipRoad } from '../../../src/health/through-vip.ts'
 import { wayBackLacks } from '../../../src/health/way-back.ts'
@@ -23,6 +23,7 @@ async function ask(
     stands: async () => true,
     sources: [],
     isVirtual: () => false,
+    leavesBy: () => link,
     lacks: (source) => wayBackLacks(source, method, { readSysctl: (name) => sysctls[name], link }),
     ...road,
   }
@@ -49,7 +50,7 @@ describe('a probe through the virtual address', () => {
 
   it('is not asked before its service is in the kernel, nor from a virtual address', async () => {
     expect(await ask({ stands: async () => false })).toEqual(unknown('the kernel has no way for probes through 10.0.0.1:80 yet'))
-    expect(await ask({ isVirtual: (address) => address === LOOPBACK })).toEqual(
+    expect(await ask({ isVirtual: () => true })).toEqual(
       unknown(
         '127.0.0.1 is a virtual address, from which no probe can come: write global.probe_source: with an address of this host',
       ),
@@ -104,6 +105,27 @@ describe('a probe through the virtual address', () => {
     expect(await ask({ method: 'direct', sources: [at('192.0.2.9')] })).toEqual(
       unknown('no interface that is up has 192.0.2.9, where probes are to come from'),
     )
+  })
+})
+
+describe('an address of the interface to the backend', () => {
+  const on = (...cidrs: string[]) => cidrs.map((cidr) => ({ address: cidr.split('/')[0] as string, cidr }))
+  const interfaces = {
+    lo: on('127.0.0.1/8', '10.9.0.9/32'),
+    eth0: on('10.9.0.1/32', '192.0.2.2/24', 'fe80::1/64', '2001:db8::50/128', '2001:db8::2/64'),
+    'eth0:pm': on('10.9.0.2/32', '10.2.1.1/24'),
+    eth1: on('10.9.0.3/32'),
+  }
+  const isFree = (address: IpAddress) => !['10.9.0.1', '10.9.0.2', '10.9.0.3', '2001:db8::50'].includes(address)
+
+  it.each([
+    ['10.2.1.3', 'eth0', '10.2.1.1'],
+    ['198.51.100.3', 'eth0', '192.0.2.2'],
+    ['2001:db8::3', 'eth0', '2001:db8::2'],
+    ['10.2.1.3', 'eth1', undefined],
+    ['10.2.1.3', 'eth2', undefined],
+  ])('for probes to %s by %s is %s', (towards, link, found) => {
+    expect(addressOn(link, at(towards), isFree, interfaces)).toBe(found)
   })
 })
 
