@@ -1,6 +1,5 @@
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import type { Issue } from './issue.ts'
+import { readRegularFile } from './regular-file.ts'
 
 /** The largest file that is parsed: some 80,000 backends. The YAML parser takes about a second for each megabyte. */
 export const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
@@ -10,12 +9,10 @@ export type ReadResult = { readonly ok: true; readonly bytes: Uint8Array } | { r
 /** Reads a regular file whole. Refuses what is too large before reading it; never throws for what a user may have done. */
 export async function readDocument(path: string, limit: number = MAX_DOCUMENT_BYTES): Promise<ReadResult> {
   try {
-    // Without O_NONBLOCK a FIFO would hold the open until somebody writes to it.
-    await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-    const stat = await handle.stat()
-    if (!stat.isFile()) return unreadable(path, 'is not a regular file', 'name a YAML or JSON file')
-    if (stat.size > limit) return { ok: false, issue: tooLarge(path, stat.size, limit) }
-    return { ok: true, bytes: await handle.readFile() }
+    const file = await readRegularFile(path, limit)
+    if (file.kind === 'not regular') return unreadable(path, 'is not a regular file', 'name a YAML or JSON file')
+    if (file.kind === 'too large') return { ok: false, issue: tooLarge(path, file.size, limit) }
+    return { ok: true, bytes: file.bytes }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
     return unreadable(

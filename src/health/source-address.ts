@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { BlockList } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { familyOf, type IpAddress, parseAddress } from '../model/address.ts'
+import { familyOf, type IpAddress, isLinkLocal, parseAddress } from '../model/address.ts'
 
 /** Any port: nothing is sent there. */
 const DISCARD = 9
@@ -42,7 +42,7 @@ export function addressOn(
     .flatMap(([label, addresses = []]) => (nameOf(label) === link ? addresses : []))
     .flatMap(({ address: text, cidr }) => {
       const address = parseAddress(text)
-      if (address === undefined || familyOf(address) !== family || /^fe[89ab]/.test(address) || !accept(address)) return []
+      if (address === undefined || familyOf(address) !== family || isLinkLocal(address) || !accept(address)) return []
       return [{ address, isNear: cidr !== null && hasInNetwork(cidr, towards) }]
     })
   return (usable.find(({ isNear }) => isNear) ?? usable[0])?.address

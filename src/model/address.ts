@@ -15,6 +15,11 @@ export function familyOf(address: IpAddress): AddressFamily {
   return address.includes(':') ? 'ipv6' : 'ipv4'
 }
 
+/** Of fe80::/10. */
+export function isLinkLocal(address: IpAddress): boolean {
+  return /^fe[89ab]/.test(address)
+}
+
 /**
  * Reads an address as people write it and gives its canonical text, or undefined when it is not a literal address.
  * IPv4 needs four plain decimal parts (no leading zeros, no hexadecimal); an IPv4-mapped IPv6 address becomes IPv4,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { InterfaceAddress, NetworkLink } from '../../kernel/for-sinks.ts'
-import { addressBytes, familyOf, type IpAddress } from '../../model/address.ts'
+import { addressBytes, familyOf, type IpAddress, isLinkLocal } from '../../model/address.ts'
 
 /** IFNAMSIZ less the NUL byte; labels of IPv4 addresses have the same length. */
 const LONGEST_NAME = 15
@@ -62,11 +62,6 @@ export function ownLinkName(instance: string): string {
   if (legal === instance && legal.length <= LONGEST_NAME && !/^\.{0,2}$/.test(legal)) return legal
   const hash = createHash('sha256').update(instance).digest('hex').slice(0, 8)
   return `${legal.slice(0, LONGEST_NAME - 9)}-${hash}`
-}
-
-/** Of fe80::/10. */
-export function isLinkLocal(address: IpAddress): boolean {
-  return /^fe[89ab]/.test(address)
 }
 
 /** The network that has the address, the smallest first. */

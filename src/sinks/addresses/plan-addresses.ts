@@ -1,8 +1,8 @@
 import type { InterfaceAddress, NetworkLink } from '../../kernel/for-sinks.ts'
-import { familyOf, type IpAddress } from '../../model/address.ts'
+import { familyOf, type IpAddress, isLinkLocal } from '../../model/address.ts'
 import type { ServiceKey } from '../../model/virtual-service.ts'
 import { type AddressRecord, type OwnedAddress, ownedKey } from '../../store/addresses.ts'
-import { addressLabel, isLinkLocal, type OnLinkPrefix, onLinkPrefixes, type Placement, placeAddress } from './placement.ts'
+import { addressLabel, type OnLinkPrefix, onLinkPrefixes, type Placement, placeAddress } from './placement.ts'
 import { type SharedAddress, sameServices } from './wanted-addresses.ts'
 
 /** What is wanted, what is ours and what is there. */

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { TlsSpec } from '../../model/tls-spec.ts'
 import { ConsulFault } from './fault.ts'
-import { readRegularFile, whyUnread } from './regular-file.ts'
+import { readSecretFile, whyUnread } from './secret-file.ts'
 
 /** The options of a TLS connection, with the files as they are now. Rejects with a ConsulFault when one cannot be read. */
 export async function tlsMaterial(tls: TlsSpec): Promise<ConnectionOptions> {
@@ -18,7 +18,7 @@ export async function tlsMaterial(tls: TlsSpec): Promise<ConnectionOptions> {
 async function readPem(path: string | undefined): Promise<Buffer | undefined> {
   if (path === undefined) return undefined
   try {
-    return await readRegularFile(path)
+    return await readSecretFile(path)
   } catch (error) {
     throw new ConsulFault('SOURCE_UNREADABLE', `${path}: the file cannot be read (${whyUnread(error)}); correct tls`)
   }

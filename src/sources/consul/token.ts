@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { ConsulFault } from './fault.ts'
-import { readRegularFile, whyUnread } from './regular-file.ts'
+import { readSecretFile, whyUnread } from './secret-file.ts'
 
 /** Milliseconds within which a token file is not looked at again. */
 const LOOK_AGAIN = 1_000
@@ -36,7 +36,7 @@ class TokenFile implements ConsulToken {
       const { mtimeMs, size, ino } = await stat(this.#path)
       const version = `${mtimeMs} ${size} ${ino}`
       if (this.#token === undefined || version !== this.#version)
-        this.#token = (await readRegularFile(this.#path)).toString('utf8').trim()
+        this.#token = (await readSecretFile(this.#path)).toString('utf8').trim()
       this.#version = version
       this.#lookedAt = now
     } catch (error) {
