@@ -9,14 +9,23 @@ import type { Finding } from '../../src/daemon/doctor/facts.ts'
 import { inCheckout, type Lab } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Topology } from '../lab/topology.ts'
-import { type Flow, startTraffic } from '../lab/traffic/traffic.ts'
+import { startTraffic } from '../lab/traffic/traffic.ts'
 import { ContainerEngine } from './support/container-engine.ts'
 import { daemonSetPod, writeConfigMap } from './support/daemon-set.ts'
-import { BACKENDS, configurationWith, prepare, SNAT, sourcesOf, tableWith, VIP } from './support/full-nat-director.ts'
+import {
+  BACKENDS,
+  configurationWith,
+  HELD,
+  LASTING_FLOW,
+  prepare,
+  SNAT,
+  sourcesOf,
+  tableWith,
+  VIP,
+} from './support/full-nat-director.ts'
 import { NetlinkMonitor } from './support/netlink-monitor.ts'
 import { readTable, tableLines } from './support/table.ts'
 
-const HELD = 20
 /** Short connections through each restart, few at a time: the daemon that starts meanwhile has the processor to itself, or nearly. */
 const ENOUGH = 100
 
@@ -84,18 +93,7 @@ describe('the container', () => {
 
 describe('no request fails and nothing is written to IPVS', { retry: 0 }, () => {
   it('through docker restart, and docker kill and start; what the operator said is in the volume', async () => {
-    const flow: Flow = {
-      id: 'web',
-      protocol: 'tcp',
-      address: VIP,
-      port: 80,
-      held: HELD,
-      echoIntervalMs: 2_000,
-      concurrency: 1,
-      pauseMs: 50,
-      timeoutMs: 30_000,
-    }
-    const traffic = await startTraffic(lab, net.client, [flow], 1_200)
+    const traffic = await startTraffic(lab, net.client, [LASTING_FLOW], 1_200)
     await traffic.attempts(ENOUGH)
     await engine.check(`docker exec pointsman pointsman drain web ${BACKENDS[1]} --reason "new disk"`)
     await expect.poll(table, { timeout: 60_000 }).toEqual(tableLines(tableWith(0)))

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Lab } from '../lab/lab.ts'
 import { sharedLab } from '../lab/shared.ts'
 import { buildTopology, type Host, type Topology } from '../lab/topology.ts'
-import { type Flow, startTraffic } from '../lab/traffic/traffic.ts'
-import { configurationWith, prepare, SNAT, sourcesOf, tableWith, VIP } from './support/full-nat-director.ts'
+import { startTraffic } from '../lab/traffic/traffic.ts'
+import { configurationWith, HELD, LASTING_FLOW, prepare, SNAT, sourcesOf, tableWith, VIP } from './support/full-nat-director.ts'
 import { NetlinkMonitor } from './support/netlink-monitor.ts'
 import { PACKAGE, SystemdMachine } from './support/systemd-machine.ts'
 import { readTable, tableLines } from './support/table.ts'
@@ -19,7 +19,6 @@ const TABLE = tableLines(tableWith(1))
 
 const CONFIGURATION = '/etc/pointsman/pointsman.yaml'
 const DROP_INS = '/run/systemd/system/pointsman.service.d'
-const HELD = 20
 /** Short connections through each restart, few at a time: the daemon that starts meanwhile has the processor to itself, or nearly. */
 const ENOUGH = 100
 
@@ -130,18 +129,7 @@ describe('systemctl reload', () => {
 
 describe('no request fails and nothing is written to IPVS', { retry: 0, timeout: 600_000 }, () => {
   it('through a restart, a main process killed, and an upgrade', async () => {
-    const flow: Flow = {
-      id: 'web',
-      protocol: 'tcp',
-      address: VIP,
-      port: 80,
-      held: HELD,
-      echoIntervalMs: 2_000,
-      concurrency: 1,
-      pauseMs: 50,
-      timeoutMs: 30_000,
-    }
-    const traffic = await startTraffic(lab, net.client, [flow], 1_200)
+    const traffic = await startTraffic(lab, net.client, [LASTING_FLOW], 1_200)
     await traffic.attempts(ENOUGH)
     const monitor = await NetlinkMonitor.start(lab, net.director.netns)
     const through = async (name: string, harm: string) => {

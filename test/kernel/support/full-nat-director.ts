@@ -2,7 +2,7 @@
 
 import type { Lab } from '../../lab/lab.ts'
 import type { Host, Topology } from '../../lab/topology.ts'
-import { listenersOn, startServer } from '../../lab/traffic/traffic.ts'
+import { type Flow, listenersOn, startServer } from '../../lab/traffic/traffic.ts'
 import type { Question } from '../guest/ask-sources.ts'
 import { addressesOf, askSources, startSourceWitness } from './ask-sources.ts'
 
@@ -11,6 +11,21 @@ export const VIP = '10.1.0.200'
 export const SNAT = '10.2.1.50'
 const [ECHO, WITNESS] = [8080, 9090]
 export const BACKENDS = [`10.2.1.2:${ECHO}`, `10.2.2.2:${ECHO}`] as const
+
+/** Connections that live through all that is done to the director. */
+export const HELD = 20
+/** What is asked of the first service meanwhile, one connection after the other. */
+export const LASTING_FLOW: Flow = {
+  id: 'web',
+  protocol: 'tcp',
+  address: VIP,
+  port: 80,
+  held: HELD,
+  echoIntervalMs: 2_000,
+  concurrency: 1,
+  pauseMs: 50,
+  timeoutMs: 30_000,
+}
 
 export const configurationWith = (global: Readonly<Record<string, unknown>> = {}): string =>
   JSON.stringify({
