@@ -8,6 +8,9 @@ const SETUP = ['test/support/random-seed.ts']
 // What is looked for again and again is there soon or never: a second, which is vitest's, is not enough beside other tests.
 const EXPECT = { poll: { timeout: 10_000 } }
 
+// What failed is often read where the end of the output is all there is: values as they were, in place of [ Array(1) ].
+const MESSAGES = { truncateThreshold: 2000 }
+
 // They count single packets, hold a clock against what heals, end instances seconds after they have left whatever the machine does, or ask for minutes of its work at once: what it
 // does for others would count as theirs.
 const ALONE = ['demo', 'road-consul', 'road-forwarding', 'road-snat-heals', 'snat-sink'].map(
@@ -23,6 +26,7 @@ function kernelTests(name: string, files: { readonly include: string[]; readonly
       globalSetup: ['test/kernel/global-setup.ts'],
       setupFiles: SETUP,
       expect: EXPECT,
+      chaiConfig: MESSAGES,
       maxWorkers,
       retry: SECOND_TRIES,
       testTimeout: 300_000,
@@ -40,6 +44,7 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts'],
           setupFiles: SETUP,
           expect: EXPECT,
+          chaiConfig: MESSAGES,
           retry: SECOND_TRIES,
           // Beside the tests of other tiers.
           testTimeout: 20_000,
@@ -55,6 +60,7 @@ export default defineConfig({
           globalSetup: ['test/integration/global-setup.ts'],
           setupFiles: SETUP,
           expect: EXPECT,
+          chaiConfig: MESSAGES,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -67,6 +73,7 @@ export default defineConfig({
           setupFiles: ['test/containers/support/each-file.ts'],
           fileParallelism: false,
           expect: EXPECT,
+          chaiConfig: MESSAGES,
           retry: SECOND_TRIES,
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -1,8 +1,8 @@
 // Makes dist/pointsman.mjs, and LICENSES.txt beside it: the whole program in one ESM file, daemon and kernel worker alike.
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
-import { COMMON, licenses, root } from './bundling.mjs'
+import { COMMON, licenses, putWhole, root } from './bundling.mjs'
 
 const outfile = process.argv[2] ?? join(root, 'dist', 'pointsman.mjs')
 
@@ -13,11 +13,12 @@ function page() {
   return Object.fromEntries(names.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
 }
 
-const { metafile } = await build({
+const { metafile, outputFiles } = await build({
   ...COMMON,
   define: { ...COMMON.define, POINTSMAN_PAGE: JSON.stringify(page()) },
   entryPoints: [join(root, 'src', 'main.ts')],
   outfile,
+  write: false,
 })
-chmodSync(outfile, 0o755)
-writeFileSync(join(dirname(outfile), 'LICENSES.txt'), licenses('pointsman.mjs', Object.keys(metafile.inputs)))
+for (const { contents } of outputFiles) putWhole(outfile, contents, { mode: 0o755 })
+putWhole(join(dirname(outfile), 'LICENSES.txt'), licenses('pointsman.mjs', Object.keys(metafile.inputs)))

@@ -1,8 +1,8 @@
 // What every bundle is made with: the program's (bundle.mjs) and the library's (library.mjs). Only koffi stays outside, because it carries
 // native code; it is looked for in node_modules beside or above the file.
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -68,6 +68,17 @@ export const COMMON = {
   banner: {
     js: "import { createRequire as pointsmanRequire } from 'node:module'; const require = pointsmanRequire(import.meta.url);",
   },
+}
+
+/**
+ * Puts a file in its place when it is whole: two packages may be made of one checkout at the same time, and each takes what is there.
+ * Until then it lies in `beside`, a folder on the same file system that no package takes all of.
+ */
+export function putWhole(path, contents, { beside = dirname(path), mode = 0o644 } = {}) {
+  mkdirSync(dirname(path), { recursive: true })
+  const unfinished = join(beside, `.${basename(path)}-${process.pid}`)
+  writeFileSync(unfinished, contents, { mode })
+  renameSync(unfinished, path)
 }
 
 /** The licences of the packages whose code is in a bundle; they ask to be passed on with it. */

@@ -1,14 +1,14 @@
 // Makes dist/library: what `import 'pointsman'` gives, the thread that talks to the kernel for it, and their types.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
-import { COMMON, licenses, root } from './bundling.mjs'
+import { COMMON, licenses, putWhole, root } from './bundling.mjs'
 
-const folder = process.argv[2] ?? join(root, 'dist', 'library')
-rmSync(folder, { recursive: true, force: true })
-const { metafile } = await build({
+const folder = resolve(process.argv[2] ?? join(root, 'dist', 'library'))
+const written = new Set()
+const { metafile, outputFiles } = await build({
   ...COMMON,
   // A library finds its thread's file beside itself; a program of one file is that file.
   entryPoints: {
@@ -19,8 +19,10 @@ const { metafile } = await build({
   // Node shows the line of an error that nobody caught, and one line is the whole library.
   lineLimit: 200,
   outExtension: { '.js': '.mjs' },
+  write: false,
 })
-writeFileSync(join(folder, 'LICENSES.txt'), licenses('the library', Object.keys(metafile.inputs)))
+for (const { path, contents } of outputFiles) put(path, contents)
+put(join(folder, 'LICENSES.txt'), licenses('the library', Object.keys(metafile.inputs)))
 
 const emitted = mkdtempSync(join(tmpdir(), 'pointsman-types-'))
 try {
@@ -29,6 +31,16 @@ try {
   copyTypes(join(emitted, 'library.d.ts'))
 } finally {
   rmSync(emitted, { recursive: true, force: true })
+}
+// What an earlier version had and this one has not.
+for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
+  if (entry.isFile() && !written.has(join(entry.parentPath, entry.name)))
+    rmSync(join(entry.parentPath, entry.name), { force: true })
+
+/** The folder is in the package as it is, so nothing unfinished is ever in it. */
+function put(path, contents) {
+  putWhole(path, contents, { beside: dirname(folder) })
+  written.add(path)
 }
 
 /** Copies what the types of the library reach and nothing else: users have none of the packages that the rest is written with. */
@@ -40,9 +52,7 @@ function copyTypes(path, copied = new Set()) {
     copyTypes(join(dirname(path), name.replace(/\.ts$/, '.d.ts')), copied)
     return `${word}${quote}${name.replace(/\.ts$/, '.js')}${quote}`
   })
-  const place = join(folder, 'types', relative(emitted, path))
-  mkdirSync(dirname(place), { recursive: true })
   // Not every target has it in its own library.
   const reference = text.includes('AsyncDisposable') ? '/// <reference lib="esnext.disposable" />\n' : ''
-  writeFileSync(place, `${reference}${text}`)
+  put(join(folder, 'types', relative(emitted, path)), `${reference}${text}`)
 }

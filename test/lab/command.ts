@@ -25,7 +25,7 @@ export function commandBytes(argv: readonly string[], options: CommandOptions = 
       },
       (error, stdout, stderr) => {
         if (error === null) return resolve(stdout)
-        const lastWords = stderr.toString().trim().split('\n').slice(-3).join(' | ') || error.message
+        const lastWords = stderr.toString().trim().split('\n').slice(-12).join(' | ') || error.message
         reject(new LabError(`${argv.slice(0, 4).join(' ')} failed: ${lastWords}`, { cause: error }))
       },
     )
