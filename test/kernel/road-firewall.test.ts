@@ -154,6 +154,11 @@ describe('filters that drop packets of services', () => {
   })
 
   let before: string
+  async function closeAll(): Promise<void> {
+    await load(CLOSED)
+    await net.check(net.director, `${DOCKER}\niptables-legacy -P INPUT DROP\niptables-legacy -A INPUT -i lo -j ACCEPT`)
+    before = await rulesets()
+  }
   const handles = async () =>
     (await net.check(net.director, 'nft -a list table inet site; nft -a list table ip filter')).replaceAll(
       /packets \d+ bytes \d+/g,
@@ -161,9 +166,7 @@ describe('filters that drop packets of services', () => {
     )
 
   it('are opened by the daemon, and opened again at once when others load theirs anew', async () => {
-    await load(CLOSED)
-    await net.check(net.director, `${DOCKER}\niptables-legacy -P INPUT DROP\niptables-legacy -A INPUT -i lo -j ACCEPT`)
-    before = await rulesets()
+    await closeAll()
     const { netns } = net.director
     expect(await askInVain()).toEqual(NONE)
     // Long enough to see that nobody waits for it.
@@ -203,6 +206,13 @@ describe('filters that drop packets of services', () => {
 
   it('stay as they are when the daemon is killed, starts again and keeps them, and are left as they were', async () => {
     const { netns } = net.director
+    await closeAll()
+    {
+      await using daemon = await Daemon.start(lab, directory, { netns, configuration: text(managed) })
+      await daemon.fullPasses(1)
+      expect(await rulesets()).not.toBe(before)
+      await daemon.stop('SIGKILL')
+    }
     const killed = await handles()
     {
       await using daemon = await Daemon.start(lab, directory, { netns, configuration: text({ ...managed, on_exit: 'keep' }) })
@@ -213,7 +223,7 @@ describe('filters that drop packets of services', () => {
     }
     expect(await handles()).toBe(killed)
     await using daemon = await Daemon.start(lab, directory, { netns, configuration: text(quietly) })
-    expect(await rulesets()).toBe(before)
+    await expect.poll(rulesets, { timeout: 30_000, interval: 200 }).toBe(before)
     await daemon.reconfigure(configurationText(directory, services.slice(0, 1), { global: managed }))
     await expect.poll(rulesets, { timeout: 30_000, interval: 200 }).toContain('pointsman-forward')
     // What is in IPVS from before is let through until it is gone.
