@@ -37,6 +37,11 @@ export const DEFINITIONS = {
     'service',
     'source',
   ]),
+  sourcePartial: gauge(
+    'pointsman_source_partial',
+    '1 while the answers of the source may lack backends (no known leader, too old, a token that may not see all): they are added, and none is removed.',
+    ['service', 'source'],
+  ),
   sourceUpdates: counter('pointsman_source_updates_total', 'Answers of the source that told something new.', [
     'service',
     'source',

@@ -25,6 +25,8 @@ export interface SourceFacts {
   readonly updates: number
   /** Backends that it no longer names and that the guard keeps. */
   readonly heldRemovals: number
+  /** That answer may lack members, so that it removed none. */
+  readonly partial?: true
   /** When the last good answer was had. */
   readonly answeredAt?: number
 }

@@ -267,6 +267,7 @@ export class Metrics {
     known.up = facts.state === 'up' || (known.up && facts.state === 'pending')
     this.#made.sourceRecords.set(known.labels, facts.records)
     this.#made.sourceQuarantined.set(known.labels, facts.quarantined)
+    this.#made.sourcePartial.set(known.labels, facts.partial ? 1 : 0)
     this.#made.sourceHeldRemovals.set(known.labels, facts.heldRemovals)
     // A source that was opened anew counts from nothing; the counter goes on.
     const before = facts.updates < known.updates ? 0 : known.updates
@@ -284,6 +285,7 @@ export class Metrics {
     this.#made.sourceOutages.remove(labels)
     this.#made.sourceRecords.remove(labels)
     this.#made.sourceQuarantined.remove(labels)
+    this.#made.sourcePartial.remove(labels)
     this.#made.sourceHeldRemovals.remove(labels)
     this.#made.sourceUpdates.remove(labels)
     for (const code of codes) this.#made.sourceErrors.remove({ ...labels, code })

@@ -67,6 +67,8 @@ export interface SourceStanding {
   readonly answered?: string
   readonly records: number
   readonly held_removals: number
+  /** Its answers may lack members: they are added, and none is removed. */
+  readonly partial?: true
   readonly failure?: string
 }
 

@@ -138,6 +138,12 @@ const sourceSchema = z.strictObject({
   answered: time().exactOptional().describe('When it answered last; absent: never.'),
   records: count().describe('Backends in its last good answer.'),
   held_removals: count(),
+  partial: z
+    .literal(true)
+    .exactOptional()
+    .describe(
+      'Its answers may lack backends (no leader, too old, a token that may not see all): they are added, and none is removed.',
+    ),
   failure: z.string().exactOptional(),
 })
 

@@ -73,12 +73,15 @@ function poolLines({ service, pool, backends }: ServiceStanding, now: string, pa
 function sourceLine(status: SourceStanding, service: string, now: string, paint: Paint): string {
   const held = status.held_removals === 0 ? '' : `, ${status.held_removals} held (\`pointsman approve ${service}\` lets them go)`
   const text = `  source ${sourceText(status, now)}${held}`
-  return status.state === 'up' && held === '' ? text : paint('yellow', text)
+  return status.state === 'up' && status.partial === undefined && held === '' ? text : paint('yellow', text)
 }
 
 /** `consul web: up for 3h, answered 3s ago, 4 backends` */
-export function sourceText({ source, state, since, answered, records, failure }: SourceStanding, now: string): string {
-  const heard = answered === undefined ? 'never answered' : `answered ${agoText(answered, now)}, ${counted(records, 'backend')}`
+export function sourceText({ source, state, since, answered, records, partial, failure }: SourceStanding, now: string): string {
+  const heard =
+    answered === undefined
+      ? 'never answered'
+      : `answered ${agoText(answered, now)}, ${counted(records, 'backend')}${partial ? ' (it may lack some, so that none is removed)' : ''}`
   return `${source}: ${state} for ${spanOf(since, now)}, ${heard}${failure === undefined ? '' : `: ${failure}`}`
 }
 

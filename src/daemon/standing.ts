@@ -219,7 +219,7 @@ export function pauseStanding({ at, until, reason }: Pause): PauseStanding {
 }
 
 export function sourceStanding(status: SourceStatus): SourceStanding {
-  const { source, state, since, answeredAt, records, heldRemovals, failure } = status
+  const { source, state, since, answeredAt, records, heldRemovals, partial, failure } = status
   return {
     source,
     state,
@@ -227,6 +227,7 @@ export function sourceStanding(status: SourceStatus): SourceStanding {
     ...(answeredAt !== undefined && { answered: wallTime(answeredAt) }),
     records,
     held_removals: heldRemovals,
+    ...(partial && { partial }),
     ...(failure !== undefined && { failure: failure.message }),
   }
 }

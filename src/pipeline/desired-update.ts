@@ -71,6 +71,8 @@ export interface SourceStatus {
   readonly updates: number
   /** Entries of the last answer that could not be used. */
   readonly quarantined: number
+  /** The last answer may lack members: none is removed until one does not. */
+  readonly partial?: true
   /** Milliseconds since the epoch of the last good answer; absent while there was none. */
   readonly answeredAt?: number
   /** Milliseconds since the epoch at which `state` began. */

@@ -21,6 +21,8 @@ export interface HeldSource {
   readonly updates: number
   /** Entries of the last answer that could not be used; absent is none. */
   readonly quarantined?: number
+  /** The last answer may lack members: they were added and changed, and none was removed. Only while the source answers. */
+  readonly partial?: true
   /** Milliseconds since the epoch up to which the source was well; only while it is stale. */
   readonly wellUntil?: number
   /** `max_age` was reached: the members were let go. */
@@ -84,7 +86,7 @@ function answered(held: HeldSource, set: BackendSet, now: number): HeldSource {
   const isWhole = set.trust === 'fresh'
   const quarantined = set.quarantined === undefined ? {} : { quarantined: set.quarantined }
   if (isWhole && set.backends === held.answer) {
-    const { failure: _, wellUntil: __, quarantined: ___, ...rest } = held
+    const { failure: _, wellUntil: __, quarantined: ___, partial: ____, ...rest } = held
     return { ...rest, state: 'up', answeredAt: set.at, since, ...quarantined }
   }
   const members = isWhole ? membersOf(held.members, set.backends, set.origin) : extend(held.members, set)
@@ -96,14 +98,14 @@ function answered(held: HeldSource, set: BackendSet, now: number): HeldSource {
     since,
     updates: held.updates + (isNews ? 1 : 0),
     ...((isWhole || held.whole) && { whole: true }),
-    ...(isWhole && { answer: set.backends }),
+    ...(isWhole ? { answer: set.backends } : { partial: true }),
     ...quarantined,
   }
 }
 
 function failed(held: HeldSource, failure: SourceFailure | undefined, now: number): HeldSource {
   const state = held.answeredAt === undefined ? 'pending' : failure === undefined ? held.state : 'stale'
-  const { failure: _, ...rest } = held
+  const { failure: _, partial: __, ...rest } = held
   return {
     ...rest,
     state,

@@ -19,6 +19,7 @@ export function sourceStatuses(state: ServiceState): SourceStatus[] {
     quarantined: held.quarantined ?? 0,
     since: held.since,
     ...(held.answeredAt !== undefined && { answeredAt: held.answeredAt }),
+    ...(held.partial && { partial: held.partial }),
     ...(held.expired && { expired: held.expired }),
     ...(held.failure !== undefined && { failure: held.failure }),
   }))

@@ -121,7 +121,7 @@ export function showSources({ services }, now, isWanted) {
     sources
       .filter(({ source, state }) => isWanted(service, source, state))
       .map(
-        ({ source, state, since, answered, records, held_removals: held, failure }) =>
+        ({ source, state, since, answered, records, held_removals: held, partial, failure }) =>
           /** @type {Cell[]} */ ([
             [service],
             [source],
@@ -130,7 +130,7 @@ export function showSources({ services }, now, isWanted) {
             [answered === undefined ? 'never' : `${ageText(answered, now)} ago`, 'number'],
             [wholeText(records), 'number'],
             [wholeText(held), 'number', held > 0 ? 'away' : 'none'],
-            [failure ?? '', 'wide'],
+            [failure ?? (partial ? 'may lack backends, so that none is removed' : ''), 'wide'],
           ]),
       ),
   )

@@ -139,7 +139,10 @@ export function troublesOf({ pool, complete, failures = [], sources, backends })
   if (pool.held_failures.length > 0) troubles.push(`${countText(pool.held_failures.length, 'failure')} held`)
   const held = sources.reduce((sum, source) => sum + source.held_removals, 0)
   if (held > 0) troubles.push(`${countText(held, 'removal')} held`)
-  for (const { state } of sources) if (state !== 'up') troubles.push(`source ${state}`)
+  for (const { state, partial } of sources) {
+    if (state !== 'up') troubles.push(`source ${state}`)
+    if (partial) troubles.push('source may lack backends')
+  }
   if (!complete) troubles.push('not every source has answered')
   if (failures.length > 0) troubles.push(countText(failures.length, 'failing object'))
   return [...new Set(troubles)]

@@ -141,6 +141,15 @@ describe('what is exported', () => {
     expect(sampleOf(await parsed(metrics), 'pointsman_source_held_removals', LABELS)).toBe(0)
   })
 
+  test('sources: whether an answer may lack backends', async () => {
+    const metrics = newMetrics()
+    const partial = async () => sampleOf(await parsed(metrics), 'pointsman_source_partial', LABELS)
+    metrics.sourceChanged({ ...SOURCE, partial: true }, undefined)
+    expect(await partial()).toBe(1)
+    metrics.sourceChanged(SOURCE, undefined)
+    expect(await partial()).toBe(0)
+  })
+
   test('an outage is counted when it begins, a source that never answered has none', async () => {
     const metrics = newMetrics()
     const outages = async () => sampleOf(await parsed(metrics), 'pointsman_source_outages_total', LABELS)

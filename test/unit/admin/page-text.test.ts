@@ -93,7 +93,7 @@ describe('problems', () => {
       complete: false,
       pool: { mode: 'panic', quorum, announced: false, held_failures: ['10.0.0.1:80'] },
       failures: ['refused'],
-      sources: [source],
+      sources: [source, { ...source, source: 'dns b', state: 'up', held_removals: 0, partial: true }],
     })
     expect(troublesOf(troubled)).toEqual([
       'panic',
@@ -102,6 +102,7 @@ describe('problems', () => {
       '1 failure held',
       '2 removals held',
       'source stale',
+      'source may lack backends',
       'not every source has answered',
       '1 failing object',
     ])

@@ -98,6 +98,7 @@ describe('status', () => {
           failure: 'it is gone',
         },
         { source: 'dns b', state: 'pending', since: ago(4), records: 0, held_removals: 0 },
+        { source: 'consul c', state: 'up', since: ago(60), answered: ago(2), records: 4, held_removals: 0, partial: true },
       ],
     })
     const text = statusText({ ...answer(sick), kernel_error: 'The kernel is stuck.', admin_error: 'It is taken.' }, MARKED)
@@ -115,6 +116,9 @@ describe('status', () => {
       '<yellow>  source file /x: stale for 6m, answered 15m ago, 1 backend: it is gone, 3 held (`pointsman approve web` lets them go)</>',
     )
     expect(text).toContain('<yellow>  source dns b: pending for 4s, never answered</>')
+    expect(text).toContain(
+      '<yellow>  source consul c: up for 60s, answered 2s ago, 4 backends (it may lack some, so that none is removed)</>',
+    )
     expect(text).toContain('<red>the kernel could not be asked: The kernel is stuck.</>')
   })
 

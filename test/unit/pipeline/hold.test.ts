@@ -114,6 +114,18 @@ describe('a repetition', () => {
     expect(numbers(hold(more, said, 4).members)).toEqual(numbers(backends(1, 2)))
   })
 
+  it('tells that an answer may lack members for as long as it does', () => {
+    const part = hold(nothingHeld(1), fresh([1], { trust: 'truncated' }), 2)
+    expect(part.partial).toBe(true)
+    expect(hold(part, fresh([1, 2], { trust: 'leaderless' }), 3).partial).toBe(true)
+    const whole = fresh([1, 2])
+    const known = hold(part, whole, 3)
+    expect(known).not.toHaveProperty('partial')
+    expect(hold(hold(known, fresh([1], { trust: 'stale' }), 4), whole, 5)).not.toHaveProperty('partial')
+    // Nobody asks whether an answer was whole that does not come.
+    expect(hold(part, stale([1]), 3)).not.toHaveProperty('partial')
+  })
+
   it('is no update', () => {
     const one = hold(hold(nothingHeld(1), fresh([1]), 2), fresh([1]), 3)
     expect(one.updates).toBe(1)
