@@ -112,9 +112,9 @@ function firewallToOpen(
     async open(parts) {
       const kernel = parts.use(await host.openFirewall())
       const former = use.instances.map((name) => instanceOf(name).instance)
-      await use.begin(instance)
+      const begin = () => use.begin(instance)
       const tracked = () => host.readSysctl(CONNTRACK) === 1
-      const options = { ...(mayRepair !== undefined && { mayRepair }), ...(log !== undefined && { log }) }
+      const options = { begin, ...(mayRepair !== undefined && { mayRepair }), ...(log !== undefined && { log }) }
       return createFirewallSink({ kernel, former, tracked, ...instanceOf(instance), ...options })
     },
     emptied: () => use.end(),

@@ -137,3 +137,28 @@ describe.skipIf(!nftablesHere)('who listens to the ruleset', () => {
     expect(stdout).toBe('lost\nip later\n')
   })
 })
+
+describe.skipIf(!nftablesHere)('two connections to nftables in one process', () => {
+  it('read at the same time what is there, each its own', async () => {
+    const code = `
+      import { openNftablesKernel } from './src/kernel/for-daemon.ts'
+      const protocols = ['tcp', 'udp']
+      const type = ['inet_proto', 'ipv4_addr', 'inet_service']
+      const wrong = await Promise.all(protocols.map(async (protocol) => {
+        const kernel = await openNftablesKernel({ by: 'libnftables' })
+        const at = { family: 'inet', table: protocol, name: 'served' }
+        const elem = Array.from({ length: 500 }, (_, port) => ({ concat: [protocol, '10.9.0.1', port + 1] }))
+        await kernel.apply([{ add: { table: { family: 'inet', name: protocol } } }, { add: { set: { ...at, type, elem } } }])
+        let wrong = 0
+        for (let time = 0; time < 20; time++)
+          for (const { set } of await kernel.readTable('inet', protocol))
+            wrong += (set?.elem ?? []).filter(({ concat }) => concat[0] !== protocol).length
+        await kernel[Symbol.asyncDispose]()
+        return wrong
+      }))
+      console.log(wrong.join(' '))
+    `
+    const { stdout } = await run('unshare', ['--net', process.execPath, '--input-type=module-typescript', '--eval', code])
+    expect(stdout).toBe('0 0\n')
+  })
+})

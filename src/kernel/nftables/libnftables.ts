@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs'
 import koffi, { type KoffiFunc } from 'koffi'
+import { Turns } from '../../turns.ts'
 import { AF_NETLINK, closeOnExec, RawSocket, SOCK_RAW, SystemCallError } from '../libc.ts'
 import { NETLINK_NETFILTER } from '../netfilter/constants.ts'
 import type { NftAnswer, NftRun, NftRunner } from './runner.ts'
@@ -35,11 +36,17 @@ export function loadLibnftables(name = LIBRARY): NftRunner | undefined {
 }
 
 /**
+ * Of all connections of this process: before 1.0.9 the library asks the C library for the names of protocols by functions that share one answer between
+ * threads (getprotobynumber(3)), so that of two listings at once either may take the other's `tcp` for its own `udp`.
+ */
+const TURNS = new Turns()
+
+/**
  * A context is made for each command: what a refused one leaves in it, its picture of the ruleset and the memory of both end with it. All that can take
  * long is done by threads of libuv's pool, in the network namespace of the process; nothing can end it before it comes back.
  */
 function run(library: Library, text: string): NftRun {
-  return { answer: answerOf(library, text), abandon: () => undefined }
+  return { answer: TURNS.take(() => answerOf(library, text)), abandon: () => undefined }
 }
 
 async function answerOf(library: Library, text: string): Promise<NftAnswer> {

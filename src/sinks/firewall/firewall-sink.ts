@@ -45,6 +45,8 @@ export interface FirewallSinkOptions {
   readonly tracked: () => boolean
   /** Whether rules that others took away may be put back between passes; where this is left out they may. */
   readonly mayRepair?: () => boolean
+  /** Called before rules may be written, also again after `remove`; where it rejects none are. */
+  readonly begin?: () => Promise<void>
   readonly log?: SinkLog
   /** 0 up to 1, for the jitter of retries; Math.random by default. */
   readonly random?: () => number
@@ -92,6 +94,7 @@ class ChainFirewallSink implements FirewallSink {
 
   open(desired: DesiredState, held: HeldServices, scope: 'changes' | 'full', now: number): Promise<HalfReport> {
     return this.#turns.take(async () => {
+      await this.#options.begin?.()
       this.#watch.follow({ onChange: (listener) => this.#onRuleset(listener) })
       this.#wants.update(desired, held)
       this.#now = now
@@ -118,9 +121,14 @@ class ChainFirewallSink implements FirewallSink {
       this.#image = undefined
       this.#settled.clear()
       this.#lost.clear()
+      // A filter that cannot be written is no reason to leave anything in the others.
+      let failure: unknown
       for (const table of await readFirewall(this.#options.kernel))
         for (const mark of [this.#mark, ...this.#former])
-          await this.#write(table, mark, planRemoval(table, mark), this.#options.tracked())
+          await this.#write(table, mark, planRemoval(table, mark), this.#options.tracked()).catch((error: unknown) => {
+            failure ??= error
+          })
+      if (failure !== undefined) throw failure
     })
   }
 

@@ -59,6 +59,9 @@ const CONNTRACK: Readonly<Record<string, Field>> = { state: 'state', direction: 
 
 const NETWORK: Readonly<Record<string, Field>> = { saddr: 'saddr', daddr: 'daddr', protocol: 'protocol', nexthdr: 'protocol' }
 
+/** What carries packets of IP says nothing of the protocol within: any service may come in such a frame. */
+const LINK_LAYER: ReadonlySet<unknown> = new Set(['ether', 'vlan'])
+
 function fieldOf(left: unknown): { readonly field: Field | undefined; readonly implies: readonly Condition[] } {
   if (!isJson(left)) return { field: undefined, implies: [] }
   const { meta, payload, ct } = left
@@ -72,6 +75,7 @@ function fieldOf(left: unknown): { readonly field: Field | undefined; readonly i
     const family = protocol === 'ip' ? 4n : 6n
     return { field: NETWORK[String(field)], implies: [isOneOf('family', [[family, family]])] }
   }
+  if (LINK_LAYER.has(protocol)) return { field: undefined, implies: [] }
   const port = field === 'sport' || field === 'dport' ? field : undefined
   if (protocol === 'th' || typeof protocol !== 'string') return { field: port, implies: [] }
   const number = protocolNumber(protocol)

@@ -84,7 +84,7 @@ export class NftTable implements TranslationTable {
 
   #judge(objects: readonly NftObject[], ranges: ReadonlySet<Target>, ports: PortRange): TableImage['state'] {
     const wanted = [...fixedChains(ports), ...[...ranges].map((range) => rangeChain(range, ports))]
-    if (!mapsAreOurs(objects) || !chainsAreOurs(objects, wanted)) return 'damaged'
+    if (!tableIsOurs(objects) || !mapsAreOurs(objects) || !chainsAreOurs(objects, wanted)) return 'damaged'
     const rules = readRules(objects)
     if ([...rules.values()].some(({ comments }) => comments.some(isOtherVersion))) return 'damaged'
     const asWritten = wanted.every(({ name, rules: shapes }) => {
@@ -120,6 +120,11 @@ function mayBeOurs(objects: readonly NftObject[]): boolean {
   const inIt = ['map', 'set', 'chain', 'rule'].flatMap((kind) => [...bodies(objects, kind)])
   const isKnown = ({ name, comment }: NftObject) => mapNamed(String(name)) !== undefined || isOurComment(String(comment))
   return inIt.length === 0 || inIt.some(isKnown)
+}
+
+/** We set no flags: while a table is `dormant` nothing in it is in force. */
+function tableIsOurs(objects: readonly NftObject[]): boolean {
+  return [...bodies(objects, 'table')].every(({ flags }) => flags === undefined)
 }
 
 function mapsAreOurs(objects: readonly NftObject[]): boolean {

@@ -13,6 +13,7 @@ const MARK: Opening = { kind: 'mark', hook: 'input', mark: 7, family: 'ipv4' }
 
 const match = (left: unknown, right: unknown, op = '==') => ({ match: { op, left, right } })
 const daddr = (right: unknown) => match({ payload: { protocol: 'ip', field: 'daddr' } }, right)
+const frame = (protocol: string, field: string) => ({ payload: { protocol, field } })
 const dport = (right: unknown) => match({ payload: { protocol: 'tcp', field: 'dport' } }, right)
 const state = (right: unknown, op = 'in') => match({ ct: { key: 'state' } }, right, op)
 const ACCEPT = { accept: null }
@@ -53,6 +54,9 @@ describe('a chain of nftables', () => {
     ['the loopback', [[match({ meta: { key: 'iifname' } }, 'lo'), ACCEPT]], 'drops', 1],
     ['containers', [[match({ meta: { key: 'iifname' } }, 'docker0'), ACCEPT]], 'drops', 1],
     ['an interface that may be that of clients', [[match({ meta: { key: 'iifname' } }, 'eth0'), ACCEPT]], 'may drop', 1],
+    ['a neighbour by its hardware address', [[match(frame('ether', 'saddr'), '02:00:00:00:00:66'), ACCEPT]], 'may drop', 1],
+    ['what a frame carries', [[match(frame('ether', 'type'), 'ip'), ACCEPT]], 'may drop', 1],
+    ['a virtual network', [[match(frame('vlan', 'id'), 5), ACCEPT]], 'may drop', 1],
     ['clients of one network', [[match({ payload: { protocol: 'ip', field: 'saddr' } }, '10.1.0.2'), ACCEPT]], 'may drop', 1],
     ['a certain drop before the accept', [[dport(80), DROP], [ACCEPT]], 'drops', 0],
     [

@@ -182,6 +182,22 @@ describe('a place', () => {
     expect(rules.filter((line) => line.startsWith('-A POINTSMAN-INPUT'))).toEqual([expect.stringContaining('--dport 80 ')])
   })
 
+  test('is not ahead of a neighbour whom nftables refuses by its hardware address', async () => {
+    const firewall = new FakeFirewall()
+    firewall.table('inet', 'site')
+    firewall.chain('inet site', 'input', { hook: 'input', policy: 'drop' })
+    const is = (protocol: string, field: string, right: unknown) => ({
+      match: { op: '==', left: { payload: { protocol, field } }, right },
+    })
+    firewall.rule('inet site', 'input', [is('tcp', 'dport', 443), { drop: null }])
+    firewall.rule('inet site', 'input', [is('ether', 'saddr', '02:00:00:00:00:66'), { drop: null }])
+    firewall.rule('inet site', 'input', [is('tcp', 'dport', 80), { accept: null }])
+    await using sink = createFirewallSink({ kernel: firewall, tracked: () => true, random: () => 0.5 })
+    await sink.open(state(services), NONE, 'full', NOW)
+    expect(firewall.elements('pointsman-input-2-4')).toEqual([{ concat: ['tcp', '10.9.0.1', 443] }])
+    expect(firewall.rules('input')).toEqual(['pointsman', 'drop', 'drop', 'accept'])
+  })
+
   test('is in front of what leads to a chain that others lead to as well', async () => {
     const { rules, jumps } = await opened(lines('-A INPUT -s 192.0.2.0/24 -j log-and-drop', '-A INPUT -j log-and-drop'))
     expect(jumps).toEqual(['-A INPUT -m comment --comment pointsman -j POINTSMAN-INPUT'])

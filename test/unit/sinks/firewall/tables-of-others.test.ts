@@ -108,4 +108,23 @@ describe('a table of nftables', () => {
   test('with other flags is written', async () => {
     expect((await openedBy(owned('site', ['dormant']))).failed).toEqual([])
   })
+
+  test('that cannot be written any more holds nothing back in the others when all of ours is to go', async () => {
+    const firewall = new FakeFirewall()
+    for (const name of ['first', 'second']) {
+      firewall.table('inet', name)
+      firewall.chain(`inet ${name}`, name, { hook: 'input', policy: 'drop' })
+    }
+    await using sink = createFirewallSink({ kernel: firewall, tracked: () => true, random: () => 0.5 })
+    await sink.open(state([WEB]), NONE, 'full', NOW)
+    expect([firewall.rules('first'), firewall.rules('second')]).toEqual([['pointsman'], ['pointsman']])
+    firewall.byOthers((objects) =>
+      objects.map((object) => {
+        const table = object['table'] as { name: string } | undefined
+        return table?.name === 'first' ? { table: { ...table, flags: 'owner' } } : object
+      }),
+    )
+    await expect(sink.remove()).rejects.toMatchObject({ code: 'KERNEL_REFUSED' })
+    expect([firewall.rules('first'), firewall.rules('second')]).toEqual([['pointsman'], []])
+  })
 })

@@ -206,6 +206,24 @@ describe('what others do to the table', () => {
     expect([later.transactions().length, elements()]).toEqual([1, before])
   })
 
+  it.each(['dormant', 'inet_proto'])(
+    'a table that somebody has put to sleep is made anew (flags as nft prints them: %s)',
+    async (flags) => {
+      const { pass, kernel, elements, transactions } = rig()
+      await pass(DESIRED, 'changes', ALL_SERVED)
+      const [before] = [elements(), transactions()]
+      const readTable = kernel.readTable.bind(kernel)
+      kernel.readTable = async (...which) =>
+        (await readTable(...which))?.map((object) => {
+          const isAsleep = 'table' in object && kernel.transactions.length === 0
+          return isAsleep ? { table: { ...(object['table'] as object), flags } } : object
+        })
+      const { opened } = await pass(DESIRED, 'full', ALL_SERVED)
+      expect(opened).toMatchObject({ applied: { 'rebuild-table': 1 }, driftRepaired: 1 })
+      expect([elements(), transactions().length]).toEqual([before, 1])
+    },
+  )
+
   it('other tables are no matter, and lost messages have the table looked at', async () => {
     vi.useFakeTimers()
     const { pass, kernel, sink } = rig()
