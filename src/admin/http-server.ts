@@ -72,11 +72,25 @@ function dispatch(routes: ReadonlyMap<string, Route>): Handler {
 }
 
 async function listenOnAddress(server: Server, at: { readonly host: string; readonly port: number }): Promise<void> {
-  await listen(
-    server,
-    () => server.listen(at.port, at.host),
-    (error) => addressError(error, at),
-  )
+  const listenAs = (host: string): Promise<void> =>
+    listen(
+      server,
+      () => server.listen(at.port, host),
+      (error) => addressError(error, at),
+    )
+  try {
+    await listenAs(at.host)
+  } catch (error) {
+    if (at.host !== EVERY_ADDRESS || !isWithoutIpv6(error)) throw error
+    await listenAs('0.0.0.0')
+  }
+}
+
+const EVERY_ADDRESS = '::'
+
+/** A kernel that was started with `ipv6.disable=1`: there every address is every one of IPv4. */
+function isWithoutIpv6(error: unknown): boolean {
+  return error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EAFNOSUPPORT'
 }
 
 async function listenOnSocket(server: Server, path: string): Promise<void> {

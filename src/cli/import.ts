@@ -1,4 +1,4 @@
-import { glob, stat, writeFile } from 'node:fs/promises'
+import { glob, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { loadFrom } from '../config/load-from.ts'
 import { readKernelNow } from '../daemon/one-shot.ts'
@@ -25,6 +25,7 @@ import { readBytes } from './read-configuration.ts'
 import { overridesFrom } from './setting-flags.ts'
 import { settingsWithoutFile } from './settings-without-file.ts'
 import { print, printJson, say } from './terminal.ts'
+import { createWhole, replaceWhole } from './whole-file.ts'
 
 interface Options extends Readonly<Record<string, unknown>> {
   readonly output?: string
@@ -136,9 +137,11 @@ async function load(text: string) {
 }
 
 /** Not for everybody to read: it may hold passwords of probes. */
+const MODE = 0o640
+
 async function write(path: string, text: string, force: boolean): Promise<void> {
   try {
-    await writeFile(path, text, { mode: 0o640, flag: force ? 'w' : 'wx' })
+    await (force ? replaceWhole : createWhole)(path, text, MODE)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? String(cause)
     if (code === 'EEXIST')

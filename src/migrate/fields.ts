@@ -1,4 +1,5 @@
 import type { Document, Path } from '../document/document.ts'
+import { ownEntry } from '../document/own-entry.ts'
 import { isMapping } from '../document/reading.ts'
 import { HIDDEN } from '../model/hidden.ts'
 import type { LeftOut, Place } from './imported.ts'
@@ -13,7 +14,8 @@ export class Fields {
   readonly path: Path
   readonly #value: Readonly<Record<string, unknown>>
   readonly #taken = new Set<string>()
-  readonly #untrue = new Set<string>()
+  /** What was taken and is something else than it should be. */
+  readonly #unfit = new Map<string, readonly [reason: string, remedy: string]>()
 
   /** A value that is no mapping has no keys; `isMapping` says so. */
   constructor(document: Document, path: Path, value: unknown) {
@@ -30,29 +32,39 @@ export class Fields {
 
   text(key: string): string | undefined {
     const value = this.take(key)
-    return typeof value === 'string' ? value : undefined
+    return typeof value === 'string' ? value : this.#misfit(key, value, 'text')
   }
 
+  /** In quotes as well: JSON of protobuf has numbers so, too. */
   number(key: string): number | undefined {
     const value = this.take(key)
-    return typeof value === 'number' ? value : undefined
+    if (typeof value === 'number') return value
+    return typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : this.#misfit(key, value, 'number')
   }
 
   /** As Go reads it, quoted or not; what is neither is listed. */
   truth(key: string): boolean | undefined {
     const value = this.take(key)
     const truth = value === undefined ? undefined : TRUTHS.find((words) => words.includes(String(value)))
-    if (value !== undefined && truth === undefined) this.#untrue.add(key)
+    if (value !== undefined && truth === undefined) this.#unfit.set(key, ['it is neither true nor false', 'write one of the two'])
     return truth === undefined ? undefined : truth === TRUTHS[0]
   }
 
   inner(key: string): Fields {
-    return new Fields(this.document, [...this.path, key], this.take(key))
+    const value = this.take(key)
+    if (!isMapping(value)) this.#misfit(key, value, 'mapping')
+    return new Fields(this.document, [...this.path, key], value)
   }
 
   list(key: string): readonly Fields[] {
     const value = this.take(key)
+    if (!Array.isArray(value)) this.#misfit(key, value, 'list')
     return Array.isArray(value) ? value.map((one, at) => new Fields(this.document, [...this.path, key, at], one)) : []
+  }
+
+  /** Lists what is not what it should be; nothing where nothing is written. */
+  #misfit(key: string, value: unknown, due: string): undefined {
+    if (value !== undefined) this.#unfit.set(key, [`it is no ${due}`, 'look up what it meant, and write it'])
   }
 
   has(key: string): boolean {
@@ -77,8 +89,8 @@ export class Fields {
   others(known: Keys): LeftOut[] {
     const untaken = Object.keys(this.#value).filter((key) => !this.#taken.has(key))
     return [
-      ...[...this.#untrue].map((key) => this.leftOut(key, 'it is neither true nor false', 'write one of the two')),
-      ...untaken.map((key) => this.leftOut(key, ...(known[key] ?? UNKNOWN))),
+      ...[...this.#unfit].map(([key, why]) => this.leftOut(key, ...why)),
+      ...untaken.map((key) => this.leftOut(key, ...(ownEntry(known, key) ?? UNKNOWN))),
     ]
   }
 }

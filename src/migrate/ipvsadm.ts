@@ -1,5 +1,6 @@
 import { writeForwarding } from '../document/forwarding-schema.ts'
 import { issuesError } from '../document/issue.ts'
+import { ownEntry } from '../document/own-entry.ts'
 import { formatDuration } from '../document/values/duration.ts'
 import { formatEndpoint, type IpAddress, parseAddress } from '../model/address.ts'
 import type { Forwarding } from '../model/destination.ts'
@@ -243,7 +244,7 @@ function endpointOf(text: string, service: string): string | undefined {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\w[\w-]*))?$/.exec(text) ?? []
   const address = parseAddress(bracketed ?? plain ?? '') as IpAddress | undefined
   const usual = service.slice(service.lastIndexOf(':') + 1)
-  const number = port === undefined ? Number(usual) : /^\d+$/.test(port) ? Number(port) : PORTS[port]
+  const number = port === undefined ? Number(usual) : /^\d+$/.test(port) ? Number(port) : ownEntry(PORTS, port)
   return address === undefined || number === undefined ? undefined : formatEndpoint(address, number)
 }
 

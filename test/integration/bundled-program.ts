@@ -30,12 +30,19 @@ export class BundledProgram implements AsyncDisposable {
     return new BundledProgram(directory, path)
   }
 
-  /** Runs a command with nothing of the caller's environment that could change it. */
+  /**
+   * Runs a command with nothing of the caller's environment that could change it. `largestFile`: bytes beyond which a write into a file is refused, as
+   * one to a full disk.
+   */
   async run(
     args: readonly string[],
-    options: { readonly input?: string; readonly environment?: NodeJS.ProcessEnv } = {},
+    options: { readonly input?: string; readonly environment?: NodeJS.ProcessEnv; readonly largestFile?: number } = {},
   ): Promise<Outcome> {
-    const child = spawn(process.execPath, [this.path, ...args], {
+    const { largestFile } = options
+    // The shell counts in blocks of 512 bytes.
+    const limit = largestFile === undefined ? [] : ['sh', '-c', `trap "" XFSZ; ulimit -f ${largestFile / 512}; exec "$@"`, 'sh']
+    const [program = '', ...words] = [...limit, process.execPath, this.path, ...args]
+    const child = spawn(program, words, {
       env: { PATH: process.env['PATH'], ...options.environment },
       stdio: 'pipe',
     })

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BundledProgram } from './bundled-program.ts'
@@ -75,6 +75,25 @@ describe('where it goes', () => {
     await assertValid(await readFile(path, 'utf8'))
     const nowhere = await pointsman(['import', 'ipvsadm', saved, '-o', join(directory, 'none', 'x.yaml')])
     expect(nowhere).toMatchObject({ code: 47, out: '' })
+  })
+
+  test('to a file whole or not at all: a daemon may follow the one that is there, and a part of a configuration may be valid', async () => {
+    const table = Array.from({ length: 200 }, (_, number) => `-A -t 10.0.${number}.1:80 -s rr`).join('\n')
+    const saved = await file('large.saved', table)
+    const path = await file('followed/pointsman.yaml', 'services: []\n')
+    await chmod(path, 0o604)
+    const into = (target: string, ...more: string[]) =>
+      pointsman(['import', 'ipvsadm', saved, '-o', target, ...more], { largestFile: 8192 })
+    expect(await into(path, '--force')).toMatchObject({ code: 47, err: expect.stringContaining('(EFBIG)') })
+    expect(await readFile(path, 'utf8')).toBe('services: []\n')
+    expect(await into(join(directory, 'followed', 'new.yaml'))).toMatchObject({ code: 47 })
+    expect(readdirSync(join(directory, 'followed'))).toEqual(['pointsman.yaml'])
+    const link = join(directory, 'link.yaml')
+    await symlink(path, link)
+    expect((await pointsman(['import', 'ipvsadm', saved, '-o', link, '--force'])).code).toBe(0)
+    await assertValid(await readFile(path, 'utf8'))
+    expect((await stat(path)).mode & 0o777).toBe(0o604)
+    expect(readdirSync(join(directory, 'followed'))).toEqual(['pointsman.yaml'])
   })
 
   test('as JSON with both', async () => {

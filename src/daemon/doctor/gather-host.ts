@@ -94,7 +94,7 @@ export async function adminFacts({ admin }: Settings, holder: DoctorFacts['holde
   if (admin === 'off') return undefined
   const { address, port } = admin
   const endpoint = formatEndpoint(address, port)
-  const errno = await tryListening(address, port)
+  const errno = await tryAsDaemon(address, port)
   if (errno !== 'EADDRINUSE') return { endpoint, ...(errno !== undefined && { errno }) }
   const socket = await listenerOn(address, port)
   if (socket === undefined) return { endpoint, errno }
@@ -102,6 +102,12 @@ export async function adminFacts({ admin }: Settings, holder: DoctorFacts['holde
   if (listener !== undefined) return { endpoint, errno, listener }
   const hidden = typeof holder === 'object' && (await hidesSockets(holder.pid, socket.user))
   return { endpoint, errno, ...(hidden && { hidden: true as const }) }
+}
+
+/** Where there is no IPv6, every address is every one of IPv4. */
+async function tryAsDaemon(host: string, port: number): Promise<string | undefined> {
+  const errno = await tryListening(host, port)
+  return host === '::' && errno === 'EAFNOSUPPORT' ? tryListening('0.0.0.0', port) : errno
 }
 
 function tryListening(host: string, port: number): Promise<string | undefined> {

@@ -46,7 +46,7 @@ export async function gatherNetwork(host: Host, known: Configuration | undefined
     ...(isTranslated && { ...conntrack(host), isHostNamespace: isHostNamespace() }),
     ...((isTranslated || isPlaced) && (await askNetwork(host))),
     modules: neededModules(services, nftables),
-    lostAddresses: await lostAddresses(services),
+    lostAddresses: await lostAddresses(host, services),
     strictLinks: strictLinks(host),
     ...(known !== undefined && services.some(isProbedThrough) && { lostWaysBack: await lostWaysBack(host, known, members) }),
     tunnels: await tunnelWays(host, services, members),
@@ -130,12 +130,24 @@ function neededModules(services: readonly ServiceSpec[], nftables: DoctorFacts['
   return new Map(needed.map((name) => [name, moduleState(name)]))
 }
 
-/** A packet is delivered here where a socket can have its address: that counts local routes to whole networks, too. */
-async function lostAddresses(services: readonly ServiceSpec[]): Promise<Set<IpAddress>> {
+/**
+ * A packet is delivered here where a socket can have its address: that counts local routes to whole networks, too. Where a socket may have any
+ * (`ip_nonlocal_bind`, which proxies beside VRRP need), the routing table says it.
+ */
+export async function lostAddresses(
+  host: Pick<Host, 'linkTowards' | 'readSysctl'>,
+  services: readonly ServiceSpec[],
+): Promise<Set<IpAddress>> {
   const wanted = new Set(services.flatMap(({ identity }) => (identity.kind === 'address' ? [identity.address] : [])))
   const lost = new Set<IpAddress>()
-  for (const address of wanted) if (!(await isHere(address))) lost.add(address)
+  for (const address of wanted) if (!(await isHere(address)) || isFree(host, address)) lost.add(address)
   return lost
+}
+
+/** Whether a socket could have the address only because it could have any. */
+function isFree(host: Pick<Host, 'linkTowards' | 'readSysctl'>, address: IpAddress): boolean {
+  if (host.readSysctl(`net.${familyOf(address)}.ip_nonlocal_bind`) !== 1) return false
+  return interfaceWith(address) === undefined && linkOrNone(host, address) !== 'lo'
 }
 
 async function isHere(address: IpAddress): Promise<boolean> {

@@ -11,7 +11,7 @@ export interface OtherPrograms {
   readonly addressMovers: readonly OtherProcess[]
 }
 
-/** By the name under which they run. ldirectord is a Perl script: its name is an argument. */
+/** By the name under which they run. */
 const WRITERS: ReadonlySet<string> = new Set(['kube-proxy', 'kube-router', 'keepalived', 'ldirectord'])
 const MOVERS: ReadonlySet<string> = new Set(['keepalived', 'vrrpd', 'uvrrpd', 'ucarp', 'pacemakerd', 'kube-vip'])
 
@@ -46,12 +46,19 @@ export async function findOtherPrograms(proc = '/proc'): Promise<OtherPrograms> 
 
 async function programIn(directory: string): Promise<Program | undefined> {
   const words = (await textOf(join(directory, 'cmdline'))).split('\0')
-  const names = [(await textOf(join(directory, 'comm'))).trim(), ...words.slice(0, 3).map((word) => basename(word))]
+  const names = [(await textOf(join(directory, 'comm'))).trim(), ...namesOf(words)]
   const name = names.find((each) => WRITERS.has(each) || MOVERS.has(each))
   if (name === undefined) return undefined
   const half = name === 'keepalived' ? keepalivedHalf(words.slice(1)) : 'both'
   const balances = name !== 'kube-router' || !words.includes('--run-service-proxy=false')
   return { name, writes: WRITERS.has(name) && half !== 'vrrp' && balances, moves: MOVERS.has(name) && half !== 'check' }
+}
+
+/** What runs is the first word, or the script of Perl, as ldirectord is. Other words may name what somebody merely looks at: `journalctl -u keepalived`. */
+function namesOf([program = '', ...args]: readonly string[]): string[] {
+  const name = basename(program)
+  const script = /^perl[\d.]*$/.test(name) ? args.find((word) => !word.startsWith('-')) : undefined
+  return script === undefined ? [name] : [name, basename(script)]
 }
 
 /** Short options of keepalived(8) that are followed by a word, in the same one or the next. */

@@ -1,7 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
-import { addressBytes, type IpAddress } from '../../model/address.ts'
+import { addressBytes, familyOf, type IpAddress } from '../../model/address.ts'
 import type { OtherProcess } from './cures.ts'
 
 /** A process by its number, with the unit of systemd that it belongs to. */
@@ -41,15 +41,21 @@ export interface ListeningSocket {
   readonly user: number
 }
 
-/** The socket that listens at an address, or at all addresses (/proc/net/tcp and tcp6). */
+/** The socket that listens at an address, or at all addresses; who asks for all of them is in the way of each (/proc/net/tcp and tcp6). */
 export async function listenerOn(address: IpAddress, port: number, proc = '/proc'): Promise<ListeningSocket | undefined> {
   const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
   const own = wordsOf(address)
-  const wanted = new Set([own, '0'.repeat(8), '0'.repeat(32)].map((words) => `${words}:${hexPort}`))
+  const isEvery = (words: string) => /^0+$/.test(words)
+  // `::` is all of IPv4, too.
+  const meets = (words: string) => isEvery(own) && (familyOf(address) === 'ipv6' || words.length === own.length)
+  const isInTheWay = (local: string) => {
+    const [words = '', theirs] = local.split(':')
+    return theirs === hexPort && (words === own || isEvery(words) || meets(words))
+  }
   for (const file of ['tcp', 'tcp6']) {
     for (const line of (await textOf(join(proc, 'self/net', file))).split('\n').slice(1)) {
       const columns = line.trim().split(/\s+/)
-      if (columns[3] === LISTENS && wanted.has(columns[1] ?? '')) return { inode: columns[9] ?? '', user: Number(columns[7]) }
+      if (columns[3] === LISTENS && isInTheWay(columns[1] ?? '')) return { inode: columns[9] ?? '', user: Number(columns[7]) }
     }
   }
   return undefined

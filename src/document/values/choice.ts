@@ -1,3 +1,4 @@
+import { ownEntry } from '../own-entry.ts'
 import { accepted, type Grammar, hint, refused, show, wrongType } from '../reading.ts'
 import { nearest, oneOf } from '../suggest.ts'
 
@@ -10,7 +11,7 @@ export function choice<const T extends string>(words: readonly T[], aliases: Rea
       if (typeof raw !== 'string') return wrongType(raw, 'one of the known words', remedy)
       const word = words.find((candidate) => candidate === raw)
       if (word !== undefined) return accepted(word)
-      const meant = aliases[raw.toLowerCase()] ?? nearest(raw, words)
+      const meant = ownEntry(aliases, raw.toLowerCase()) ?? nearest(raw, words)
       return refused(`${show(raw)} is not known`, meant === undefined ? remedy : `did you mean ${meant}? Otherwise ${remedy}`)
     },
   }

@@ -1,3 +1,4 @@
+import { ownEntry } from '../../document/own-entry.ts'
 import { formatDuration } from '../../document/values/duration.ts'
 import type { LeftOut, Place, Written } from '../imported.ts'
 import { ofUser } from './misc-check.ts'
@@ -63,14 +64,14 @@ const KNOWN: Counterparts = {
 /** Whether keepalived has a directive of this name outside of blocks, or had. */
 export function isKnownGlobal({ name }: Directive): boolean {
   return (
-    KNOWN[name] !== undefined || /^(instance|use_pid_dir|linkbeat_use_polling|child_wait_time|namespace_with_ipsets)$/.test(name)
+    Object.hasOwn(KNOWN, name) || /^(instance|use_pid_dir|linkbeat_use_polling|child_wait_time|namespace_with_ipsets)$/.test(name)
   )
 }
 
 /** What is known of a directive of `global_defs`, or of the same at the top of the file. */
 export function unknownGlobal(directive: Directive): LeftOut {
   const { name } = directive
-  if (KNOWN[name] !== undefined) return unknown(directive, KNOWN)
+  if (Object.hasOwn(KNOWN, name)) return unknown(directive, KNOWN)
   if (/^vrrp|^garp|^dynamic_interfaces$|^static|^nftables|^vmac|vrid|igmp|iptables/.test(name)) return leftOut(directive, ...VRRP)
   if (/snmp|dbus|^enable_traps$/.test(name)) return leftOut(directive, 'there is no SNMP and no D-Bus here', 'use the metrics')
   if (/process|priority|affinity|swap|rlimit|instance|pid_dir|reload|config|umask|bfd|linkbeat|child_wait|rcv_bufs/.test(name))
@@ -106,7 +107,7 @@ const TIMEOUTS: Readonly<Record<string, string>> = { tcp: 'tcp_timeout', tcpfin:
 function timeoutsOf({ words }: Directive): Written | undefined {
   const written: Written = {}
   for (let at = 0; at < words.length; at += 2) {
-    const key = TIMEOUTS[words[at] ?? '']
+    const key = ownEntry(TIMEOUTS, words[at] ?? '')
     const seconds = wholeNumber(words[at + 1])
     if (key === undefined || seconds === undefined) return undefined
     // 0 leaves that of the kernel.
@@ -122,7 +123,7 @@ function syncDaemonsOf(directive: Directive, notes: LeftOut[]): readonly Written
   const [device, ...rest] = directive.words
   const options: Written = {}
   for (let at = 0; at < rest.length; at += 2) {
-    const key = OPTIONS[rest[at] ?? '']
+    const key = ownEntry(OPTIONS, rest[at] ?? '')
     const word = rest[at + 1]
     if (key === undefined || word === undefined) {
       notes.push(

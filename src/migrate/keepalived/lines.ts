@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { type Issue, issuesError } from '../../document/issue.ts'
+import { ownEntry } from '../../document/own-entry.ts'
 import type { ReadResult } from '../../document/read.ts'
 import { decodeText } from '../../document/text.ts'
 import { HIDDEN } from '../../model/hidden.ts'
@@ -170,7 +171,7 @@ class LineReader implements Lines {
   #valueOf(name: string): string | undefined {
     if (name === '_INSTANCE') return this.#configId
     // As escapes, so that they begin no comment and end no word.
-    return { _HASH: '\\#', _BANG: '\\!' }[name] ?? this.#parameters.get(name)
+    return ownEntry({ _HASH: '\\#', _BANG: '\\!' }, name) ?? this.#parameters.get(name)
   }
 }
 

@@ -1,3 +1,4 @@
+import { ownEntry } from '../../document/own-entry.ts'
 import { HIDDEN } from '../../model/hidden.ts'
 import type { LeftOut } from '../imported.ts'
 import { SECRET, withoutSecrets } from '../secrets.ts'
@@ -45,8 +46,8 @@ const OF_BLOCK = ['no block of this name is known here', 'write each directive o
 
 /** A directive that nothing was made of, by what is known of it. */
 export function unknown(directive: Directive, known: Counterparts): LeftOut {
-  const [reason, remedy] = known[directive.name] ??
-    (directive.block === undefined ? BEYOND[directive.name] : OF_BLOCK) ?? [
+  const [reason, remedy] = ownEntry(known, directive.name) ??
+    (directive.block === undefined ? ownEntry(BEYOND, directive.name) : OF_BLOCK) ?? [
       'nothing is known of it here',
       'look it up in keepalived.conf(5), and write what it means',
     ]

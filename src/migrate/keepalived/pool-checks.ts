@@ -28,16 +28,21 @@ export interface PoolChecks {
 export function poolChecks(all: readonly CheckedServer[], left: LeftOut[]): PoolChecks {
   const servers = withOneCommand(all, left)
   const own = portsAreOwn(servers)
-  const sets = servers.map((server) => ({ server, checks: writtenOf(server, own) }))
+  const sets = servers.map((server) => {
+    const checks = writtenOf(server, own)
+    // Comparing each with each would take minutes for pools of thousands. Their keys are written in one order.
+    return { server, checks, said: JSON.stringify(checks) }
+  })
   const asked = sets.filter(({ checks }) => checks.length > 0)
   const [first, ...others] = asked
   const unasked = all.filter(({ checks }) => checks.length === 0).map(({ name }) => name)
   if (first === undefined)
     return { written: {}, notes: unasked.length === all.length ? ['keepalived checks none of these servers.'] : [] }
-  const votes = (checks: readonly Written[]) => asked.filter((set) => isDeepStrictEqual(set.checks, checks)).length
-  const chosen = others.reduce((best, set) => (votes(set.checks) > votes(best.checks) ? set : best), first)
-  for (const { server, checks } of asked)
-    if (!isDeepStrictEqual(checks, chosen.checks)) tellDifferent(server, chosen.server.name, left)
+  const votes = new Map<string, number>()
+  for (const { said } of asked) votes.set(said, (votes.get(said) ?? 0) + 1)
+  const votesFor = ({ said }: { readonly said: string }) => votes.get(said) ?? 0
+  const chosen = others.reduce((best, set) => (votesFor(set) > votesFor(best) ? set : best), first)
+  for (const { server, said } of asked) if (said !== chosen.said) tellDifferent(server, chosen.server.name, left)
   const notes =
     unasked.length === 0 ? [] : [`keepalived asked nothing of ${unasked.join(', ')}; here all backends are asked alike.`]
   const [check, ...more] = chosen.checks

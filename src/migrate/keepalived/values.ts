@@ -1,3 +1,4 @@
+import { ownEntry } from '../../document/own-entry.ts'
 import { formatDuration } from '../../document/values/duration.ts'
 import { type IpAddress, parseAddress } from '../../model/address.ts'
 import type { Directive } from './tree.ts'
@@ -49,7 +50,7 @@ function tunnel(options: readonly string[]): unknown {
   if (type === 'ipip') return 'tunnel'
   if (type !== 'gue' && type !== 'gre') return undefined
   const port = wholeNumber(after('port'))
-  const checksum = options.map((word) => CHECKSUMS[word]).find((known) => known !== undefined)
+  const checksum = options.map((word) => ownEntry(CHECKSUMS, word)).find((known) => known !== undefined)
   return { tunnel: { type, ...(type === 'gue' && port !== undefined && { port }), ...(checksum !== undefined && { checksum }) } }
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, Server } from 'node:net'
 import { gunzipSync } from 'node:zlib'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Health } from '../../../src/admin/health.ts'
 import { type AdminContent, type AdminServer, startAdminServer } from '../../../src/admin/server.ts'
 
@@ -88,6 +88,20 @@ describe('health', () => {
     expect(await answers('/healthz', starting)).toEqual({ status: 200, body: { status: 'ok', reasons: [] } }))
   test('not alive when the kernel is stuck', async () =>
     expect(await answers('/healthz', stuck)).toEqual({ status: 503, body: { status: 'stuck', reasons: stuck.reasons } }))
+})
+
+test('every address of a kernel without IPv6 is every one of IPv4', async () => {
+  const listen = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (this: Server, port, host) {
+    listen.mockRestore()
+    process.nextTick(() => this.emit('error', Object.assign(new Error(`listen ${host}:${port}`), { code: 'EAFNOSUPPORT' })))
+    return this
+  } as (this: Server, port: unknown, host: unknown) => Server)
+  onTestFinished(() => listen.mockRestore())
+  server = await startAdminServer(
+    { host: '::', port: 0 },
+    { metricsPath: '/metrics', health: () => READY, metrics: async function* () {} },
+  )
+  expect((await fetch(`http://127.0.0.1:${server.address.port}/healthz`)).status).toBe(200)
 })
 
 describe('an address that cannot be used is one sentence', () => {

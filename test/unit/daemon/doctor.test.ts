@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { report } from '../../../src/cli/doctor.ts'
 import { PLAIN } from '../../../src/cli/terminal.ts'
@@ -11,6 +11,7 @@ import { diagnose } from '../../../src/daemon/doctor/diagnose.ts'
 import type { DoctorFacts, Finding } from '../../../src/daemon/doctor/facts.ts'
 import { gatherFacts } from '../../../src/daemon/doctor/gather.ts'
 import { installerIn, limitIn, mountOf } from '../../../src/daemon/doctor/gather-host.ts'
+import { lostAddresses } from '../../../src/daemon/doctor/gather-network.ts'
 import { findOtherPrograms, keepalivedHalf, seesEveryProcess } from '../../../src/daemon/doctor/other-programs.ts'
 import { abstractListener, hidesSockets, holderOfSocket, listenerOn, unitIn } from '../../../src/daemon/doctor/processes.ts'
 import { PointsmanError } from '../../../src/errors.ts'
@@ -547,6 +548,19 @@ describe('cures', () => {
     expect(wrong({ configuration: configuration('virtual_address: true'), lostAddresses })).toEqual([])
   })
 
+  test('of addresses that are not here where sockets may have any (ip_nonlocal_bind)', async () => {
+    // Every socket of Linux may have it, and no interface has it by name.
+    const { services } = configurationOf('  - { name: web, listen: 127.0.0.77:80, backends: [10.0.1.1:80] }\n')
+    const lost = (value: number, link: string) =>
+      lostAddresses(
+        { readSysctl: (name) => (name === 'net.ipv4.ip_nonlocal_bind' ? value : 0), linkTowards: () => link },
+        services,
+      )
+    expect(await lost(0, 'eth0')).toEqual(new Set())
+    expect(await lost(1, 'eth0')).toEqual(new Set(['127.0.0.77']))
+    expect(await lost(1, 'lo')).toEqual(new Set())
+  })
+
   test('of addresses that VRRP moves: words, for the other director answers for them', () => {
     const addressMovers = [{ pid: 7, program: 'keepalived', unit: 'keepalived.service' }]
     const lost = { configuration: configuration('scheduler: wrr'), lostAddresses: new Set(['10.0.0.1'] as never[]) }
@@ -741,6 +755,9 @@ describe('what files of the kernel say', () => {
     // It can see its own.
     expect(await hidesSockets(process.pid, socket?.user ?? -1)).toBe(false)
     expect(await listenerOn('127.0.0.2' as IpAddress, port)).toBeUndefined()
+    // Whoever wants every address cannot have this one.
+    for (const every of ['0.0.0.0', '::']) expect(await listenerOn(every as IpAddress, port)).toEqual(socket)
+    expect(await listenerOn('::1' as IpAddress, port)).toBeUndefined()
     expect(await abstractListener('pointsman-doctor')).toBeUndefined()
   })
 })
@@ -785,6 +802,18 @@ describe('other programs', () => {
     const { otherWriters, addressMovers } = await findOtherPrograms(proc)
     expect(otherWriters.map(({ program, pid }) => `${program} ${pid}`).toSorted()).toEqual(['keepalived 10', 'ldirectord 12'])
     expect(addressMovers.map(({ program }) => program)).toEqual(['keepalived'])
+  })
+
+  test.each([
+    ['journalctl', '-u', 'keepalived'],
+    ['systemctl', 'status', 'keepalived'],
+    ['/usr/bin/perl', '-ne', 'print', '/var/log/keepalived'],
+    ['apt-get', 'install', 'keepalived'],
+    ['bash', '/etc/init.d/keepalived', 'status'],
+    ['tail', '-f', '/var/log/pods/kube-proxy'],
+  ])('nobody who only names one: %s %s %s', async (...cmdline) => {
+    const proc = await procWith({ 10: { comm: basename(cmdline[0] ?? ''), cmdline, net: 'net:[1]' } })
+    expect(await findOtherPrograms(proc)).toEqual({ otherWriters: [], addressMovers: [] })
   })
 
   test('keepalived by what runs of it: one for VRRP alone writes nothing, and hides no other that does', async () => {
