@@ -5,6 +5,13 @@ import { PointsmanError } from '../errors.ts'
 /** Bytes of a request's body that are read: ten thousand backends and their reason. */
 const LIMIT = 1024 * 1024
 
+/** Milliseconds, up to ten years: what a clock adds to its time must still be a time. */
+const lasting = z
+  .number()
+  .min(1)
+  .max(10 * 366 * 86_400_000)
+  .optional()
+
 /** Why, and for how long. */
 const terms = {
   /** One line, for terminals and logs. */
@@ -15,7 +22,7 @@ const terms = {
     .regex(/^\P{Cc}*$/u)
     .optional(),
   /** Milliseconds for which it counts. */
-  for: z.number().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+  for: lasting,
 }
 
 const target = z.union([
@@ -33,7 +40,7 @@ const weight = z.strictObject({
   verb: z.literal('weight'),
   weight: z.int().min(0).max(65_535),
   /** Milliseconds, and changes in that time. */
-  over: z.number().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+  over: lasting,
   steps: z.int().min(1).max(1_000).optional(),
   ...leaving,
 })

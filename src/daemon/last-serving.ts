@@ -2,6 +2,7 @@ import { PointsmanError } from '../errors.ts'
 import { isDown } from '../model/backend.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import { type SpokenOf, takesOut } from '../model/operator-words.ts'
+import type { SelfReport } from '../model/probe-result.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
 import { counted } from './counted.ts'
 import type { Known } from './operator-targets.ts'
@@ -22,24 +23,36 @@ export function assertOthersServe(leaving: readonly SpokenOf[], known: Known): v
   }
 }
 
-/** The backends that get new connections, less those that the operator has taken out in the meantime. */
+/**
+ * The backends that get new connections, less those that the operator has taken out in the meantime. Who is down and serves in panic alone is none beside
+ * one that is up: whoever takes that one out leaves its clients to the dead.
+ */
 function servingNow(service: ServiceKey, { update, words }: Known): ReadonlySet<DestinationKey> {
   const serving = new Set<DestinationKey>()
   for (const [backend, { weight }] of update?.desired.services.get(service)?.destinations ?? []) {
     if (weight > 0 && !takesOut(words.get(service)?.get(backend))) serving.add(backend)
   }
-  return serving
+  const { pool, operational } = update?.provenance.get(service) ?? {}
+  if (pool?.mode !== 'panic') return serving
+  const up = [...serving].filter((backend) => operational?.get(backend)?.health !== 'down')
+  return up.length > 0 ? new Set(up) : serving
 }
 
 /** Backends that wait behind those of a better priority, and that nothing else keeps from serving. */
-function readyBehind(service: ServiceKey, { update, words }: Known): DestinationKey[] {
+export function readyBehind(service: ServiceKey, { update, words }: Known): DestinationKey[] {
   const provenance = update?.provenance.get(service)
   if (provenance === undefined) return []
   const { leftOut, members, operational, spec } = provenance
   return [...leftOut.keys()].filter((key) => {
     const backend = members.get(key)?.backend
     if (backend === undefined || backend.priority === undefined || isDown(backend)) return false
-    const isUp = spec.checks.length === 0 || operational.get(key)?.health === 'up'
-    return isUp && (backend.weight ?? spec.weight) > 0 && !takesOut(words.get(service)?.get(key))
+    const found = spec.checks.length === 0 ? undefined : operational.get(key)
+    const isUp = spec.checks.length === 0 || found?.health === 'up'
+    return isUp && !asksToBeLetGo(found?.report) && (backend.weight ?? spec.weight) > 0 && !takesOut(words.get(service)?.get(key))
   })
+}
+
+/** Whether a backend asks for drain, for maintenance or for no weight. */
+function asksToBeLetGo({ wish, percent, weight }: SelfReport = {}): boolean {
+  return wish === 'drain' || wish === 'maintenance' || percent === 0 || weight === 0
 }

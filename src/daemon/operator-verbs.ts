@@ -3,6 +3,7 @@ import type { AdminState } from '../model/admin-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { OperatorVerb, SpokenOf } from '../model/operator-words.ts'
 import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { readyBehind } from './last-serving.ts'
 import { backendNamed, backendsAt, backendsOf, type Known, serviceNamed } from './operator-targets.ts'
 
 /** Steps of a weight's way where nobody says how many. */
@@ -34,14 +35,23 @@ export function verbOf(request: OperatorRequest, { service, backend }: SpokenOf,
   }
   if (request.verb !== 'weight') return { verb: request.verb, ...terms }
   const { weight, over, steps = STEPS } = request
-  const { destinations, weightScale: scale = 1 } = known.update?.desired.services.get(service) ?? {}
-  const from = Math.round((destinations?.get(backend)?.weight ?? 0) / scale)
+  const from = weightNow({ service, backend }, known)
   return {
     verb: 'weight',
     weight,
     ...(over !== undefined && from !== weight && { ramp: { from, duration: over, steps } }),
     ...terms,
   }
+}
+
+/** The whole weight from which another one is reached. A part of 1 is 1, and one that waits behind a better priority has its own: a way that begins at 0 would take it out. */
+function weightNow({ service, backend }: SpokenOf, known: Known): number {
+  const { destinations, weightScale: scale = 1 } = known.update?.desired.services.get(service) ?? {}
+  const weight = destinations?.get(backend)?.weight
+  if (weight !== undefined) return weight === 0 ? 0 : Math.max(1, Math.round(weight / scale))
+  if (!readyBehind(service, known).includes(backend)) return 0
+  const { members, spec } = known.update?.provenance.get(service) ?? {}
+  return known.words.get(service)?.get(backend)?.weight?.weight ?? members?.get(backend)?.backend.weight ?? spec?.weight ?? 0
 }
 
 /** What counts of a backend from now on. */

@@ -1,4 +1,4 @@
-import { asyncScheduler, type SchedulerLike } from 'rxjs'
+import { asyncScheduler, type SchedulerLike, Subscription } from 'rxjs'
 
 /** Looked up once: each look costs more than the clock itself. */
 const ORIGIN = performance.timeOrigin
@@ -10,6 +10,17 @@ const ORIGIN = performance.timeOrigin
 export const steadyScheduler: SchedulerLike = {
   now: () => ORIGIN + performance.now(),
   schedule: asyncScheduler.schedule.bind(asyncScheduler) as SchedulerLike['schedule'],
+}
+
+/** Milliseconds that a timer takes at the most (2^31 - 1); one that is asked for more goes off at once. */
+const LONGEST_TIMER = 2_147_483_647
+
+/** Does it once when so many milliseconds have passed, however many; below 0 is 0. */
+export function scheduleAfter(scheduler: SchedulerLike, wait: number, work: () => void): Subscription {
+  if (wait <= LONGEST_TIMER) return scheduler.schedule(work, Math.max(0, wait))
+  const timers = new Subscription()
+  timers.add(scheduler.schedule(() => timers.add(scheduleAfter(scheduler, wait - LONGEST_TIMER, work)), LONGEST_TIMER))
+  return timers
 }
 
 /** Milliseconds by which the wall clock is ahead of the steady one: how far it was stepped or slewed since the start of the process. */

@@ -42,7 +42,7 @@ import type {
   WantedServices,
 } from './desired-update.ts'
 import { NO_PIPELINE, type OpenSlot, type PipelineEvent, pipelineStep } from './pipeline.ts'
-import { steadyScheduler } from './steady-scheduler.ts'
+import { scheduleAfter, steadyScheduler } from './steady-scheduler.ts'
 import { type Step, WAKE, type Wake } from './step.ts'
 import { type PipelineTurn, witnessed } from './witness.ts'
 
@@ -96,7 +96,7 @@ export function runStep<State, Event, Output>(
         state = result.state
         timer?.unsubscribe()
         const { wakeAt } = result
-        if (wakeAt !== undefined) timer = scheduler.schedule(() => accept(WAKE, wakeAt), Math.max(0, wakeAt - last))
+        if (wakeAt !== undefined) timer = scheduleAfter(scheduler, wakeAt - last, () => accept(WAKE, wakeAt))
         if (result.emit !== undefined) subscriber.next(result.emit)
       }
       const accept = (event: Event | Wake, floor = last) => {

@@ -13,6 +13,8 @@ export interface Exposed {
   readonly since: number
   /** It was up before, or served when it asked: there is something to hold. */
   readonly wasUp: boolean
+  /** It was up when it asked, whether it served or waited behind a better priority: as the last one it serves. */
+  readonly mayBeLast?: true
   /** Of one that asks after a failure, or an earlier wish, had taken it out: milliseconds since the epoch at which that was. */
   readonly lostAt?: number
   /** Nothing has come of it so far: it counts as up still, or has only begun to ask. */
@@ -111,7 +113,9 @@ function withLast(
   const wasLast = before.isLast === true && wishes.held.size > 0
   if (out.size < reachable) return wasLast && !wishes.isMass ? { ...wishes, isLast: true } : wishes
   const fit = asking.filter(outside(lost))
-  const last = fit.some(({ key }) => wishes.held.has(key)) ? [] : lastOf(fit.filter(isHoldable(wishes)))
+  const last = fit.some(({ key }) => wishes.held.has(key))
+    ? []
+    : lastOf(fit.filter(({ key, mayBeLast }) => mayBeLast === true && !wishes.believed.has(key)))
   const held = new Set([...wishes.held, ...last.map(({ key }) => key)])
   const isLast = !wishes.isMass && (held.size === 1 || last.length > 0 || wasLast)
   return { ...wishes, held, ...(isLast && { isLast }) }

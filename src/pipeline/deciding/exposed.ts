@@ -4,7 +4,7 @@ import { isConnectFailure } from '../../model/probe-result.ts'
 import type { Candidate } from './candidate.ts'
 import type { Exposed } from './ejection.ts'
 import type { KernelHeld } from './kernel-known.ts'
-import { type Memories, type Memory, servedAsUp } from './memory.ts'
+import { leavingSince, type Memories, type Memory } from './memory.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -16,7 +16,7 @@ export function exposedOf(
   now: number,
 ): Exposed[] {
   const memory = memories.get(key)
-  const { upUntil, lostAt, leaving = { since: now, served: servedAsUp(memory) } } = memory ?? {}
+  const { upUntil, lostAt } = memory ?? {}
   const isNew = upUntil === NEVER
   const { failure, since = now, siblingsDue = false } = found ?? {}
   const isDown = found !== undefined && isFoundDown(found)
@@ -25,9 +25,18 @@ export function exposedOf(
   const exposed: Exposed[] = []
   const asksFirst = memory?.leaving === undefined
   if (asks) {
-    const { since, served: wasUp } = leaving
+    const { since, up, served: wasUp } = leavingSince(memory, now)
     const lost = !wasUp && lostAt !== undefined && { lostAt }
-    exposed.push({ key, how: 'leaving', since, wasUp, ...lost, isNew: asksFirst, siblingsDue: false })
+    exposed.push({
+      key,
+      how: 'leaving',
+      since,
+      wasUp,
+      ...(up && { mayBeLast: true }),
+      ...lost,
+      isNew: asksFirst,
+      siblingsDue: false,
+    })
   }
   // Who flaps too much to serve has nothing to be held in: it would begin to serve because it fails.
   if (failure !== undefined && !isUnreachable && !(damped.has(key) && isResting(memory)))

@@ -16,8 +16,15 @@ export interface Memory {
   readonly served: boolean
   /** When its slow start began. */
   readonly rampSince?: number
-  /** When it began to ask to be let go (milliseconds since the epoch), and whether it served then as one that is up; absent: it does not ask. */
-  readonly leaving?: { readonly since: number; readonly served: boolean }
+  /** Absent: it does not ask to be let go. */
+  readonly leaving?: LeavingSince
+}
+
+/** When a member began to ask to be let go (milliseconds since the epoch), whether it was up then, and whether it served as such, then or since. */
+export interface LeavingSince {
+  readonly since: number
+  readonly up: boolean
+  readonly served: boolean
 }
 
 export type Memories = ReadonlyMap<DestinationKey, Memory>
@@ -72,6 +79,11 @@ export function servedAsUp(memory: Memory | undefined): boolean {
   return memory?.served === true && memory.upUntil === NEVER
 }
 
+/** Since when a member asks that asks now. */
+export function leavingSince(memory: Memory | undefined, now: number): LeavingSince {
+  return memory?.leaving ?? { since: now, up: memory?.upUntil === NEVER, served: servedAsUp(memory) }
+}
+
 /** One to which nobody can connect is not lost in this sense: it is no part of the pool that is measured. */
 function lostAtOf(old: Memory | undefined, { up, served, asks, found }: Seen, leaving: Memory['leaving']): number | undefined {
   if (up && (served || !asks)) return undefined
@@ -82,7 +94,8 @@ function lostAtOf(old: Memory | undefined, { up, served, asks, found }: Seen, le
 
 function memoryOf(old: Memory | undefined, seen: Seen, now: number): Memory {
   const { up, served, first, rampSince, asks } = seen
-  const leaving = asks ? (old?.leaving ?? { since: now, served: servedAsUp(old) }) : undefined
+  const asked = asks ? leavingSince(old, now) : undefined
+  const leaving = asked !== undefined && !asked.served && up && served ? { ...asked, served } : asked
   const upUntil = up ? NEVER : old?.upUntil === NEVER ? now : old?.upUntil
   const lostAt = lostAtOf(old, seen, leaving)
   const same = old?.served === served && old.first === first && old.rampSince === rampSince && old.leaving === leaving

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Control, startControlServer } from '../../../src/admin/control.ts'
 import { controlSocket } from '../../../src/admin/control-socket-name.ts'
+import { A_WHILE } from '../../../src/cli/operator-word.ts'
 import { askDaemon, connectError } from '../../../src/daemon/ask-daemon.ts'
 import { PointsmanError } from '../../../src/errors.ts'
 import { currentPlace } from '../../../src/store/ownership.ts'
@@ -156,12 +157,20 @@ describe('what the operator says over the admin socket', () => {
     [{ verb: 'weight', target: { service: 'web' }, weight: 65_536 }],
     [{ verb: 'weight', target: { service: 'web' }, weight: 5, over: 1_800_000, for: 600_000 }],
     [{ verb: 'ready', target: { service: 'web' }, for: 1 }],
+    [{ verb: 'drain', target: { service: 'web' }, for: Number.MAX_SAFE_INTEGER }],
+    [{ verb: 'weight', target: { service: 'web' }, weight: 5, over: Number.MAX_SAFE_INTEGER }],
     [{ verb: 'drain', target: { service: 'web' }, reason: 'x'.repeat(2_000_000) }],
   ])('is refused where it makes no sense: %o', async (request) => {
     const directory = await saying(() => {
       throw new Error('asked')
     })
     await expect(askDaemon(directory, 'POST', '/operator', request)).rejects.toMatchObject({ code: 'BAD_INPUT' })
+  })
+
+  test('may name every time that a command may', async () => {
+    const directory = await saying(async () => ({ changed: [], unchanged: [], kept: true }))
+    const request = { verb: 'drain', target: { service: 'web' }, for: A_WHILE.max }
+    expect(await askDaemon(directory, 'POST', '/operator', request)).toMatchObject({ kept: true })
   })
 
   test('is lost with a client that goes in the middle of it, and with nothing else', async () => {
