@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { steadyScheduler, wallTime } from '../../../src/pipeline/steady-scheduler.ts'
+import { steadyScheduler, wallTime } from '../../src/steady-scheduler.ts'
 
 const HOUR = 3_600_000
 
