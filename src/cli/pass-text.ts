@@ -8,7 +8,7 @@ import { unansweredText } from './unanswered.ts'
 
 /**
  * Prints what a pass did and gives the exit code: that of APPLY_FAILED when the kernel refused an object, else that of the
- * first source that did not answer, else 0.
+ * first source that did not answer, or not with all that there is, else 0.
  */
 export async function printPass(result: OnceResult, json: boolean): Promise<number> {
   for (const note of result.notes) say(`note: ${note}`)

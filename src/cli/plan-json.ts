@@ -65,7 +65,13 @@ export function foundJson(found: readonly FoundOnce[]): Record<string, unknown>[
   )
 }
 
-/** A source without an answer, for programs. */
-export function unansweredJson({ name, source, state, failure }: SourceStatus): Record<string, unknown> {
-  return { service: name, source, state, ...(failure !== undefined && { code: failure.code, message: failure.message }) }
+/** A source without an answer that is whole, for programs. */
+export function unansweredJson({ name, source, state, partial, failure }: SourceStatus): Record<string, unknown> {
+  return {
+    service: name,
+    source,
+    state,
+    ...(partial && { partial }),
+    ...(failure !== undefined && { code: failure.code, message: failure.message }),
+  }
 }

@@ -1,7 +1,7 @@
 import type { CheckReport } from '../admin/status-schema.ts'
 import type { ProbeResult } from '../model/probe-result.ts'
 import type { ProbeKind } from '../model/probe-spec.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 import type { LastResult } from './probe-backends.ts'
 
 type Layer = CheckReport['layer']

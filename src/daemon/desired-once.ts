@@ -20,7 +20,7 @@ import { openCatalogWith } from './claims.ts'
 /** What should be in the kernel at one moment, for commands that look at the sources once. */
 export interface DesiredOnce {
   readonly desired: DesiredState
-  /** Sources that did not answer: of their services nothing is removed, or their last good answers stand in (`stale`). */
+  /** Sources that did not answer (of their services nothing is removed, or their last good answers stand in: `stale`), or by whose answers nobody is removed (`partial`). */
   readonly unanswered: readonly SourceStatus[]
   readonly held: readonly HeldOfService[]
   /** What the backends said that were asked. */
@@ -126,7 +126,14 @@ function resultOf(
     held.size === 0 ? [] : [{ service, name: spec.name, held }],
   )
   const checked = [...provenance.values()].filter(({ spec }) => spec.checks.length > 0).length
-  return { desired, unanswered: statuses.filter(({ state }) => state !== 'up'), held, found, checked, provenance }
+  return {
+    desired,
+    unanswered: statuses.filter(({ state, partial }) => state !== 'up' || partial),
+    held,
+    found,
+    checked,
+    provenance,
+  }
 }
 
 function hasSpoken({ state, failure }: SourceStatus): boolean {

@@ -1,7 +1,7 @@
 import { map, Observable, type SchedulerLike } from 'rxjs'
-import { steadyScheduler } from '../pipeline/steady-scheduler.ts'
 import type { StepResult, Wake } from '../pipeline/step.ts'
 import { runStep } from '../pipeline/wire.ts'
+import { steadyScheduler } from '../steady-scheduler.ts'
 
 /** Milliseconds without a further disturbance after which something is done about those that were. */
 const QUIET = 100

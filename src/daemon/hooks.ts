@@ -1,7 +1,7 @@
 import type { HooksSettings } from '../config/configuration.ts'
 import type { Logger } from '../log.ts'
 import type { StateEvent } from '../model/state-event.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 import { runHook } from './hook-exec.ts'
 import { HookQueue, type HookResult } from './hook-queue.ts'
 import { postHook } from './hook-webhook.ts'

@@ -1,8 +1,8 @@
 import type { Turn } from '../admin/standing.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
 import type { Transition } from '../sinks/ipvs/transition.ts'
+import { wallTime } from '../steady-scheduler.ts'
 
 interface Noted extends Omit<Turn, 'at'> {
   readonly at: number

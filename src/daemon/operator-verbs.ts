@@ -2,7 +2,7 @@ import type { OperatorRequest, SaidOf } from '../admin/operator-request.ts'
 import type { AdminState } from '../model/admin-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { OperatorVerb, SpokenOf } from '../model/operator-words.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 import { readyBehind } from './last-serving.ts'
 import { backendNamed, backendsAt, backendsOf, type Known, serviceNamed } from './operator-targets.ts'
 

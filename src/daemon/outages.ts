@@ -1,6 +1,6 @@
 import type { OutageStanding } from '../admin/standing.ts'
 import type { StateEvent } from '../model/state-event.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 
 /** Backends and services below which nobody asks whether they are still there. */
 const FEW = 1_024

@@ -1,7 +1,7 @@
 import { BehaviorSubject, map, type Observable } from 'rxjs'
 import { PointsmanError } from '../errors.ts'
 import type { Pause } from '../model/pause.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 import type { PauseStore } from '../store/pause.ts'
 import { alarmAt } from './alarm.ts'
 

@@ -1,6 +1,6 @@
 import type { ChangeReport } from '../admin/status-schema.ts'
 import type { StateEvent } from '../model/state-event.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 import { type IsThere, OutageLedger, type Outages } from './outages.ts'
 
 /** How many changes are remembered. */

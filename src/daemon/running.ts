@@ -19,10 +19,10 @@ import type {
   SourceChange,
   WantedServices,
 } from '../pipeline/desired-update.ts'
-import { steadyScheduler } from '../pipeline/steady-scheduler.ts'
 import { conflate, desiredState, type OpenSource } from '../pipeline/wire.ts'
 import type { PipelineTurn } from '../pipeline/witness.ts'
 import type { Sink } from '../sinks/sink.ts'
+import { steadyScheduler } from '../steady-scheduler.ts'
 import { Adopting } from './adopting.ts'
 import { type Held, heldOf } from './approval.ts'
 import type { Hooks } from './hooks.ts'

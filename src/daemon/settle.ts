@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DesiredState } from '../model/desired-state.ts'
-import { steadyScheduler } from '../pipeline/steady-scheduler.ts'
 import type { IpvsSink, PassOptions } from '../sinks/ipvs/ipvs-sink.ts'
 import { joinedCounts } from '../sinks/reports.ts'
 import type { PassReport } from '../sinks/sink.ts'
+import { steadyScheduler } from '../steady-scheduler.ts'
 
 /** Passes after the first: two reads show that a leaving destination is idle, one more removes a service that is empty then. */
 const DRAIN_PASSES = 3

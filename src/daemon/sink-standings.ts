@@ -1,6 +1,6 @@
 import type { SinkReport } from '../admin/status-schema.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
 import type { PassReport } from '../sinks/sink.ts'
+import { wallTime } from '../steady-scheduler.ts'
 
 /** How a pass of one sink ended. */
 export interface SinkPass {

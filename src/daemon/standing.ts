@@ -18,7 +18,7 @@ import type { IpvsTable, ServiceReading } from '../model/ipvs-table.ts'
 import type { Pause } from '../model/pause.ts'
 import { type ServiceKey, serviceKey } from '../model/virtual-service.ts'
 import type { DesiredUpdate, ServiceProvenance, SourceStatus } from '../pipeline/desired-update.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 import { backendsOf } from './operator-targets.ts'
 
 /** What is known at one moment. */

@@ -1,5 +1,5 @@
 import type { Logger } from '../log.ts'
-import { wallAhead } from '../pipeline/steady-scheduler.ts'
+import { wallAhead } from '../steady-scheduler.ts'
 import { type ClaimsStore, openClaims } from '../store/claims.ts'
 import { type OwnershipStore, openOwnership } from '../store/ownership.ts'
 import { openPause, type PauseStore } from '../store/pause.ts'
@@ -40,7 +40,7 @@ export async function openStores(
     inUse: daemonServes(directory),
     onFailure: (error: Parameters<typeof logFailure>[1]) => logFailure(logger, error),
   }
-  const snapshots = parts.use(await openSnapshots(options))
+  const snapshots = parts.use(await openSnapshots({ ...options, ahead: wallAhead }))
   const claims = parts.use(await openClaims(options))
   const words = parts.use(await openWords({ ...options, ahead: wallAhead }))
   const pause = await openPause({ directory, ahead: wallAhead })

@@ -1,7 +1,7 @@
 import type { Metrics } from '../admin/metrics.ts'
 import type { Logger } from '../log.ts'
 import type { SourceChange, SourceStatus } from '../pipeline/desired-update.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 import { counted } from './counted.ts'
 import type { Status } from './status.ts'
 

@@ -2,7 +2,7 @@ import { formatDuration } from '../document/values/duration.ts'
 import type { AdminState } from '../model/admin-state.ts'
 import type { Changed } from '../model/operator-words.ts'
 import type { StateEvent } from '../model/state-event.ts'
-import { wallTime } from '../pipeline/steady-scheduler.ts'
+import { wallTime } from '../steady-scheduler.ts'
 
 /** A word of the operator that is another one than before. `name`: of the service; `ranOut`: nobody took it back. */
 export function wordEvent({ service, backend, before, after }: Changed, name: string, ranOut: boolean): StateEvent {

@@ -49,7 +49,8 @@ export function hold(held: HeldSource, event: SourceEvent, now: number): HeldSou
       if (held.answeredAt !== undefined) return failed(held, event.failure, now)
       const members = extend(held.members, event.set)
       const { at } = event.set
-      return { ...failed({ ...held, members, answeredAt: at, whole: true }, event.failure, now), wellUntil: at }
+      // How long it has failed nobody knows: one that has nothing new to say may be silent for long, and nobody listened before the start.
+      return { ...failed({ ...held, members, answeredAt: at, whole: true }, event.failure, now), wellUntil: now }
     }
   }
 }

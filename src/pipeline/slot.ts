@@ -1,3 +1,5 @@
+import type { Backend } from '../model/backend.ts'
+import type { DestinationKey } from '../model/destination.ts'
 import type { SourceEvent, SourceFailure } from '../model/source-event.ts'
 import { type SourceSpec, sourceName } from '../model/source-spec.ts'
 import type { LastGood } from './desired-update.ts'
@@ -43,8 +45,19 @@ export function isOutdated(slot: Slot): boolean {
 
 /** What stands in for a source that does not answer: its last good answer from before. */
 export function wordOfThePast({ members, at }: LastGood, spec: SourceSpec, failure: SourceFailure): SourceEvent {
-  const backends = new Map([...members].map(([key, { backend }]) => [key, backend] as const))
-  return { kind: 'stale', set: { backends, origin: sourceName(spec), trust: 'stale', at }, failure }
+  return { kind: 'stale', set: { backends: backendsOf(members), origin: sourceName(spec), trust: 'stale', at }, failure }
+}
+
+/** Members of a source from before it was opened. */
+export type Known = ReadonlyMap<DestinationKey, Backend>
+
+/** The members of which the source has to know that they were there; those of an answer that is too old are not. */
+export function knownBefore({ past }: Slot): Known {
+  return past === undefined || past.outdated ? new Map() : backendsOf(past.members)
+}
+
+function backendsOf(members: LastGood['members']): Known {
+  return new Map([...members].map(([key, { backend }]) => [key, backend] as const))
 }
 
 /** The failure of a source that has said nothing since it was opened. */

@@ -20,6 +20,7 @@ import type { ServiceSpec } from '../model/service-spec.ts'
 import type { SourceEvent, SourceFailure } from '../model/source-event.ts'
 import { type SourceSpec, sourceName } from '../model/source-spec.ts'
 import type { ServiceKey } from '../model/virtual-service.ts'
+import { scheduleAfter, steadyScheduler } from '../steady-scheduler.ts'
 import {
   conflateStep,
   NO_PASS_YET,
@@ -42,12 +43,12 @@ import type {
   WantedServices,
 } from './desired-update.ts'
 import { NO_PIPELINE, type OpenSlot, type PipelineEvent, pipelineStep } from './pipeline.ts'
-import { scheduleAfter, steadyScheduler } from './steady-scheduler.ts'
+import { type Known, knownBefore } from './slot.ts'
 import { type Step, WAKE, type Wake } from './step.ts'
 import { type PipelineTurn, witnessed } from './witness.ts'
 
 /** Opens a source; what it returns is subscribed once and unsubscribed when the configuration no longer names it. */
-export type OpenSource = (spec: SourceSpec, service: ServiceSpec) => Observable<SourceEvent>
+export type OpenSource = (spec: SourceSpec, service: ServiceSpec, known: Known) => Observable<SourceEvent>
 
 export interface DesiredStateOptions {
   /** Told of every change of a source, also of those that leave the desired state as it is. */
@@ -192,7 +193,7 @@ class OpenSources {
       }
       const subscription = new Subscription()
       this.#subscriptions.set(slot.number, subscription)
-      const words$ = defer(() => this.#openSource(slot.spec, spec)).pipe(retry({ delay: broken }))
+      const words$ = defer(() => this.#openSource(slot.spec, spec, knownBefore(slot))).pipe(retry({ delay: broken }))
       subscription.add(words$.subscribe(said))
     }
   }

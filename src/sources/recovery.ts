@@ -1,4 +1,5 @@
-import { asyncScheduler, interval, Observable, type SchedulerLike, Subscription } from 'rxjs'
+import { interval, Observable, type SchedulerLike, Subscription } from 'rxjs'
+import { steadyScheduler } from '../steady-scheduler.ts'
 
 /** Milliseconds between two questions that are asked ahead of their time while a server fails. */
 export const SCOUT_GAP = 250
@@ -26,7 +27,7 @@ export class Recovery {
   readonly #beside = new Set<Subscription>()
   #turns: Subscription | undefined
 
-  constructor(scheduler: SchedulerLike = asyncScheduler) {
+  constructor(scheduler: SchedulerLike = steadyScheduler) {
     this.#scheduler = scheduler
   }
 

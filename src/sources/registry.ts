@@ -1,8 +1,11 @@
 import type { Observable } from 'rxjs'
+import { checkBackend } from '../document/backend-rules.ts'
 import type { Issue } from '../document/issue.ts'
+import type { Backend } from '../model/backend.ts'
 import type { Announcement, CatalogEvent } from '../model/catalog-event.ts'
 import type { CatalogSpec } from '../model/catalog-spec.ts'
 import type { ConsulSourceSpec } from '../model/consul-source-spec.ts'
+import type { DestinationKey } from '../model/destination.ts'
 import type { DnsSourceSpec, DnsSrvSourceSpec } from '../model/dns-source-spec.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { SourceEvent } from '../model/source-event.ts'
@@ -27,7 +30,12 @@ export interface SourceOptions {
   readonly onWarnings?: (source: string, service: ServiceSpec, warnings: readonly Issue[]) => void
 }
 
+/** The members that a source had before it was opened. */
+export type Known = ReadonlyMap<DestinationKey, Backend>
+
 interface SharedParts extends SourceOptions {
+  /** As far as they still fit their service. */
+  readonly known: Known
   readonly parser: ListParser
   readonly consulWatches: ConsulWatches
   readonly dnsLookups: Lookups
@@ -43,9 +51,10 @@ type Maker<Kind extends SourceSpec['kind']> = (
 
 /** Every kind of source. A new one is a file beside this one and a line here. */
 const SOURCES: { readonly [Kind in SourceSpec['kind']]: Maker<Kind> } = {
-  consul: (spec, service, { consulWatches, onWarnings }) =>
+  consul: (spec, service, { consulWatches, onWarnings, known }) =>
     consulSource(spec, service, {
       watches: consulWatches,
+      known,
       ...(onWarnings !== undefined && { onWarnings: (warnings) => onWarnings(sourceName(spec), service, warnings) }),
     }),
   dns: (spec, service, shared) => dnsSource(spec, service, forDns(spec, service, shared)),
@@ -56,8 +65,9 @@ const SOURCES: { readonly [Kind in SourceSpec['kind']]: Maker<Kind> } = {
       ...(watch !== undefined && { watch }),
       ...(onWarnings !== undefined && { onWarnings: (warnings) => onWarnings(sourceName(spec), service, warnings) }),
     }),
-  http: (spec, service, { onWarnings, parser, httpPolls }) =>
+  http: (spec, service, { onWarnings, parser, httpPolls, known }) =>
     httpSource(spec, service, {
+      known,
       looks$: httpPolls.looks(spec),
       parser,
       ...(onWarnings !== undefined && { onWarnings: (warnings) => onWarnings(sourceName(spec), service, warnings) }),
@@ -79,7 +89,7 @@ function forDns(
 /** How registries are asked. */
 export interface OpenRegistries {
   /** Opens the source that a spec asks for. */
-  readonly source: (spec: SourceSpec, service: ServiceSpec) => Observable<SourceEvent>
+  readonly source: (spec: SourceSpec, service: ServiceSpec, known?: Known) => Observable<SourceEvent>
   /** The names of all services. */
   readonly names: (instances: CatalogSpec['instances']) => Observable<CatalogEvent<ReadonlySet<string>>>
   /** What the instances of a service say of it under a prefix. */
@@ -93,7 +103,7 @@ export function openSourceWith(options: SourceOptions = {}): OpenRegistries['sou
 
 /** The same, and catalogs over the same connections. */
 export function openRegistriesWith(options: SourceOptions = {}): OpenRegistries {
-  const shared: SharedParts = {
+  const shared: Omit<SharedParts, 'known'> = {
     ...options,
     parser: new ListParser(),
     consulWatches: new ConsulWatches(),
@@ -104,8 +114,13 @@ export function openRegistriesWith(options: SourceOptions = {}): OpenRegistries 
   // The kind says which specs the maker takes; TypeScript does not follow that through a table.
   const makerOf = (spec: SourceSpec) => SOURCES[spec.kind] as Maker<SourceSpec['kind']>
   return {
-    source: (spec, service) => makerOf(spec)(spec, service, shared).watch(),
+    source: (spec, service, known = new Map()) =>
+      makerOf(spec)(spec, service, { ...shared, known: fitting(known, service) }).watch(),
     names: (instances) => consulNames(instances, shared.consulWatches),
     announcements: (instances, prefix) => consulAnnouncements(instances, prefix, shared.consulWatches),
   }
+}
+
+function fitting(known: Known, service: ServiceSpec): Known {
+  return new Map([...known].filter(([, backend]) => checkBackend(backend, service).every(({ severity }) => severity !== 'error')))
 }

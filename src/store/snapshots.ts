@@ -58,8 +58,16 @@ const FORM: KeptForm<Extract<SnapshotsContent, { kind: 'snapshots' }>> = {
   parse: parseSnapshots,
 }
 
+export interface SnapshotsOptions extends KeptOptions {
+  /**
+   * Milliseconds by which the wall clock is ahead of the clock of the answers, now; never by default. The file has the wall
+   * clock's times: those of a clock that does not follow its steps mean nothing to the next process. Both begin alike.
+   */
+  readonly ahead?: () => number
+}
+
 /** Opens the answers of a state directory, as `openKept` does. With access `read` what is put is known to this process alone. */
-export async function openSnapshots(options: KeptOptions): Promise<SnapshotStore> {
+export async function openSnapshots(options: SnapshotsOptions): Promise<SnapshotStore> {
   const { content, ...kept } = await openKept(FORM, options)
   const known = [...(content?.snapshots ?? [])].map(([id, { service, source, snapshot }]) => {
     return [id, { service, source, snapshot, written: snapshot }] as const
@@ -76,13 +84,13 @@ interface Entry extends SnapshotName {
 class Snapshots implements SnapshotStore {
   readonly origin: KeptOrigin
   readonly #file: LineFile
-  readonly #options: KeptOptions
+  readonly #options: SnapshotsOptions
   readonly #entries: Map<string, Entry>
   readonly #ids = new WeakMap<SourceSpec, string>()
   readonly #unwritten = new Unwritten<true>()
   readonly #writes: GatheredWrites
 
-  constructor({ file, origin }: KeptFile<unknown>, options: KeptOptions, known: Iterable<readonly [string, Entry]>) {
+  constructor({ file, origin }: KeptFile<unknown>, options: SnapshotsOptions, known: Iterable<readonly [string, Entry]>) {
     this.#file = file
     this.#options = options
     this.origin = origin
@@ -157,7 +165,8 @@ class Snapshots implements SnapshotStore {
       return entry === undefined ? [] : [[id, entry] as const]
     })
     if (taken.length === 0) return
-    await this.#file.write(linesOf(taken), () => this.#whole())
+    const ahead = Math.round(this.#options.ahead?.() ?? 0)
+    await this.#file.write(linesOf(taken, ahead), () => this.#whole(ahead))
     for (const [id, { snapshot }] of taken) this.#settle(id, snapshot)
   }
 
@@ -168,25 +177,30 @@ class Snapshots implements SnapshotStore {
     else this.#entries.set(id, { ...entry, written })
   }
 
-  *#whole(): Generator<string> {
+  *#whole(ahead: number): Generator<string> {
     yield snapshotsHeader()
     for (const { service, source, snapshot } of this.#entries.values()) {
-      if (snapshot !== undefined) yield* snapshotLines({ do: 'know', service, source, snapshot })
+      if (snapshot !== undefined) yield* snapshotLines({ do: 'know', service, source, snapshot: movedBy(snapshot, ahead) })
     }
   }
 }
 
-function* linesOf(taken: readonly (readonly [string, Entry])[]): Generator<string> {
+function* linesOf(taken: readonly (readonly [string, Entry])[], ahead: number): Generator<string> {
   for (const [, { service, source, snapshot, written }] of taken) {
     const name = { service, source }
     const edit: SnapshotEdit =
       snapshot === undefined
         ? { ...name, do: 'forget' }
         : written !== undefined && sameContent(written, snapshot)
-          ? { ...name, do: 'confirm', at: snapshot.at }
-          : { ...name, do: 'know', snapshot }
+          ? { ...name, do: 'confirm', at: snapshot.at + ahead }
+          : { ...name, do: 'know', snapshot: movedBy(snapshot, ahead) }
     yield* snapshotLines(edit)
   }
+}
+
+function movedBy({ members, held, at }: Snapshot, later: number): Snapshot {
+  const removals = [...held].map(([key, removal]) => [key, { ...removal, since: removal.since + later }] as const)
+  return { members, held: new Map(removals), at: at + later }
 }
 
 /** Whether two snapshots differ in their age alone. What changed is another map. */

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { asyncScheduler, EMPTY, filter, Observable, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs'
+import { EMPTY, filter, Observable, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs'
 import type { Issue } from '../document/issue.ts'
 import { MAX_DOCUMENT_BYTES, readDocument } from '../document/read.ts'
+import { steadyScheduler } from '../steady-scheduler.ts'
 import { DirectoryWatches } from './directory-watches.ts'
 import { concerns, type Trail, trailOf } from './path-trail.ts'
 
@@ -46,7 +47,7 @@ export function watchFile(path: string, options: WatchFileOptions = {}): Observa
 
 /** As `watchFile`, and tells also, once every `poll`, that nothing is different. */
 export function lookAtFile(path: string, options: WatchFileOptions = {}): Observable<FileLook> {
-  const { settle = 100, poll = 30_000, limit = MAX_DOCUMENT_BYTES, reload$ = EMPTY, scheduler = asyncScheduler } = options
+  const { settle = 100, poll = 30_000, limit = MAX_DOCUMENT_BYTES, reload$ = EMPTY, scheduler = steadyScheduler } = options
   return new Observable((subscriber) => {
     const watch = new FileWatch(path, { settle, poll, limit, scheduler }, subscriber)
     subscriber.add(() => watch[Symbol.dispose]())

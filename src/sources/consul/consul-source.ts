@@ -2,14 +2,15 @@ import { isDeepStrictEqual } from 'node:util'
 import { distinctUntilChanged, map, scan, startWith } from 'rxjs'
 import type { BackendContext } from '../../document/backend-rules.ts'
 import type { Issue } from '../../document/issue.ts'
-import { type BackendSet, sameBackends } from '../../model/backend.ts'
+import { type Backend, type BackendSet, sameBackends } from '../../model/backend.ts'
 import type { ConsulSourceSpec } from '../../model/consul-source-spec.ts'
+import type { DestinationKey } from '../../model/destination.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import type { SourceEvent, SourceFailure } from '../../model/source-event.ts'
 import { sourceName } from '../../model/source-spec.ts'
 import type { Source } from '../source.ts'
 import type { ReadEntry } from './health-entry.ts'
-import { type Instances, readInstances } from './instances.ts'
+import { type Instances, instancesOf, readInstances } from './instances.ts'
 import type { ConsulReading } from './query-reader.ts'
 import type { HealthHeard } from './watch.ts'
 import type { ConsulWatches } from './watches.ts'
@@ -17,6 +18,8 @@ import type { ConsulWatches } from './watches.ts'
 export interface ConsulSourceOptions {
   /** Shared by all sources of the process. */
   readonly watches: ConsulWatches
+  /** Its members from before it was opened. */
+  readonly known?: ReadonlyMap<DestinationKey, Backend>
   /** Told what was put aside or passed over, again only when that changes. */
   readonly onWarnings?: (warnings: readonly Issue[]) => void
 }
@@ -24,8 +27,8 @@ export interface ConsulSourceOptions {
 /** The instances of a Consul service, with what Consul knows of their health. */
 export function consulSource(spec: ConsulSourceSpec, service: ServiceSpec, options: ConsulSourceOptions): Source {
   const id = sourceName(spec)
-  const { watches, onWarnings = () => {} } = options
-  const nothing: Knowledge = { event: { kind: 'pending' } }
+  const { watches, known = new Map(), onWarnings = () => {} } = options
+  const nothing: Knowledge = { event: { kind: 'pending' }, instances: instancesOf(known) }
   return {
     id,
     watch: () =>

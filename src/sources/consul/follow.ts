@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Observable } from 'rxjs'
+import { steadyScheduler } from '../../steady-scheduler.ts'
 import { type Attempt, firstValue } from '../recovery.ts'
 import { type Asking, isSettled, NOT_ASKED, nextQuestion, type Outcome } from './blocking.ts'
 import { ConsulFault } from './fault.ts'
@@ -78,11 +79,11 @@ async function askOnce<Content extends object>(
 
 /** A fault of our own is told like one of the agent: the loop must not end by it. */
 export function heardFault(error: unknown): Heard<never> {
-  if (error instanceof ConsulFault) return { kind: 'fault', fault: error, at: Date.now() }
+  if (error instanceof ConsulFault) return { kind: 'fault', fault: error, at: steadyScheduler.now() }
   const message = error instanceof Error ? error.message : String(error)
   return {
     kind: 'fault',
     fault: new ConsulFault('INTERNAL', `asking Consul failed by a fault of our own (${message}); report it`),
-    at: Date.now(),
+    at: steadyScheduler.now(),
   }
 }

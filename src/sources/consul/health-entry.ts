@@ -51,7 +51,7 @@ export function readHealthEntries(json: unknown): readonly ReadEntry[] | undefin
 }
 
 /** Node and id of an instance: unique in a datacenter, and the same whatever its address. */
-function instanceId(node: string, id: string): string {
+export function instanceId(node: string, id: string): string {
   return `${node}/${id}`
 }
 

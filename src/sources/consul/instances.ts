@@ -4,7 +4,7 @@ import type { Backend, DiscoveredState } from '../../model/backend.ts'
 import type { ConsulSourceSpec } from '../../model/consul-source-spec.ts'
 import { type DestinationKey, destinationKey } from '../../model/destination.ts'
 import { serviceFamily } from '../../model/virtual-service.ts'
-import type { HealthEntry, ReadEntry } from './health-entry.ts'
+import { type HealthEntry, instanceId, type ReadEntry } from './health-entry.ts'
 import { placeOf, stateOf } from './instance.ts'
 import { weightOf } from './weight.ts'
 
@@ -17,7 +17,10 @@ export interface Instances {
   readonly warnings: readonly Issue[]
   /** Entries that could not be used, or not all of them. */
   readonly quarantined: number
-  /** Somebody is listed of whom nothing is known: who is absent may be that one, and nobody may be removed. */
+  /**
+   * Somebody is listed of whom nothing is known: who is absent may be that one, and nobody may be removed. So it is where all are put
+   * aside, too: that is no empty list.
+   */
   readonly incomplete: boolean
 }
 
@@ -48,7 +51,17 @@ export function readInstances(
     for (const [problem, remedy] of result.problems)
       warnings.push({ file: origin, path: read.id ?? 'an instance', problem: `${problem}${kept}`, remedy })
   }
+  // Who is listed and cannot be used has not left: nobody is a member only where nobody is listed.
+  if (byId.size === 0 && entries.length > 0) incomplete = true
   return { backends: byEndpoint(byId), byId, warnings, quarantined, incomplete }
+}
+
+/** Members from before, as those who were read: an entry that cannot be used leaves its instance as it was. */
+export function instancesOf(backends: ReadonlyMap<DestinationKey, Backend>): Instances {
+  const byId = new Map(
+    [...backends.values()].map((backend) => [instanceId(backend.meta?.['node'] ?? '', backend.meta?.['id'] ?? ''), backend]),
+  )
+  return { backends, byId, warnings: [], quarantined: 0, incomplete: false }
 }
 
 type Problem = readonly [problem: string, remedy: string]

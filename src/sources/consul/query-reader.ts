@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { BackendSet } from '../../model/backend.ts'
 import type { ConsulAccess } from '../../model/consul-source-spec.ts'
+import { steadyScheduler } from '../../steady-scheduler.ts'
 import type { Recovery } from '../recovery.ts'
 import type { ConsulAgent } from './agents.ts'
 import { firstWait } from './blocking.ts'
@@ -124,7 +125,7 @@ export class QueryReader<Content extends object> {
     const target = requestTarget(withoutContent(this.query))
     const { meta } = await this.#get(agent, { target, blocking: false, deadline: PROMPT, signal })
     if (meta.index !== index || trustOf({ ...meta, filtered: false }, this.access) !== 'fresh') return undefined
-    return { content: last.content, same: true, trust: last.trust, index, at: Date.now() }
+    return { content: last.content, same: true, trust: last.trust, index, at: steadyScheduler.now() }
   }
 
   #wait(): number {
@@ -154,7 +155,7 @@ export class QueryReader<Content extends object> {
     const trust = this.#uncertain && believed === 'fresh' ? 'stale' : believed
     const index = trust === 'fresh' || trust === 'truncated' ? (meta.index ?? 0n) : (last?.index ?? 0n)
     this.#last = { digest, content, trust, agent, index }
-    return { content, same, trust, index: meta.index, at: Date.now() }
+    return { content, same, trust, index: meta.index, at: steadyScheduler.now() }
   }
 
   #parsed(agent: ConsulAgent, body: Buffer): Content {

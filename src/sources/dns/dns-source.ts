@@ -1,5 +1,4 @@
 import {
-  asyncScheduler,
   distinctUntilChanged,
   expand,
   map,
@@ -19,6 +18,7 @@ import type { ServiceSpec } from '../../model/service-spec.ts'
 import type { SourceEvent } from '../../model/source-event.ts'
 import { sourceName } from '../../model/source-spec.ts'
 import { serviceFamily } from '../../model/virtual-service.ts'
+import { steadyScheduler } from '../../steady-scheduler.ts'
 import type { Recovery } from '../recovery.ts'
 import type { Source } from '../source.ts'
 import { afterLook, isOut, type Knowledge, type KnowledgeRules, type Look, nothingKnown } from './knowledge.ts'
@@ -39,7 +39,7 @@ export interface DnsSourceOptions {
 
 /** SRV records, or the addresses of a plain name. What each answer means is decided in knowledge.ts; here it meets time. */
 export function dnsSource(spec: DnsSrvSourceSpec | DnsSourceSpec, service: ServiceSpec, options: DnsSourceOptions): Source {
-  const { lookups, scheduler = asyncScheduler, random = Math.random, onWarnings = () => {}, recovery } = options
+  const { lookups, scheduler = steadyScheduler, random = Math.random, onWarnings = () => {}, recovery } = options
   const id = sourceName(spec)
   const families = usableFamilies(spec, service)
   const now = () => scheduler.now()

@@ -1,4 +1,5 @@
 import { type DnsNetwork, type DnsTrouble, type NameServer, nameServerText } from '../../model/dns-source-spec.ts'
+import { steadyScheduler } from '../../steady-scheduler.ts'
 import { type Exchange, exchange } from './exchange.ts'
 import { Gate } from './gate.ts'
 import { interpret, type Verdict } from './interpret.ts'
@@ -51,7 +52,7 @@ export class Resolver {
   constructor(options: ResolverOptions = {}) {
     this.#exchange = options.exchange ?? exchange
     this.#resolvConf = options.resolvConf ?? new ResolvConfFile()
-    this.#now = options.now ?? Date.now
+    this.#now = options.now ?? steadyScheduler.now
   }
 
   /** Never rejects. A name with a dot at the end is looked for in no other domain. */

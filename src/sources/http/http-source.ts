@@ -17,6 +17,8 @@ export interface HttpSourceOptions {
   /** Looks at the list, shared by all services that ask for it. */
   readonly looks$: Observable<HttpLook>
   readonly parser: ListParser
+  /** Its members from before it was opened. */
+  readonly known?: ReadonlyMap<DestinationKey, Backend>
   /** Told what is odd about a list that is good all the same, once for each new set of oddities. */
   readonly onWarnings?: (warnings: readonly Issue[]) => void
 }
@@ -39,7 +41,7 @@ export function httpSource(spec: HttpSourceSpec, service: ServiceSpec, options: 
   const watch = () =>
     options.looks$.pipe(
       newest(reader(spec, service, options)),
-      scan((last: SourceEvent, reading: HttpReading) => afterReading(last, reading, id), nothing),
+      scan((last: SourceEvent, reading: HttpReading) => afterReading(last, reading, id, options.known), nothing),
       startWith(nothing),
       distinctUntilChanged(),
     )
@@ -78,13 +80,19 @@ function misunderstood(issues: readonly Issue[], at: number): HttpReading {
 
 /**
  * The next word of the source after one more look. A good list is always a word: it confirms, with the same map where it
- * says the same. A member that only unusable entries name stays as it was last known, for it is not said to have left.
+ * says the same. A member that only unusable entries name stays as it was last known, for it is not said to have left; `known` are those
+ * from before the first word.
  */
-export function afterReading(last: SourceEvent, reading: HttpReading, origin: string): SourceEvent {
+export function afterReading(
+  last: SourceEvent,
+  reading: HttpReading,
+  origin: string,
+  known?: ReadonlyMap<DestinationKey, Backend>,
+): SourceEvent {
   if (!reading.ok) return afterFailure(last, reading.failure)
   const { list, at } = reading
   const before = last.kind === 'pending' ? undefined : last.set.backends
-  const now = withDoubtful(list, before)
+  const now = withDoubtful(list, before ?? known)
   const backends = before !== undefined && sameBackends(before, now) ? before : now
   const { quarantined } = list
   const set: BackendSet = { backends, origin, trust: 'fresh', at, ...(quarantined > 0 && { quarantined }) }

@@ -1,7 +1,8 @@
-import { asyncScheduler, Observable, type SchedulerLike, type Subscription, timer } from 'rxjs'
+import { Observable, type SchedulerLike, type Subscription, timer } from 'rxjs'
 import { issuesError } from '../../document/issue.ts'
 import { type HttpSourceSpec, shownUrl } from '../../model/http-source-spec.ts'
 import type { SourceFailure } from '../../model/source-event.ts'
+import { steadyScheduler } from '../../steady-scheduler.ts'
 import type { Attempt, Recovery } from '../recovery.ts'
 import type { HttpAnswer, ListContent } from './exchange.ts'
 import type { Trouble } from './trouble.ts'
@@ -66,7 +67,7 @@ export function nextWait({ failures }: Polled, { floor }: HttpAnswer, interval: 
 
 /** Asks again and again for ever; never errors, never completes by itself. */
 export function poll(spec: HttpSourceSpec, ask: Ask, options: PollOptions = {}): Observable<HttpLook> {
-  const { scheduler = asyncScheduler, random = Math.random, recovery } = options
+  const { scheduler = steadyScheduler, random = Math.random, recovery } = options
   return new Observable((subscriber) => {
     let polled = NEVER_POLLED
     let waiting: Subscription | undefined

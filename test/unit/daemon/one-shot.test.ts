@@ -2,8 +2,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { printPass } from '../../../src/cli/pass-text.ts'
+import { unansweredText } from '../../../src/cli/unanswered.ts'
 import { loadConfiguration } from '../../../src/config/load.ts'
 import { passOnce, planNow, readKernelNow } from '../../../src/daemon/one-shot.ts'
+import { EXIT } from '../../../src/errors.ts'
 import { NO_WORDS, say } from '../../../src/model/operator-words.ts'
 import { roadName } from '../../../src/model/probe-road.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
@@ -12,6 +14,7 @@ import { currentPlace, openOwnership } from '../../../src/store/ownership.ts'
 import { snapshotsFile } from '../../../src/store/snapshots.ts'
 import { openWords } from '../../../src/store/words.ts'
 import { held, identity, key, service, state, virtual } from '../../support/desired.ts'
+import { entry, LED, scripted } from '../sources/consul/scripted-agent.ts'
 import { FakeHost } from './fake-host.ts'
 import { temporaryDirectory } from './rig.ts'
 
@@ -63,6 +66,25 @@ describe('plan', () => {
     const { plan, unanswered } = await planNow(host, configure())
     expect(unanswered).toMatchObject([{ name: 'web', failure: { code: 'SOURCE_UNREADABLE' } }])
     expect(plan.changes).toEqual([])
+  })
+})
+
+describe('a source whose answer may lack backends', () => {
+  const LEADERLESS = { headers: { ...LED, 'X-Consul-Index': '7', 'X-Consul-Knownleader': 'false' } }
+
+  test('is named, and counts as one that did not answer, for nothing is removed by it', async () => {
+    await using agent = await scripted(async () => ({ ...LEADERLESS, body: JSON.stringify([entry(1)]) }))
+    const consul = `  - { name: web, listen: 10.0.0.1:80, health_check: { enabled: false }, adopt: all, source: { consul: { service: web, address: "${agent.url}" } } }\n`
+    const { host, configure } = await rig(consul)
+    host.kernel.tamper({ kind: 'add-service', service: virtual('tcp/10.0.0.1:80') })
+    host.kernel.tamper({ kind: 'add-destination', service: ID, destination: held('10.1.1.1:80') })
+    host.kernel.tamper({ kind: 'add-destination', service: ID, destination: held('10.1.1.9:80') })
+    const result = await passOnce(host, 'once', configure())
+    expect(host.kernel.destination(WEB, key('10.1.1.9:80'))?.weight).toBe(1)
+    expect(result.unanswered.map(unansweredText)).toEqual([
+      `source consul web at ${agent.url} of web answers with what may lack backends; nothing is removed from web.`,
+    ])
+    expect(await printed(result, false)).toMatchObject({ code: EXIT.unreadable })
   })
 })
 

@@ -15,6 +15,7 @@ import type {
   SourceChange,
   WantedServices,
 } from '../../../src/pipeline/desired-update.ts'
+import type { Known } from '../../../src/pipeline/slot.ts'
 import { desiredState } from '../../../src/pipeline/wire.ts'
 import type { PipelineTurn } from '../../../src/pipeline/witness.ts'
 import { identity, numbers } from './makers.ts'
@@ -37,13 +38,15 @@ export class Bench {
   readonly operational$ = new Subject<OperationalNews>()
   readonly operator$ = new Subject<OperatorWords>()
   readonly kernel$ = new Subject<KernelKnown>()
+  readonly known: Known[] = []
   readonly opened: string[] = []
   readonly closed: string[] = []
   readonly #sources = new Map<string, Subject<SourceEvent>>()
   readonly #subscription = desiredState(
     this.wanted$,
-    (source) =>
+    (source, _, known) =>
       new Observable((subscriber) => {
+        this.known.push(known)
         const said$ = new Subject<SourceEvent>()
         const path = sourceName(source).slice('file '.length)
         this.opened.push(path)

@@ -4,8 +4,8 @@ import type { DesiredState } from '../../../src/model/desired-state.ts'
 import type { GuardSpec } from '../../../src/model/service-spec.ts'
 import type { SourceEvent } from '../../../src/model/source-event.ts'
 import { serviceKey } from '../../../src/model/virtual-service.ts'
-import { steadyScheduler } from '../../../src/pipeline/steady-scheduler.ts'
 import { conflate, desiredState } from '../../../src/pipeline/wire.ts'
+import { steadyScheduler } from '../../../src/steady-scheduler.ts'
 import { backend, file, fresh, identity, key, numbers, spec, UNGUARDED } from './makers.ts'
 
 beforeEach(() => vi.useFakeTimers({ now: 1_000_000 }))

@@ -144,8 +144,8 @@ describe('a source that is away for too long', () => {
     expect(expiryAt(up, 50)).toBeUndefined()
   })
 
-  it('is so from the answer itself where that is from before its own time', () => {
-    expect(expiryAt(hold(nothingHeld(100), stale([1]), 101), 50)).toBe(50)
+  it('is so from the first failure where the answer is from before its own time', () => {
+    expect(expiryAt(hold(nothingHeld(100), stale([1]), 101), 50)).toBe(151)
   })
 
   it('holds nothing until it answers again, whatever it says meanwhile', () => {

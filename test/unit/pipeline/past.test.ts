@@ -29,6 +29,16 @@ function start(past: Record<string, LastGood>, ...services: ServiceSpec[]): Benc
   return made
 }
 
+describe('a source that is opened', () => {
+  it('is told of the members that it had, as long as they are not too old to be believed', () => {
+    const made = start(
+      { '/a': lastGood([1, 2]), '/b': { ...lastGood([3]), outdated: true } },
+      spec({ sources: [file('/a'), file('/b')] }),
+    )
+    expect(made.known.map((known) => [...known.keys()])).toEqual([[key(1), key(2)], []])
+  })
+})
+
 describe('a start while the registry is dead', () => {
   it('uses the last good answer as soon as the source fails, with its age and the failure', () => {
     const made = start({ '/lists/web.yaml': lastGood([1, 2]) }, listed)
@@ -194,11 +204,26 @@ describe('max_age', () => {
     expect(made.destinations()).toEqual([key(1)])
   })
 
-  it('counts from the answer itself after a restart', () => {
-    const made = start({ '/lists/web.yaml': lastGood([1], {}, -30_000) }, aging)
-    made.until(29_000)
+  it('counts from the first failure after a restart, however long ago the answer was: a source without news is silent', () => {
+    const made = start({ '/lists/web.yaml': lastGood([1], {}, -300_000) }, aging)
+    made.until(2_000)
     expect(made.destinations()).toEqual([key(1)])
-    made.until(31_000)
+    made.until(61_999)
+    expect(made.destinations()).toEqual([key(1)])
+    made.until(63_000)
+    expect(made.destinations()).toEqual([])
+  })
+
+  it('counts from the first failure after a reload by which the source is asked anew', () => {
+    const made = start({}, aging)
+    made.say(fresh([1], { at: 0 }))
+    made.until(300_000)
+    made.past.set('file /lists/web.yaml', lastGood([1], {}, 0))
+    made.configure({ ...aging, fullNat: true })
+    made.say({ kind: 'pending', failure })
+    made.until(301_000)
+    expect(made.destinations()).toEqual([key(1)])
+    made.until(361_000)
     expect(made.destinations()).toEqual([])
   })
 

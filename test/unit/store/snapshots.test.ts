@@ -68,6 +68,21 @@ describe('the last good answers', () => {
     expect(again.get(DNS, FILE)).toEqual(snapshot(2_000))
   })
 
+  it("have the wall clock's times in the file, by which the next process judges their age", async () => {
+    let ahead = 0
+    const store = await open({ ahead: () => ahead })
+    const held = new Map([[destinationKey(two), { backend: two, since: 900, rule: 'removal' as const }]])
+    store.put(WEB, FILE, { ...snapshot(1_000, one), held })
+    ahead = 3_600_000
+    await store.flush()
+    expect(store.get(WEB, FILE)).toMatchObject({ at: 1_000 })
+    expect((await open()).get(WEB, FILE)).toMatchObject({ at: 3_601_000 })
+    expect([...((await open()).get(WEB, FILE)?.held.values() ?? [])]).toMatchObject([{ since: 3_600_900 }])
+    store.put(WEB, FILE, { ...snapshot(400_000, one), held })
+    await store.flush()
+    expect((await open()).get(WEB, FILE)).toMatchObject({ at: 4_000_000 })
+  })
+
   it('belong to a source by what that is asked for, and to no other', async () => {
     const store = await open()
     store.put(WEB, FILE, snapshot(1, one))

@@ -3,6 +3,7 @@ import type { IpAddress } from '../../../../src/model/address.ts'
 import { afterHeard, type Knowledge, warningsOf } from '../../../../src/sources/consul/consul-source.ts'
 import { ConsulFault } from '../../../../src/sources/consul/fault.ts'
 import { type ReadEntry, readHealthEntries } from '../../../../src/sources/consul/health-entry.ts'
+import { instancesOf } from '../../../../src/sources/consul/instances.ts'
 import type { ConsulReading } from '../../../../src/sources/consul/query-reader.ts'
 import { consulSpec, entry } from './scripted-agent.ts'
 
@@ -35,6 +36,14 @@ function setOf({ event }: Knowledge) {
 }
 
 describe('what a Consul source says after one more answer', () => {
+  it('keeps an instance that cannot be read as it was before the source was opened', () => {
+    const { backends } = setOf(answer(nothing, read(entry(1), entry(2))))
+    const begun = { ...nothing, instances: instancesOf(backends) }
+    const unusable = read(entry(1), entry(2, { service: { Address: 'web-2.internal' } }))
+    expect([...setOf(answer(begun, unusable)).backends.keys()]).toEqual(['10.1.1.1:80', '10.1.1.2:80'])
+    expect([...setOf(answer(begun, read(entry(1)))).backends.keys()]).toEqual(['10.1.1.1:80'])
+  })
+
   it('is fresh, with members under its name', () => {
     const { event } = answer(nothing, read(entry(1)))
     expect(event).toMatchObject({ kind: 'fresh', set: { origin: 'consul web', trust: 'fresh', at: 100 } })
@@ -53,6 +62,12 @@ describe('what a Consul source says after one more answer', () => {
       expect(setOf(knowledge).backends).toBe(setOf(first).backends)
       expect(setOf(knowledge).at).toBe(at)
     }
+  })
+
+  it('removes nobody where instances are listed and none of them can be used', () => {
+    const named = read(...[1, 2].map((number) => entry(number, { service: { Address: `web-${number}.internal` } })))
+    expect(setOf(answer(nothing, named))).toMatchObject({ trust: 'truncated', backends: new Map(), quarantined: 2 })
+    expect(setOf(answer(nothing, read())).trust).toBe('fresh')
   })
 
   it.each(['leaderless', 'stale', 'truncated'] as const)('passes on that an answer is %s, also when it is empty', (trust) => {

@@ -6,16 +6,21 @@ import type { SourceEvent } from '../../../../src/model/source-event.ts'
 import { httpSource } from '../../../../src/sources/http/http-source.ts'
 import type { HttpLook } from '../../../../src/sources/http/poll.ts'
 import { ListParser } from '../../../../src/sources/list-parser.ts'
-import { key, numbers, spec } from '../../pipeline/makers.ts'
+import { backends, key, numbers, spec } from '../../pipeline/makers.ts'
 
 const inventory: HttpSourceSpec = { kind: 'http', url: 'http://inventory/', interval: 30_000, timeout: 10_000, maxSize: 1_000 }
 
-function bench() {
+function bench(...known: number[]) {
   const looks$ = new Subject<HttpLook>()
   const heard: SourceEvent[] = []
   const warned: string[] = []
   const onWarnings = (warnings: Parameters<typeof formatIssue>[0][]) => warned.push(...warnings.map(formatIssue))
-  const source = httpSource(inventory, spec(), { looks$, parser: new ListParser(), onWarnings: (each) => onWarnings([...each]) })
+  const source = httpSource(inventory, spec(), {
+    looks$,
+    parser: new ListParser(),
+    known: backends(...known),
+    onWarnings: (each) => onWarnings([...each]),
+  })
   source.watch().subscribe((event) => heard.push(event))
   const last = () => heard.at(-1)
   const set = () => {
@@ -35,6 +40,12 @@ function bench() {
 }
 
 describe('an http source', () => {
+  it('keeps a member that an unusable entry names as it was before the source was opened', () => {
+    const { answers, set } = bench(1, 2, 3)
+    answers({ backends: [key(1), { address: key(2), weight: 70_000 }] }, 5)
+    expect(numbers(set().backends)).toEqual([key(1), key(2)])
+  })
+
   it('is pending, then says what the list says', () => {
     const { heard, answers } = bench()
     answers([{ targets: [key(1), key(2)] }], 5)

@@ -1,7 +1,7 @@
 import { Subject } from 'rxjs'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { scheduleAfter, steadyScheduler, wallTime } from '../../../src/pipeline/steady-scheduler.ts'
-import { runStep } from '../../../src/pipeline/wire.ts'
+import { runStep } from '../../src/pipeline/wire.ts'
+import { scheduleAfter, steadyScheduler, wallTime } from '../../src/steady-scheduler.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
