@@ -34,14 +34,20 @@ export class Part<S extends AsyncDisposable & { onDisturbed(listener: () => void
   async run<R extends HalfReport>(work: (sink: S) => Promise<R>, scope?: 'changes' | 'full'): Promise<R | undefined> {
     if (!this.isWanted || this.standstill !== undefined) return undefined
     const began = performance.now()
-    const result = await this.#later.run(this.#now, work, scope)
+    const result = await this.#later.run(this.#now, (sink) => this.#noted(work(sink)), scope)
     this.#milliseconds += performance.now() - began
     if ('standstill' in result) {
       this.standstill = result.standstill
       return undefined
     }
-    this.#untold.set(this.sink, joinedHalves([this.#done(), result.done]))
     return result.done
+  }
+
+  /** Also where no pass waits for it any more: what comes late is told by the next one. */
+  async #noted<R extends HalfReport>(working: Promise<R>): Promise<R> {
+    const done = await working
+    this.#untold.set(this.sink, joinedHalves([this.#done(), done]))
+    return done
   }
 
   /** With what no report has told yet; also where it stood still: then every service that needs it has failed. */

@@ -2,7 +2,6 @@ import type { AddressFamily } from '../../model/address.ts'
 import { FIREWALLD, FIREWALLD_CLOSED, type FilterChain, type FilterPlace, type FilterTable } from '../../sinks/firewall/filter.ts'
 import type { Judgement } from '../../sinks/firewall/judge.ts'
 import { type FirewallHook, type Opening, openingFamily } from '../../sinks/firewall/opening.ts'
-import { isOpenedBy, jumpsFor, type Place } from '../../sinks/firewall/place.ts'
 import { protocolWord } from '../../sinks/firewall/protocols.ts'
 import type { Cure } from './facts.ts'
 import { type Addressed, firewalldCure } from './firewalld-commands.ts'
@@ -46,43 +45,18 @@ function commandFor(table: FilterTable, base: FilterChain, judged: readonly Judg
     case 'ufw':
       return judged.map((each) => ufw(table, base, each, tracked)).join(' && ')
     case 'docker':
-      return openings.map((opening) => iptables(table.place, `-I ${DOCKER_USER}`, opening, tracked)).join(' && ')
+      return openings.map((opening) => iptables(table.place, DOCKER_USER, opening, tracked)).join(' && ')
     case 'iptables':
-      return openings.map((opening) => iptables(table.place, iptablesSpot(table, base, judged), opening, tracked)).join(' && ')
+      return openings.map((opening) => iptables(table.place, base.name, opening, tracked)).join(' && ')
     default:
-      return nft(table.place as FilterPlace & { kind: 'nft' }, nftSpot(table, base, judged), openings, tracked)
+      return nft(table.place as FilterPlace & { kind: 'nft' }, base.name, openings, tracked)
   }
-}
-
-/** Behind what the chain refuses to some of these clients; undefined: it refuses nothing to any, or no one rule can be put there for all of these packets. */
-function placeBehind(table: FilterTable, base: FilterChain, judged: readonly Judged[]): Place | undefined {
-  const judgements = judged.map(({ judgement }) => judgement)
-  const areDropped = judgements.every(({ otherwise }) => otherwise === 'drop')
-  if (!areDropped || judgements.every(({ doubt }) => doubt === undefined)) return undefined
-  const jumps = jumpsFor(table, base, judgements).slice(0, 1)
-  return judgements.every((judgement) => isOpenedBy(jumps, judgement)) ? jumps[0]?.place : undefined
-}
-
-function iptablesSpot(table: FilterTable, base: FilterChain, judged: readonly Judged[]): string {
-  const place = placeBehind(table, base, judged)
-  if (place === undefined) return `-I ${base.name}`
-  const { chain, at } = place
-  return at < chain.rules.length ? `-I ${chain.name} ${at + 1}` : `-A ${chain.name}`
-}
-
-/** `add` and `insert` with the name of a chain behind; between both stands the table. */
-function nftSpot(table: FilterTable, base: FilterChain, judged: readonly Judged[]): readonly ['add' | 'insert', string] {
-  const place = placeBehind(table, base, judged)
-  if (place === undefined) return ['insert', base.name]
-  const { chain, at } = place
-  const rule = chain.rules[at]
-  return rule === undefined ? ['add', chain.name] : ['insert', `${chain.name} handle ${rule.handle}`]
 }
 
 function ufw(table: FilterTable, base: FilterChain, { opening, judgement }: Judged, tracked: boolean): string {
   // ufw has no words for the others.
   if (opening.kind === 'mark' || (opening.protocol !== 'tcp' && opening.protocol !== 'udp'))
-    return iptables(table.place, `-I ${base.name}`, opening, tracked)
+    return iptables(table.place, base.name, opening, tracked)
   const { hook, protocol, address, port } = opening
   const word = (how: string) => ({ input: `${how}allow`, output: `${how}allow out`, forward: `route ${how}allow` })[hook]
   const end = `${hook === 'forward' ? 'from' : 'to'} ${address}${port === 0 ? '' : ` port ${port}`}`
@@ -102,11 +76,11 @@ function isUsers({ chains }: FilterTable, base: FilterChain, { path }: Judgement
   return false
 }
 
-function iptables(place: FilterPlace, spot: string, opening: Opening, tracked: boolean): string {
+function iptables(place: FilterPlace, chain: string, opening: Opening, tracked: boolean): string {
   const variant = place.kind === 'iptables' ? place.variant : 'nft'
   const program = `${openingFamily(opening) === 'ipv4' ? 'iptables' : 'ip6tables'}-${variant}`
   const known = tracked && opening.hook === 'forward' ? ' -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY' : ''
-  return `${program} ${spot} ${iptablesMatch(opening)}${known} -j ACCEPT`
+  return `${program} -I ${chain} ${iptablesMatch(opening)}${known} -j ACCEPT`
 }
 
 function iptablesMatch(opening: Opening): string {
@@ -119,7 +93,7 @@ function iptablesMatch(opening: Opening): string {
 /** One rule for each family; where there are several packets to let through, with a set of them in it. */
 function nft(
   { family, table }: FilterPlace & { readonly kind: 'nft' },
-  [verb, spot]: readonly ['add' | 'insert', string],
+  chain: string,
   openings: readonly Opening[],
   tracked: boolean,
 ): string {
@@ -132,7 +106,7 @@ function nft(
       ...(withPort.length > 1 ? [nftSet(each, withPort)] : withPort.map((opening) => nftMatch(each, opening))),
       ...others.map((opening) => nftMatch(each, opening)),
     ]
-    return matches.map((match) => `${verb} rule ${family} ${table} ${spot} ${match}${known} accept`)
+    return matches.map((match) => `insert rule ${family} ${table} ${chain} ${match}${known} accept`)
   })
   return rules.map((rule) => (/[{;]/.test(rule) ? `nft '${rule}'` : `nft ${rule}`)).join(' && ')
 }

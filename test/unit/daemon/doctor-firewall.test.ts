@@ -177,26 +177,6 @@ describe('the cure is', () => {
     ])
   })
 
-  test('behind what the chain refuses to some, as the rules of the daemon are', () => {
-    const at = { family: 'inet', table: 'site' }
-    const refused = { match: { op: '==', left: { payload: { protocol: 'ip', field: 'saddr' } }, right: '192.0.2.7' } }
-    const site = (policy: string, ...more: Parameters<typeof readNftRuleset>[0]) =>
-      readNftRuleset([
-        { table: { family: 'inet', name: 'site' } },
-        { chain: { ...at, name: 'input', type: 'filter', hook: 'input', prio: 0, policy } },
-        { rule: { ...at, chain: 'input', handle: 5, expr: [refused, { drop: null }] } },
-        ...more,
-      ])
-    expect(commands(site('drop'), [WEB])).toEqual(['nft add rule inet site input ip daddr 10.9.0.1 tcp dport 80 accept'])
-    expect(commands(site('accept', { rule: { ...at, chain: 'input', handle: 6, expr: [{ drop: null }] } }), [WEB])).toEqual([
-      'nft insert rule inet site input handle 6 ip daddr 10.9.0.1 tcp dport 80 accept',
-    ])
-    const lines = ':INPUT DROP [0:0]\n-A INPUT -s 192.0.2.7/32 -j DROP'
-    const accept = '-p tcp -d 10.9.0.1 -m tcp --dport 80 -j ACCEPT'
-    expect(commands(iptables(lines), [WEB])).toEqual([`iptables-nft -A INPUT ${accept}`])
-    expect(commands(iptables(`${lines}\n-A INPUT -j DROP`), [WEB])).toEqual([`iptables-nft -I INPUT 2 ${accept}`])
-  })
-
   test('in the chain of Docker that is for users', () => {
     const docker = iptables(dockerLines().join('\n'))
     expect(findings(docker).at(-1)).toMatchObject({ verdict: 'fail' })

@@ -372,8 +372,13 @@ describe('a sink that takes long', () => {
     answer()
     await expect.poll(() => snat.scopes).toEqual(['full'])
     snat.answers = sleep(100)
-    expect((await sink.reconcile(wanted, 'changes', 2_000)).failed).toEqual([])
-    expect(snat.scopes).toEqual(['full', 'changes'])
+    const next = await sink.reconcile(wanted, 'changes', 2_000)
+    expect(next).toMatchObject({ failed: [], applied: { 'add-service': 1 } })
+    // What came too late for its own pass is told by this one, and no more.
+    expect(next.parts[1]).toMatchObject({ sink: 'snat', ok: true, report: { applied: { 'add-element': 1 } } })
+    snat.answers = Promise.resolve()
+    expect((await sink.reconcile(wanted, 'changes', 3_000)).applied).toEqual({})
+    expect(snat.scopes).toEqual(['full', 'changes', 'changes'])
     expect(ipvs.kernel.service(WEB)).toBeDefined()
   })
 
