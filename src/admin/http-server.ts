@@ -81,16 +81,16 @@ async function listenOnAddress(server: Server, at: { readonly host: string; read
   try {
     await listenAs(at.host)
   } catch (error) {
-    if (at.host !== EVERY_ADDRESS || !isWithoutIpv6(error)) throw error
-    await listenAs('0.0.0.0')
+    const { code } = (error as PointsmanError).cause as NodeJS.ErrnoException
+    const instead = hostInstead(at.host, code)
+    if (instead === undefined) throw error
+    await listenAs(instead)
   }
 }
 
-const EVERY_ADDRESS = '::'
-
-/** A kernel that was started with `ipv6.disable=1`: there every address is every one of IPv4. */
-function isWithoutIpv6(error: unknown): boolean {
-  return error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EAFNOSUPPORT'
+/** Where to listen after `errno`: on a kernel that was started with `ipv6.disable=1` every address is every one of IPv4. */
+export function hostInstead(host: string, errno: string | undefined): string | undefined {
+  return host === '::' && errno === 'EAFNOSUPPORT' ? '0.0.0.0' : undefined
 }
 
 async function listenOnSocket(server: Server, path: string): Promise<void> {

@@ -1,16 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import * as z from 'zod'
 import { PointsmanError } from '../errors.ts'
+import { LONGEST_WHILE } from '../model/operator-words.ts'
 
 /** Bytes of a request's body that are read: ten thousand backends and their reason. */
 const LIMIT = 1024 * 1024
 
-/** Milliseconds, up to ten years: what a clock adds to its time must still be a time. */
-const lasting = z
-  .number()
-  .min(1)
-  .max(10 * 366 * 86_400_000)
-  .optional()
+/** Milliseconds. */
+const lasting = z.number().min(1).max(LONGEST_WHILE).optional()
 
 /** Why, and for how long. */
 const terms = {

@@ -3,6 +3,7 @@ import { askDaemon } from '../daemon/ask-daemon.ts'
 import { line } from '../document/values/choice.ts'
 import { type DurationRange, duration } from '../document/values/duration.ts'
 import { PointsmanError } from '../errors.ts'
+import { LONGEST_WHILE } from '../model/operator-words.ts'
 import { overridesFrom } from './setting-flags.ts'
 import { settingsWithoutFile } from './settings-without-file.ts'
 import { printIfPossible, say } from './terminal.ts'
@@ -17,7 +18,7 @@ export interface WordOptions extends Readonly<Record<string, unknown>> {
 }
 
 /** From a second to ten years, in milliseconds. */
-export const A_WHILE: DurationRange = { min: 1_000, max: 10 * 366 * 86_400_000 }
+export const A_WHILE: DurationRange = { min: 1_000, max: LONGEST_WHILE }
 
 const REASON = line('a reason', 1_000)
 

@@ -38,18 +38,21 @@ function servingNow(service: ServiceKey, { update, words }: Known): ReadonlySet<
   return up.length > 0 ? new Set(up) : serving
 }
 
-/** Backends that wait behind those of a better priority, and that nothing else keeps from serving. */
-export function readyBehind(service: ServiceKey, { update, words }: Known): DestinationKey[] {
+function readyBehind(service: ServiceKey, known: Known): DestinationKey[] {
+  const leftOut = known.update?.provenance.get(service)?.leftOut.keys() ?? []
+  return [...leftOut].filter((backend) => isReadyBehind({ service, backend }, known))
+}
+
+/** Whether a backend waits behind those of a better priority, and nothing else keeps it from serving. */
+export function isReadyBehind({ service, backend: key }: SpokenOf, { update, words }: Known): boolean {
   const provenance = update?.provenance.get(service)
-  if (provenance === undefined) return []
-  const { leftOut, members, operational, spec } = provenance
-  return [...leftOut.keys()].filter((key) => {
-    const backend = members.get(key)?.backend
-    if (backend === undefined || backend.priority === undefined || isDown(backend)) return false
-    const found = spec.checks.length === 0 ? undefined : operational.get(key)
-    const isUp = spec.checks.length === 0 || found?.health === 'up'
-    return isUp && !asksToBeLetGo(found?.report) && (backend.weight ?? spec.weight) > 0 && !takesOut(words.get(service)?.get(key))
-  })
+  if (provenance?.leftOut.has(key) !== true) return false
+  const { members, operational, spec } = provenance
+  const backend = members.get(key)?.backend
+  if (backend === undefined || backend.priority === undefined || isDown(backend)) return false
+  const found = spec.checks.length === 0 ? undefined : operational.get(key)
+  const isUp = spec.checks.length === 0 || found?.health === 'up'
+  return isUp && !asksToBeLetGo(found?.report) && (backend.weight ?? spec.weight) > 0 && !takesOut(words.get(service)?.get(key))
 }
 
 /** Whether a backend asks for drain, for maintenance or for no weight. */

@@ -3,7 +3,7 @@ import type { AdminState } from '../model/admin-state.ts'
 import type { DestinationKey } from '../model/destination.ts'
 import type { OperatorVerb, SpokenOf } from '../model/operator-words.ts'
 import { wallTime } from '../steady-scheduler.ts'
-import { readyBehind } from './last-serving.ts'
+import { isReadyBehind } from './last-serving.ts'
 import { backendNamed, backendsAt, backendsOf, type Known, serviceNamed } from './operator-targets.ts'
 
 /** Steps of a weight's way where nobody says how many. */
@@ -49,7 +49,7 @@ function weightNow({ service, backend }: SpokenOf, known: Known): number {
   const { destinations, weightScale: scale = 1 } = known.update?.desired.services.get(service) ?? {}
   const weight = destinations?.get(backend)?.weight
   if (weight !== undefined) return weight === 0 ? 0 : Math.max(1, Math.round(weight / scale))
-  if (!readyBehind(service, known).includes(backend)) return 0
+  if (!isReadyBehind({ service, backend }, known)) return 0
   const { members, spec } = known.update?.provenance.get(service) ?? {}
   return known.words.get(service)?.get(backend)?.weight?.weight ?? members?.get(backend)?.backend.weight ?? spec?.weight ?? 0
 }

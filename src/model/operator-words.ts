@@ -33,6 +33,9 @@ export type OperatorVerb =
       readonly ramp?: { readonly from: number; readonly duration: number; readonly steps: number }
     } & WordTerms)
 
+/** Milliseconds, ten years: what a clock adds to its time must still be a time. */
+export const LONGEST_WHILE = 10 * 366 * 86_400_000
+
 export const NO_WORDS: OperatorWords = new Map()
 
 /** The words after one more; the same map where it says nothing new. The state and the weight of a backend are said apart. */

@@ -1,5 +1,4 @@
-import type { Backend } from '../model/backend.ts'
-import type { DestinationKey } from '../model/destination.ts'
+import type { BackendSet } from '../model/backend.ts'
 import type { SourceEvent, SourceFailure } from '../model/source-event.ts'
 import { type SourceSpec, sourceName } from '../model/source-spec.ts'
 import type { LastGood } from './desired-update.ts'
@@ -48,15 +47,12 @@ export function wordOfThePast({ members, at }: LastGood, spec: SourceSpec, failu
   return { kind: 'stale', set: { backends: backendsOf(members), origin: sourceName(spec), trust: 'stale', at }, failure }
 }
 
-/** Members of a source from before it was opened. */
-export type Known = ReadonlyMap<DestinationKey, Backend>
-
 /** The members of which the source has to know that they were there; those of an answer that is too old are not. */
-export function knownBefore({ past }: Slot): Known {
+export function knownBefore({ past }: Slot): BackendSet['backends'] {
   return past === undefined || past.outdated ? new Map() : backendsOf(past.members)
 }
 
-function backendsOf(members: LastGood['members']): Known {
+function backendsOf(members: LastGood['members']): BackendSet['backends'] {
   return new Map([...members].map(([key, { backend }]) => [key, backend] as const))
 }
 

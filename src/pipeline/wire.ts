@@ -15,6 +15,7 @@ import {
   timer,
 } from 'rxjs'
 import type { OperatorWords } from '../model/admin-state.ts'
+import type { BackendSet } from '../model/backend.ts'
 import type { DesiredState } from '../model/desired-state.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { SourceEvent, SourceFailure } from '../model/source-event.ts'
@@ -43,12 +44,12 @@ import type {
   WantedServices,
 } from './desired-update.ts'
 import { NO_PIPELINE, type OpenSlot, type PipelineEvent, pipelineStep } from './pipeline.ts'
-import { type Known, knownBefore } from './slot.ts'
+import { knownBefore } from './slot.ts'
 import { type Step, WAKE, type Wake } from './step.ts'
 import { type PipelineTurn, witnessed } from './witness.ts'
 
-/** Opens a source; what it returns is subscribed once and unsubscribed when the configuration no longer names it. */
-export type OpenSource = (spec: SourceSpec, service: ServiceSpec, known: Known) => Observable<SourceEvent>
+/** Opens a source, of which `known` are the members from before; what it returns is subscribed once and unsubscribed when the configuration no longer names it. */
+export type OpenSource = (spec: SourceSpec, service: ServiceSpec, known: BackendSet['backends']) => Observable<SourceEvent>
 
 export interface DesiredStateOptions {
   /** Told of every change of a source, also of those that leave the desired state as it is. */

@@ -1,11 +1,10 @@
 import type { Observable } from 'rxjs'
 import { checkBackend } from '../document/backend-rules.ts'
 import type { Issue } from '../document/issue.ts'
-import type { Backend } from '../model/backend.ts'
+import type { BackendSet } from '../model/backend.ts'
 import type { Announcement, CatalogEvent } from '../model/catalog-event.ts'
 import type { CatalogSpec } from '../model/catalog-spec.ts'
 import type { ConsulSourceSpec } from '../model/consul-source-spec.ts'
-import type { DestinationKey } from '../model/destination.ts'
 import type { DnsSourceSpec, DnsSrvSourceSpec } from '../model/dns-source-spec.ts'
 import type { ServiceSpec } from '../model/service-spec.ts'
 import type { SourceEvent } from '../model/source-event.ts'
@@ -30,12 +29,9 @@ export interface SourceOptions {
   readonly onWarnings?: (source: string, service: ServiceSpec, warnings: readonly Issue[]) => void
 }
 
-/** The members that a source had before it was opened. */
-export type Known = ReadonlyMap<DestinationKey, Backend>
-
 interface SharedParts extends SourceOptions {
-  /** As far as they still fit their service. */
-  readonly known: Known
+  /** The members that a source had before it was opened, as far as they still fit their service. */
+  readonly known: BackendSet['backends']
   readonly parser: ListParser
   readonly consulWatches: ConsulWatches
   readonly dnsLookups: Lookups
@@ -89,7 +85,7 @@ function forDns(
 /** How registries are asked. */
 export interface OpenRegistries {
   /** Opens the source that a spec asks for. */
-  readonly source: (spec: SourceSpec, service: ServiceSpec, known?: Known) => Observable<SourceEvent>
+  readonly source: (spec: SourceSpec, service: ServiceSpec, known?: BackendSet['backends']) => Observable<SourceEvent>
   /** The names of all services. */
   readonly names: (instances: CatalogSpec['instances']) => Observable<CatalogEvent<ReadonlySet<string>>>
   /** What the instances of a service say of it under a prefix. */
@@ -121,6 +117,6 @@ export function openRegistriesWith(options: SourceOptions = {}): OpenRegistries 
   }
 }
 
-function fitting(known: Known, service: ServiceSpec): Known {
+function fitting(known: BackendSet['backends'], service: ServiceSpec): BackendSet['backends'] {
   return new Map([...known].filter(([, backend]) => checkBackend(backend, service).every(({ severity }) => severity !== 'error')))
 }

@@ -1,3 +1,4 @@
+import { ownEntry } from '../../document/own-entry.ts'
 import { nearest } from '../../document/suggest.ts'
 import { hostAddress, type Interfaces } from './host-address.ts'
 import { asWritten } from './template.ts'
@@ -42,7 +43,7 @@ export function namesNoDocuments({ documents }: Surroundings): boolean {
  */
 export function lookUp(name: string, { environment, interfaces, documents }: Surroundings): Found {
   const variable = behind('env.', name)
-  const fromEnvironment = variable === undefined ? undefined : ownText(environment, variable)
+  const fromEnvironment = variable === undefined ? undefined : ownEntry(environment, variable)
   if (fromEnvironment !== undefined && fromEnvironment !== '') return { kind: 'value', text: fromEnvironment, outside: true }
   const place = behind('host.', name)
   const address = place === undefined ? undefined : hostAddress(place, interfaces)
@@ -104,7 +105,7 @@ function asText(value: unknown): Found {
 
 function missing(name: string, environment: Surroundings['environment'], documents: readonly ParameterDocument[]): Found {
   if (name.startsWith('env.')) {
-    const problem = ownText(environment, name.slice(4)) === '' ? 'is an empty variable' : 'is not in the environment'
+    const problem = ownEntry(environment, name.slice(4)) === '' ? 'is an empty variable' : 'is not in the environment'
     return none(problem, 'set the variable for Pointsman, or write a default behind :- within the braces')
   }
   if (name.startsWith('host.'))
@@ -116,7 +117,7 @@ function missing(name: string, environment: Surroundings['environment'], documen
         `name an interface that is up and has that many addresses, such as ${asWritten('host.eth0')}, or write a default behind :-`,
       ),
     }
-  if (ownText(environment, name) !== undefined)
+  if (ownEntry(environment, name) !== undefined)
     return none('is no parameter', `write env. in front of the name of a variable; ${ESCAPE}`)
   const meant = meantBy(name)
   if (documents.length === 0) {
@@ -148,9 +149,4 @@ function none(problem: string, remedy: string): Found & { kind: 'none' } {
 
 function behind(prefix: string, name: string): string | undefined {
   return name.startsWith(prefix) && name.length > prefix.length ? name.slice(prefix.length) : undefined
-}
-
-/** Names such as `constructor` are not what every object inherits. */
-function ownText(environment: Surroundings['environment'], name: string): string | undefined {
-  return Object.hasOwn(environment, name) ? environment[name] : undefined
 }

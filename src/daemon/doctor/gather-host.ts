@@ -3,6 +3,7 @@ import { readdir, readFile, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { controlSocket } from '../../admin/control-socket-name.ts'
+import { hostInstead } from '../../admin/http-server.ts'
 import type { Settings } from '../../config/configuration.ts'
 import { clockIsKept } from '../../kernel/for-daemon.ts'
 import { formatEndpoint } from '../../model/address.ts'
@@ -104,10 +105,10 @@ export async function adminFacts({ admin }: Settings, holder: DoctorFacts['holde
   return { endpoint, errno, ...(hidden && { hidden: true as const }) }
 }
 
-/** Where there is no IPv6, every address is every one of IPv4. */
 async function tryAsDaemon(host: string, port: number): Promise<string | undefined> {
   const errno = await tryListening(host, port)
-  return host === '::' && errno === 'EAFNOSUPPORT' ? tryListening('0.0.0.0', port) : errno
+  const instead = hostInstead(host, errno)
+  return instead === undefined ? errno : tryListening(instead, port)
 }
 
 function tryListening(host: string, port: number): Promise<string | undefined> {

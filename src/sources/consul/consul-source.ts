@@ -2,9 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { distinctUntilChanged, map, scan, startWith } from 'rxjs'
 import type { BackendContext } from '../../document/backend-rules.ts'
 import type { Issue } from '../../document/issue.ts'
-import { type Backend, type BackendSet, sameBackends } from '../../model/backend.ts'
+import { type BackendSet, sameBackends } from '../../model/backend.ts'
 import type { ConsulSourceSpec } from '../../model/consul-source-spec.ts'
-import type { DestinationKey } from '../../model/destination.ts'
 import type { ServiceSpec } from '../../model/service-spec.ts'
 import type { SourceEvent, SourceFailure } from '../../model/source-event.ts'
 import { sourceName } from '../../model/source-spec.ts'
@@ -19,7 +18,7 @@ export interface ConsulSourceOptions {
   /** Shared by all sources of the process. */
   readonly watches: ConsulWatches
   /** Its members from before it was opened. */
-  readonly known?: ReadonlyMap<DestinationKey, Backend>
+  readonly known?: BackendSet['backends']
   /** Told what was put aside or passed over, again only when that changes. */
   readonly onWarnings?: (warnings: readonly Issue[]) => void
 }

@@ -1,6 +1,6 @@
 import { type BackendContext, checkBackend } from '../../document/backend-rules.ts'
 import type { Issue } from '../../document/issue.ts'
-import type { Backend, DiscoveredState } from '../../model/backend.ts'
+import type { Backend, BackendSet, DiscoveredState } from '../../model/backend.ts'
 import type { ConsulSourceSpec } from '../../model/consul-source-spec.ts'
 import { type DestinationKey, destinationKey } from '../../model/destination.ts'
 import { serviceFamily } from '../../model/virtual-service.ts'
@@ -57,7 +57,7 @@ export function readInstances(
 }
 
 /** Members from before, as those who were read: an entry that cannot be used leaves its instance as it was. */
-export function instancesOf(backends: ReadonlyMap<DestinationKey, Backend>): Instances {
+export function instancesOf(backends: BackendSet['backends']): Instances {
   const byId = new Map(
     [...backends.values()].map((backend) => [instanceId(backend.meta?.['node'] ?? '', backend.meta?.['id'] ?? ''), backend]),
   )

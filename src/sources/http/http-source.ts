@@ -18,7 +18,7 @@ export interface HttpSourceOptions {
   readonly looks$: Observable<HttpLook>
   readonly parser: ListParser
   /** Its members from before it was opened. */
-  readonly known?: ReadonlyMap<DestinationKey, Backend>
+  readonly known?: BackendSet['backends']
   /** Told what is odd about a list that is good all the same, once for each new set of oddities. */
   readonly onWarnings?: (warnings: readonly Issue[]) => void
 }
@@ -87,7 +87,7 @@ export function afterReading(
   last: SourceEvent,
   reading: HttpReading,
   origin: string,
-  known?: ReadonlyMap<DestinationKey, Backend>,
+  known?: BackendSet['backends'],
 ): SourceEvent {
   if (!reading.ok) return afterFailure(last, reading.failure)
   const { list, at } = reading

@@ -1,5 +1,6 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, inflateRaw, type ZlibOptions } from 'node:zlib'
+import { ownEntry } from '../../document/own-entry.ts'
 import { invalid, type Trouble, unreadable } from './trouble.ts'
 
 /** What is asked for: `Accept-Encoding`. */
@@ -24,7 +25,7 @@ export function tooLarge(limit: number, how: string): Trouble {
 export async function unpack(body: Uint8Array, encoding: string | undefined, limit: number): Promise<Uint8Array | Trouble> {
   const name = encoding?.trim().toLowerCase() ?? ''
   if (name === '' || name === 'identity') return body
-  const unpackIt = Object.hasOwn(UNPACK, name) ? UNPACK[name] : undefined
+  const unpackIt = ownEntry(UNPACK, name)
   if (unpackIt === undefined)
     return invalid(`the content encoding ${JSON.stringify(name)} is not known`, `answer with ${ENCODINGS} or none`)
   try {

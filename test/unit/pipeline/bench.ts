@@ -1,5 +1,6 @@
 import { Observable, Subject, VirtualTimeScheduler } from 'rxjs'
 import type { OperatorWords } from '../../../src/model/admin-state.ts'
+import type { BackendSet } from '../../../src/model/backend.ts'
 import type { ServiceSpec } from '../../../src/model/service-spec.ts'
 import type { SourceEvent } from '../../../src/model/source-event.ts'
 import { sourceName } from '../../../src/model/source-spec.ts'
@@ -15,7 +16,6 @@ import type {
   SourceChange,
   WantedServices,
 } from '../../../src/pipeline/desired-update.ts'
-import type { Known } from '../../../src/pipeline/slot.ts'
 import { desiredState } from '../../../src/pipeline/wire.ts'
 import type { PipelineTurn } from '../../../src/pipeline/witness.ts'
 import { identity, numbers } from './makers.ts'
@@ -38,7 +38,7 @@ export class Bench {
   readonly operational$ = new Subject<OperationalNews>()
   readonly operator$ = new Subject<OperatorWords>()
   readonly kernel$ = new Subject<KernelKnown>()
-  readonly known: Known[] = []
+  readonly known: BackendSet['backends'][] = []
   readonly opened: string[] = []
   readonly closed: string[] = []
   readonly #sources = new Map<string, Subject<SourceEvent>>()
